@@ -1,0 +1,33 @@
+# The console and its engine in one container. Volume: /data (journal, kill switch). Port: 8501. One container for one
+# volume: a second engine on the same data refuses to start.
+
+FROM python:3.11-slim AS packages
+WORKDIR /build
+COPY requirements.lock ./
+RUN python -m venv /opt/venv \
+ && /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
+    --require-hashes --only-binary :all: --requirement requirements.lock
+
+FROM python:3.11-slim
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1 \
+    DATA_DIR=/data
+# The code belongs to root, the engine does not run as root: it can write to its data and nowhere else.
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin console \
+ && install -d -o console -g console -m 0750 /data
+COPY --from=packages /opt/venv /opt/venv
+WORKDIR /app
+COPY dashboard.py pyproject.toml ./
+COPY .streamlit .streamlit
+COPY engine engine
+COPY pages pages
+RUN python -m compileall -q dashboard.py engine pages
+USER 10001
+VOLUME /data
+EXPOSE 8501
+# 200 only while the engine's snapshots are fresh; a server that merely answers is not enough.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=40s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8501/healthz', timeout=4)"]
+# Exec form: SIGTERM reaches the server itself, which then stops the engine in order.
+CMD ["python", "-m", "streamlit", "run", "dashboard.py", "--server.address=0.0.0.0", "--server.port=8501"]

@@ -1,0 +1,49 @@
+# Two commands matter: `make run` and `make test`. Each sets up .venv first and does nothing there when it is fresh.
+# Needs Python 3.11, 3.12 or 3.13, pip and make. `make help` lists the rest.
+
+PORT ?= 8501
+ARGS ?=
+PY := .venv/bin/python
+# A lock holds no address and no path of the machine it was made on (docs/adr/0004).
+COMPILE = $(PY) -m uv pip compile pyproject.toml --quiet --group build --universal --python-version 3.11 \
+	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
+	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock clean
+
+help: ## list these commands
+	@sed -n 's/^\([a-z-]*\):.* ## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "make %-7s %s\n", $$1, $$2}'
+
+run: ## start the console at http://localhost:8501 (PORT=9000 changes the port)
+	@sh scripts/setup.sh run
+	@exec $(PY) -m streamlit run dashboard.py --server.port $(PORT)
+
+test: ## install what the tests need, then lint and run all tests (ARGS="-k name" is passed to pytest)
+	@sh scripts/setup.sh test
+	@sh scripts/setup_system.sh
+	@$(MAKE) --no-print-directory checks
+	@exec $(PY) -m pytest $(ARGS)
+
+lint: ## check style, types and import directions
+	@sh scripts/setup.sh test
+	@$(MAKE) --no-print-directory checks
+
+.PHONY: checks
+checks:
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -c 'from importlinter.cli import lint_imports_command as run; run()' --no-logo
+
+lock: ## write the lock files anew (UPGRADE=1 takes the newest versions); needs the network
+	@sh scripts/setup.sh test
+	@$(PY) -m uv --version >/dev/null 2>&1 || $(PY) -m pip install --quiet uv
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --extra test --constraint requirements.lock --output-file requirements-test.lock
+	@{ echo '# Written by make lock: what requirements.lock pins, as Streamlit Community Cloud reads it (docs/adr/0004).'; \
+	sed -n 's/^\([^ #].*\) \\$$/\1/p' requirements.lock; } > requirements.txt
+
+clean: ## remove .venv and every cache; what runs have written under data/ stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

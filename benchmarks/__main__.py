@@ -1,0 +1,34 @@
+"""``python -m benchmarks [NAME ...]``: run benchmarks, print a JSON object for each."""
+
+import argparse
+import importlib
+import json
+import platform
+import sys
+from typing import Any
+
+NAMES = {
+    "judge": "one decision, early exit and in full, in plain Python",
+    "wire": "wire + book + decide on the burst capture, one core",
+    "loopback": "a frame on a loopback socket until its decision, at 1,000 frames/s",
+    "memory": "the engine's memory after an hour's worth of practice at speed",
+    "paint": "the console's first paint in headless Chromium, second run",
+}
+
+
+def main() -> None:
+    """Run what was asked for; without a name, everything."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--json", action="store_true", help="one line of JSON for each benchmark")
+    arguments = parser.parse_args()
+    for name in arguments.names or NAMES:
+        result: dict[str, Any] = {"benchmark": name, "what": NAMES[name], "python": platform.python_version()}
+        result |= importlib.import_module(f"benchmarks.{name}").measure()
+        json.dump(result, sys.stdout, indent=None if arguments.json else 2)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

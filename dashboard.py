@@ -1,0 +1,29 @@
+"""The server: ``streamlit run dashboard.py`` starts the engine with it and stops the engine when it stops.
+
+With a wrong setting nothing starts: one line says what is wrong, and the exit status is 2.
+"""
+
+import sys
+
+import streamlit as st
+
+from engine.config import Settings, load_settings
+from engine.errors import SettingsError
+from engine.run.host import EngineHost
+from pages.server import console_routes, engine_beside
+
+
+def settings_or_exit() -> Settings:
+    """Read the settings, or say what is wrong with them and end the process."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        print(f"The console does not start: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+app = st.App(
+    "pages/frame.py",
+    lifespan=engine_beside(settings_or_exit(), EngineHost),
+    routes=console_routes(),
+)

@@ -1,0 +1,90 @@
+"""Clocks: the only places where the engine asks what time it is.
+
+The injected clock is what staleness, holds and expiries run on; it may follow a venue whose time is scaled.
+Pings, socket time-outs and back-off use the wall clock (``asyncio``'s own).
+"""
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the engine needs of a clock."""
+
+    @property
+    def rate(self) -> float:
+        """Injected seconds that pass in one second of the wall clock."""
+        ...
+
+    def now_ms(self) -> int:
+        """Return Unix time in milliseconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for so many seconds of this clock."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    rate = 1.0
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+class ScaledClock:
+    """A clock that runs ``rate`` times as fast as the wall, from an anchor.
+
+    Between anchors it follows the monotonic clock, so a step of the machine's time does not move it.
+    """
+
+    def __init__(self, now_ms: float, rate: float) -> None:
+        self.rate = rate
+        self._anchor_ms = now_ms
+        self._anchor_mono = time.monotonic()
+
+    def now_ms(self) -> int:
+        return int(self._anchor_ms + (time.monotonic() - self._anchor_mono) * 1000.0 * self.rate)
+
+    def anchor(self, now_ms: float, rate: float, at_mono: float) -> None:
+        """Say what time it was at one reading of the monotonic clock.
+
+        Args:
+            now_ms: Unix time in milliseconds at that moment.
+            rate: Scaled seconds in one second of the wall.
+            at_mono: ``time.monotonic()`` of that moment.
+        """
+        self._anchor_ms, self._anchor_mono, self.rate = now_ms, at_mono, rate
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds) / self.rate)
+
+
+class ManualClock:
+    """A clock for tests: it stands still until told to move."""
+
+    rate = 1.0
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self._moved = asyncio.Event()
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def advance(self, seconds: float) -> None:
+        """Move time on and wake every sleeper whose time has come."""
+        self._now_ms += round(seconds * 1000)
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        due = self._now_ms + round(seconds * 1000)
+        while self._now_ms < due:
+            await self._moved.wait()

@@ -1,0 +1,183 @@
+"""Settings: where the venue is, who we are, how to trade, what never to go beyond. One place.
+
+Order of precedence: environment, then the ``.env`` file of the working directory (or the file that
+``ENV_FILE`` names), then the profile, then the defaults. Any feed URL set means an external venue; without
+one the embedded practice venue is used.
+What it does not know: whether a URL answers (``engine doctor`` asks).
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from engine.errors import SettingsError
+from engine.params import Limits, Params
+
+Profile = Literal["paper", "live", "high_vol", "low_vol"]
+
+PROFILES: Final[dict[str, dict[str, float]]] = {
+    "paper": {},  # the defaults below are the seed's own
+    "live": {"d_min": 8.0, "max_entry_price": 0.95},
+    "high_vol": {
+        "watch_return_threshold": 0.008,
+        "hammer_secs": 10.0,
+        "d_min": 10.0,
+        "max_entry_price": 0.95,
+    },
+    "low_vol": {"watch_return_threshold": 0.003, "hammer_secs": 20.0, "d_min": 3.0},
+}
+
+FEED_URLS: Final = ("rtds_ws_url", "clob_ws_url", "gamma_api_url", "clob_host", "spot_url")
+"""Any of these set means an external venue; these four of them are then needed: all but ``spot_url``."""
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ProfileSource(PydanticBaseSettingsSource):
+    """Defaults of the chosen profile; weaker than the environment and the file."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 (interface)
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        name = str(self.current_state.get("settings_profile", "paper"))
+        return dict(PROFILES.get(name, {}))
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Field names in capitals are the variables' names."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    # where
+    venue: Literal["practice", "external"] | None = None
+    rtds_ws_url: str | None = None
+    clob_ws_url: str | None = None
+    gamma_api_url: str | None = None
+    clob_host: str | None = None
+    clock_url: str | None = None
+    spot_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("spot_url", "chainlink_direct_api_url")
+    )
+    symbol: str = Field(default="btc/usd", pattern=r"^btc/usd$")
+    data_dir: Path = Path("data")
+
+    # how
+    settings_profile: Profile = "paper"
+    watch_return_threshold: float = Field(default=0.005, gt=0, lt=1)
+    hammer_secs: float = Field(default=15.0, gt=0, le=300)
+    d_min: Positive = 5.0
+    max_entry_price: float = Field(default=0.97, gt=0, le=0.99)
+    quote_size_usd: float = Field(default=20.0, ge=1)
+    fee_bps: Positive = 10.0
+    fee_rate_ttl_seconds: Positive = 300.0
+    price_staleness_threshold: Positive = 5.0
+    use_fallback_feed: bool = False
+    allow_orders_while_fallback_active: bool = False
+
+    # never beyond
+    max_usd_per_trade: Positive = 50.0
+    max_daily_loss: Positive = 250.0
+    max_trades_per_hour: int = Field(default=4, gt=0)
+
+    # who (live only)
+    dry_run: bool = True
+    chain_id: int = 137
+    private_key: SecretStr | None = None
+    api_key: SecretStr | None = None
+    api_secret: SecretStr | None = None
+    api_passphrase: SecretStr | None = None
+
+    # paper and practice
+    paper_latency_ms: float = Field(default=80.0, ge=0)
+    venue_hold_ms: float = Field(default=150.0, ge=0)
+    practice_speed: float = Field(default=5.0, gt=0, le=1000)
+    practice_seed: int = Field(default=1, ge=0)
+
+    # operation
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=9102, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, ProfileSource(settings_cls)
+
+    @model_validator(mode="after")
+    def _one_venue(self) -> "Settings":
+        given = [name for name in FEED_URLS if getattr(self, name)]
+        if self.venue == "practice" and given:
+            names = ", ".join(name.upper() for name in given)
+            raise ValueError(f"VENUE=practice and {names} are both set: remove one of them")
+        if self.is_external:
+            missing = [name.upper() for name in FEED_URLS[:4] if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"an external venue also needs {', '.join(missing)}")
+        if self.quote_size_usd > self.max_usd_per_trade:
+            raise ValueError("QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE")
+        return self
+
+    @property
+    def is_external(self) -> bool:
+        """Whether the venue is somebody else's, that is: whether any URL of it was given."""
+        return self.venue == "external" or any(getattr(self, name) for name in FEED_URLS)
+
+    def params(self) -> Params:
+        """Return the strategy's parameters as the core takes them."""
+        return Params(
+            watch_return_threshold=self.watch_return_threshold,
+            hammer_s=self.hammer_secs,
+            d_min_usd=self.d_min,
+            max_entry_price=self.max_entry_price,
+            quote_size_usd=self.quote_size_usd,
+            price_stale_s=self.price_staleness_threshold,
+            fallback_fee_rate=self.fee_bps / 10_000,
+        )
+
+    def limits(self) -> Limits:
+        """Return the limits as the core takes them."""
+        return Limits(self.max_usd_per_trade, self.max_daily_loss, float(self.max_trades_per_hour))
+
+
+def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings, or say in one line each what is wrong with them.
+
+    Args:
+        env_file: The file beside the environment; it need not exist. None: ``ENV_FILE``, else ``.env``.
+        overrides: Values that win over both (a test's, or a command's options).
+    Returns:
+        Settings, checked.
+    Raises:
+        SettingsError: One line for each fault: the name, what is expected, and where the value stands.
+    """
+    env_file = env_file or Path(os.environ.get("ENV_FILE", ".env"))
+    try:
+        return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own option
+    except ValidationError as error:
+        lines = [_fault(item["loc"], item["msg"], env_file) for item in error.errors(include_input=False)]
+        raise SettingsError("; ".join(lines)) from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{env_file} is not UTF-8 text (byte {error.start})") from None
+
+
+def _fault(location: tuple[int | str, ...], message: str, env_file: Path) -> str:
+    """Write one fault without the value: it may be a secret."""
+    if not location:
+        return message.removeprefix("Value error, ")
+    key = str(location[0]).upper()
+    in_environment = any(name.upper() == key for name in os.environ)
+    return (
+        f"{key} (from {'the environment' if in_environment else env_file}): {message[0].lower()}{message[1:]}"
+    )

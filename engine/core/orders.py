@@ -1,0 +1,93 @@
+"""From a decision to an intent, and from the broker's events to what became of it."""
+
+from typing import Final, Literal
+
+from engine import events as e
+from engine.contract import Outcome
+from engine.core.decide import BUY_UP, Decision, best_limit_e4
+from engine.core.state import Market, Order, OrderIntent, State
+from engine.snapshot import Mark
+from engine.units import ONE_E4, ONE_E6
+
+GOOD_FOR_MS: Final = 1_000
+"""An intent older than this is stale: cheap asks last a median 1.2 s (settlement-and-strategy, 4)."""
+
+RETRY_AFTER_MS: Final = 1_000
+"""Pause after a kill: the book that killed it needs to be seen again."""
+
+
+def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
+    """Turn a decision to buy into an intent: fill or kill, at the highest price that has an EV."""
+    outcome: Outcome = "UP" if decision.action == BUY_UP else "DOWN"
+    probability = decision.p_up if outcome == "UP" else 1.0 - decision.p_up
+    contract = market.contract
+    book = market.book_of(outcome)
+    assert market.view is not None
+    limit_e4 = best_limit_e4(probability, market.view.numbers, state.params, book.tick_e4 or contract.tick_e4)
+    market.attempts += 1
+    intent = OrderIntent(
+        order_id=f"{contract.slug}#{market.attempts}",
+        slug=contract.slug,
+        outcome=outcome,
+        token=contract.token_up if outcome == "UP" else contract.token_down,
+        limit_e4=limit_e4,
+        usd_e6=round(state.params.quote_size_usd * ONE_E6),
+        deadline_ms=min(state.now_ms + GOOD_FOR_MS, contract.end_s * 1000),
+        decided_seq=state.seq,
+    )
+    order = Order(intent, state.now_ms)
+    market.orders.append(order)
+    state.orders[intent.order_id] = order
+    _mark(state, order, "order", f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
+    return intent
+
+
+def submitted(state: State, event: e.OrderSubmitted) -> None:
+    """The broker took it over."""
+    order = state.orders.get(event.order_id)
+    if order is not None:
+        order.state = "sent"
+
+
+def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
+    """It filled: book it once, whatever is repeated."""
+    order = state.orders.get(event.order_id)
+    if order is None or order.state == "filled":
+        return None
+    order.state, order.fills, order.fee_e6 = "filled", event.fills, event.fee_e6
+    slug, outcome = order.intent.slug, order.intent.outcome
+    state.ledger.book_fill(slug, outcome, event.fills, event.fee_e6, event.ts_recv_ms)
+    shares = sum(size for _, size in event.fills) / ONE_E6
+    _mark(state, order, "fill", f"{shares:g} {outcome.title()}")
+    return _market_of(state, slug)
+
+
+def killed(state: State, event: e.OrderKilled) -> list[Market] | None:
+    """A clean nothing: pause, then the market may be looked at again."""
+    return _ended(state, event.order_id, "killed", event.reason)
+
+
+def denied(state: State, event: e.OrderDenied) -> list[Market] | None:
+    """Our own last gate held it back."""
+    return _ended(state, event.order_id, "denied", event.reason)
+
+
+def _ended(state: State, order_id: str, how: Literal["killed", "denied"], reason: str) -> list[Market] | None:
+    order = state.orders.get(order_id)
+    if order is None or order.state == "filled":
+        return None
+    order.state, order.reason = how, reason
+    _mark(state, order, "killed", reason)
+    markets = _market_of(state, order.intent.slug)
+    for market in markets:
+        market.retry_at_ms = state.now_ms + RETRY_AFTER_MS
+    return markets
+
+
+def _market_of(state: State, slug: str) -> list[Market]:
+    market = state.markets.get(slug)
+    return [] if market is None else [market]
+
+
+def _mark(state: State, order: Order, kind: Literal["order", "fill", "killed"], text: str) -> None:
+    state.marks.append(Mark(state.now_ms, kind, order.intent.slug, text))

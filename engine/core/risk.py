@@ -1,0 +1,80 @@
+"""The gates that the state answers, whatever the price: may this market be traded at all now?
+
+What it does not know: whether a trade would be good. Every limit counts the worst case.
+"""
+
+from engine.core import decide as gate
+from engine.core.ledger import DAY_MS, HOUR_MS
+from engine.core.state import Market, State
+from engine.units import ONE_E6
+
+MAX_ATTEMPTS = 3
+"""Orders of one market that may be killed unfilled before it is left alone."""
+
+IN_FLIGHT = ("intended", "sent", "unknown")
+
+
+def blocks(state: State, market: Market) -> int:
+    """Return the gates that refuse, as bits of ``engine.core.decide``."""
+    return _session_blocks(state) | _market_blocks(state, market) | _limit_blocks(state, market)
+
+
+def book_is_usable(state: State, market: Market) -> bool:
+    """Say whether the market's books are live and fresh; one side may be empty, both may not."""
+    if market.book_arrived_ms is None:
+        return False
+    if state.now_ms - market.book_arrived_ms > state.params.book_stale_s * 1000:
+        return False
+    return market.up.state == "live" or market.down.state == "live"
+
+
+def price_is_fresh(state: State) -> bool:
+    """Say whether the raw settlement feed has spoken within the staleness threshold."""
+    arrived = state.track("chainlink").arrived_ms
+    return arrived is not None and state.now_ms - arrived <= state.params.price_stale_s * 1000
+
+
+def _session_blocks(state: State) -> int:
+    bits = 0
+    if state.killed:
+        bits |= gate.KILLED
+    if state.halted_why is not None:
+        bits |= gate.HALTED
+    if not price_is_fresh(state):
+        bits |= gate.PRICE
+    if state.sigma_usd is None:
+        bits |= gate.VOLATILITY
+    return bits
+
+
+def _market_blocks(state: State, market: Market) -> int:
+    bits = 0
+    if market.contract.rule is None:
+        bits |= gate.RULE
+    if market.strike is None or market.strike.source != "exact":
+        bits |= gate.STRIKE
+    if market.fair is None:
+        bits |= gate.VOLATILITY
+    if not book_is_usable(state, market):
+        bits |= gate.BOOK
+    if not market.contract.accepting:
+        bits |= gate.ACCEPTING
+    if market.watched_at_ms is None:
+        bits |= gate.WATCH
+    return bits
+
+
+def _limit_blocks(state: State, market: Market) -> int:
+    bits = 0
+    busy = any(order.state in IN_FLIGHT or order.state == "filled" for order in market.orders)
+    if busy or market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
+        bits |= gate.ONE_ORDER
+    ledger, limits = state.ledger, state.limits
+    in_flight = sum(order.state in IN_FLIGHT for order in state.orders.values())
+    if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight >= limits.max_trades_per_hour:
+        bits |= gate.HOURLY
+    at_stake = ledger.open_cost_e6() + (in_flight + 1) * state.params.quote_size_usd * ONE_E6
+    lost = -ledger.realised_e6(state.now_ms // DAY_MS)
+    if lost + at_stake > limits.max_daily_loss_usd * ONE_E6:
+        bits |= gate.DAILY_LOSS
+    return bits

@@ -1,0 +1,183 @@
+"""Everything the core remembers. Plain data: what happens to it is ``engine.core.step``.
+
+A state is changed in place by its one owner. That it is a function of the journal alone is what replay
+proves.
+"""
+
+from collections import Counter, deque
+from typing import Literal
+
+import msgspec
+
+from engine.contract import Contract, Outcome
+from engine.core.book import Book
+from engine.core.decide import Decision, View
+from engine.core.fair import Fair
+from engine.core.ledger import Ledger
+from engine.core.prices import PriceTrack
+from engine.core.settlement import PriceAt
+from engine.events import Level, OutcomeServed, Source
+from engine.params import Limits, Params
+from engine.snapshot import Mark
+from engine.units import Milliseconds, PriceE4, UsdE6
+
+OrderState = Literal["intended", "sent", "filled", "killed", "denied", "unknown"]
+
+
+class OrderIntent(msgspec.Struct, frozen=True, array_like=True):
+    """A fill-or-kill BUY that the core wants sent before ``deadline_ms``; journaled before it may be."""
+
+    order_id: str
+    slug: str
+    outcome: Outcome
+    token: str
+    limit_e4: PriceE4
+    usd_e6: UsdE6
+    deadline_ms: Milliseconds
+    decided_seq: int
+
+
+class Order:
+    """An intent and what became of it."""
+
+    __slots__ = ("at_ms", "fee_e6", "fills", "intent", "reason", "state")
+
+    def __init__(self, intent: OrderIntent, at_ms: Milliseconds) -> None:
+        self.intent = intent
+        self.at_ms = at_ms
+        self.state: OrderState = "intended"
+        self.reason = ""
+        self.fills: tuple[Level, ...] = ()
+        self.fee_e6: UsdE6 = 0
+
+
+class Market:
+    """One contract: its books, its prices at both ends, what was decided and done."""
+
+    __slots__ = (
+        "attempts",
+        "book_arrived_ms",
+        "contract",
+        "decision",
+        "down",
+        "fair",
+        "final",
+        "hammered",
+        "orders",
+        "outcome",
+        "outcome_source",
+        "retry_at_ms",
+        "served",
+        "strike",
+        "up",
+        "view",
+        "watched_at_ms",
+    )
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.up = Book(contract.token_up)
+        self.down = Book(contract.token_down)
+        self.book_arrived_ms: Milliseconds | None = None
+        self.strike: PriceAt | None = None
+        self.final: PriceAt | None = None
+        self.fair: Fair | None = None
+        self.watched_at_ms: Milliseconds | None = None
+        self.hammered = False
+        self.view: View | None = None
+        self.decision: Decision | None = None
+        self.orders: list[Order] = []
+        self.attempts = 0
+        self.retry_at_ms: Milliseconds = 0
+        self.outcome: Outcome | None = None
+        self.outcome_source: Literal["own", "served"] | None = None
+        self.served: OutcomeServed | None = None
+
+    def book_of(self, outcome: Outcome) -> Book:
+        """Return the book of one token."""
+        return self.up if outcome == "UP" else self.down
+
+
+class FeedState:
+    """One feed's connection and what came over it."""
+
+    __slots__ = ("arrived_ms", "connected", "detail", "epoch", "frames", "refused")
+
+    def __init__(self) -> None:
+        self.connected = False
+        self.epoch = 0
+        self.detail = "not connected yet"
+        self.arrived_ms: Milliseconds | None = None
+        self.frames = 0
+        self.refused = 0
+
+
+class State:
+    """The core's whole memory."""
+
+    __slots__ = (
+        "decisions",
+        "dry_run",
+        "feeds",
+        "halted_why",
+        "kill_who",
+        "kill_why",
+        "killed",
+        "killed_since_ms",
+        "kinds",
+        "ledger",
+        "limits",
+        "markets",
+        "marks",
+        "now_ms",
+        "opened_ms",
+        "orders",
+        "params",
+        "past",
+        "profile",
+        "seq",
+        "session",
+        "sigma_usd",
+        "tokens",
+        "tracks",
+        "unknown_tokens",
+        "venue",
+        "watch_return",
+    )
+
+    def __init__(self) -> None:
+        self.session = ""
+        self.venue: Literal["practice", "external"] = "practice"
+        self.dry_run = True
+        self.profile = ""
+        self.params = Params()
+        self.limits = Limits()
+        self.seq = 0
+        self.now_ms: Milliseconds = 0
+        self.opened_ms: Milliseconds = 0
+        self.killed = False
+        self.kill_who = ""
+        self.kill_why = ""
+        self.killed_since_ms: Milliseconds | None = None
+        self.halted_why: str | None = None
+        self.tracks: dict[tuple[Source, int], PriceTrack] = {}
+        self.sigma_usd: float | None = None
+        self.watch_return: float | None = None
+        self.markets: dict[str, Market] = {}
+        self.past: deque[Market] = deque(maxlen=50)
+        self.tokens: dict[str, tuple[Market, Outcome]] = {}
+        self.unknown_tokens = 0
+        self.orders: dict[str, Order] = {}
+        self.ledger = Ledger()
+        self.feeds: dict[str, FeedState] = {}
+        self.kinds: Counter[str] = Counter()
+        self.decisions: Counter[str] = Counter()
+        self.marks: deque[Mark] = deque(maxlen=200)
+
+    def track(self, source: Source, lookback_s: int = 0) -> PriceTrack:
+        """Return the recent values of one source; averages over different times never share a track."""
+        key = (source, lookback_s)
+        track = self.tracks.get(key)
+        if track is None:
+            track = self.tracks[key] = PriceTrack()
+        return track

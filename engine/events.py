@@ -1,0 +1,299 @@
+"""Everything that can happen, as immutable records.
+
+Market data, acknowledgements, fills, settlements, commands and timers are all events and all enter by the
+same door (``engine.run.session``). An event holds what was said and when; it never holds a conclusion of
+ours. ``ts_venue_ms`` is the time the venue says its words are of, ``ts_recv_ms`` when they arrived, on the
+engine's clock.
+"""
+
+from decimal import Decimal
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from engine.contract import Contract, Outcome
+from engine.units import Milliseconds, PriceE4, SizeE6, UsdE6
+
+Source: TypeAlias = Literal["twap", "chainlink", "binance", "spot"]
+"""Where a BTC price comes from.
+
+``twap``: Chainlink's time-weighted average stream, on which these contracts settle. ``chainlink``:
+Chainlink's spot stream. ``binance``: Binance as RTDS relays it. ``spot``: an exchange's own ticker. The last
+two are for liveness and divergence only.
+"""
+
+Side: TypeAlias = Literal["BUY", "SELL"]
+Level: TypeAlias = tuple[PriceE4, SizeE6]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", gc=False):
+    """Something that happened."""
+
+    ts_recv_ms: Milliseconds
+
+
+# --- the session --------------------------------------------------------------------------------------------
+
+
+class SessionOpened(Event, frozen=True, tag="session_opened"):
+    """The engine started. Always the first event: a replay needs nothing else to begin."""
+
+    session: str
+    venue: Literal["practice", "external"]
+    dry_run: bool
+    profile: str
+    params: dict[str, float]
+    limits: dict[str, float]
+    killed: bool
+
+
+class SecondPassed(Event, frozen=True, tag="second_passed"):
+    """The engine's clock reached a whole second (or later, if the loop was busy)."""
+
+
+class KillSwitchChanged(Event, frozen=True, tag="kill_switch_changed"):
+    """The kill switch was tripped or cleared."""
+
+    latched: bool
+    who: str
+    why: str
+
+
+class EngineHalted(Event, frozen=True, tag="engine_halted"):
+    """The engine will not trade again before a restart; ``why`` is for the operator."""
+
+    why: str
+
+
+# --- connections --------------------------------------------------------------------------------------------
+
+
+class FeedOpened(Event, frozen=True, tag="feed_opened"):
+    """A feed connected. ``epoch`` counts its connections from 1."""
+
+    feed: str
+    epoch: int
+
+
+class FeedClosed(Event, frozen=True, tag="feed_closed"):
+    """A feed lost its connection, or could not get one."""
+
+    feed: str
+    epoch: int
+    reason: str
+
+
+class FrameIgnored(Event, frozen=True, tag="frame_ignored"):
+    """A frame was understood and is of no use here; ``reason`` is one of a short list (docs/feeds.md)."""
+
+    feed: str
+    reason: str
+
+
+class FrameRefused(Event, frozen=True, tag="frame_refused"):
+    """A frame was not understood. ``excerpt`` holds its first 2,000 characters."""
+
+    feed: str
+    reason: str
+    excerpt: str
+
+
+# --- prices of BTC ------------------------------------------------------------------------------------------
+
+
+class PricePrinted(Event, frozen=True, tag="price_printed"):
+    """A source printed a BTC price.
+
+    ``ts_sent_ms`` is when the publisher handed it on (None where the frame does not say). ``lookback_s`` is
+    the averaging time of a TWAP, 0 for a spot price.
+    """
+
+    source: Source
+    value: Decimal
+    ts_venue_ms: Milliseconds
+    ts_sent_ms: Milliseconds | None
+    lookback_s: int = 0
+
+
+class PriceHistoryServed(Event, frozen=True, tag="price_history_served"):
+    """The snapshot that answers a subscription: past values, oldest first, as (``ts_venue_ms``, value)."""
+
+    source: Source
+    points: tuple[tuple[Milliseconds, Decimal], ...]
+    lookback_s: int = 0
+
+
+# --- order books --------------------------------------------------------------------------------------------
+
+
+class BookReplaced(Event, frozen=True, tag="book_replaced"):
+    """The whole book of one token. Levels come in any order; an empty side is empty."""
+
+    market: str
+    token: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    ts_venue_ms: Milliseconds
+    tick_e4: PriceE4 | None = None
+
+
+class LevelChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One level's new aggregate size (0 removes it), and the touch the venue states after it.
+
+    ``stated`` is False where the frame carries no touch (the format before September 2025); otherwise a
+    touch of None means an empty side.
+    """
+
+    token: str
+    side: Side
+    price_e4: PriceE4
+    size_e6: SizeE6
+    stated: bool = False
+    best_bid_e4: PriceE4 | None = None
+    best_ask_e4: PriceE4 | None = None
+
+
+class LevelsChanged(Event, frozen=True, tag="levels_changed"):
+    """Levels of one market changed; one frame carries both tokens."""
+
+    market: str
+    changes: tuple[LevelChange, ...]
+    ts_venue_ms: Milliseconds
+
+
+class TouchQuoted(Event, frozen=True, tag="touch_quoted"):
+    """The venue stated a token's best bid and ask; None means an empty side."""
+
+    market: str
+    token: str
+    best_bid_e4: PriceE4 | None
+    best_ask_e4: PriceE4 | None
+    ts_venue_ms: Milliseconds
+
+
+class TickSizeChanged(Event, frozen=True, tag="tick_size_changed"):
+    """A token's price grid changed; its book is void until the next ``BookReplaced``."""
+
+    market: str
+    token: str
+    old_tick_e4: PriceE4 | None
+    new_tick_e4: PriceE4
+    ts_venue_ms: Milliseconds
+
+
+class TradePrinted(Event, frozen=True, tag="trade_printed"):
+    """Somebody traded. ``side`` is the taker's."""
+
+    market: str
+    token: str
+    price_e4: PriceE4
+    size_e6: SizeE6
+    side: Side
+    ts_venue_ms: Milliseconds
+
+
+# --- markets ------------------------------------------------------------------------------------------------
+
+
+class MarketDescribed(Event, frozen=True, tag="market_described"):
+    """Gamma described one of our contracts."""
+
+    contract: Contract
+
+
+class MarketUnavailable(Event, frozen=True, tag="market_unavailable"):
+    """Gamma did not describe a contract we asked for."""
+
+    slug: str
+    reason: str
+
+
+class MarketListed(Event, frozen=True, tag="market_listed"):
+    """The CLOB announced a new market (of any kind)."""
+
+    market: str
+    slug: str
+    ts_venue_ms: Milliseconds
+
+
+class MarketResolved(Event, frozen=True, tag="market_resolved"):
+    """The CLOB announced which token won."""
+
+    market: str
+    winning_token: str
+    ts_venue_ms: Milliseconds
+
+
+class OutcomeServed(Event, frozen=True, tag="outcome_served"):
+    """Gamma served a closed contract's outcome, and the prices it was settled on where it tells them."""
+
+    slug: str
+    outcome: Outcome | None
+    strike: Decimal | None
+    final: Decimal | None
+
+
+# --- orders -------------------------------------------------------------------------------------------------
+
+
+class OrderSubmitted(Event, frozen=True, tag="order_submitted"):
+    """The broker took an order over."""
+
+    order_id: str
+
+
+class OrderFilled(Event, frozen=True, tag="order_filled"):
+    """An order filled: ``fills`` are (price, size) by level, ``fee_e6`` is charged on top."""
+
+    order_id: str
+    fills: tuple[Level, ...]
+    fee_e6: UsdE6
+
+
+class OrderKilled(Event, frozen=True, tag="order_killed"):
+    """A fill-or-kill order did not fill: a clean nothing."""
+
+    order_id: str
+    reason: str
+
+
+class OrderDenied(Event, frozen=True, tag="order_denied"):
+    """Our own last gate refused to send an order (kill switch, deadline, recorder)."""
+
+    order_id: str
+    reason: str
+
+
+AnyEvent: TypeAlias = (
+    SessionOpened
+    | SecondPassed
+    | KillSwitchChanged
+    | EngineHalted
+    | FeedOpened
+    | FeedClosed
+    | FrameIgnored
+    | FrameRefused
+    | PricePrinted
+    | PriceHistoryServed
+    | BookReplaced
+    | LevelsChanged
+    | TouchQuoted
+    | TickSizeChanged
+    | TradePrinted
+    | MarketDescribed
+    | MarketUnavailable
+    | MarketListed
+    | MarketResolved
+    | OutcomeServed
+    | OrderSubmitted
+    | OrderFilled
+    | OrderKilled
+    | OrderDenied
+)
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """An event with its place in the journal; ``seq`` is the only order there is."""
+
+    seq: int
+    event: AnyEvent

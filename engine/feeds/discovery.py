@@ -1,0 +1,158 @@
+"""Find our contracts by slug, keep their description fresh, and fetch their outcome after the end.
+
+Runs on venue time for what to ask, on the wall clock for how often. What it does not know: what the answers
+mean; they go through the same door as every other event.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import httpx
+
+from engine.clock import Clock
+from engine.contract import DURATIONS_S, slug_of, window_start
+from engine.errors import WireError
+from engine.events import (
+    AnyEvent,
+    FeedClosed,
+    FeedOpened,
+    FrameRefused,
+    MarketDescribed,
+    MarketUnavailable,
+    OutcomeServed,
+)
+from engine.wire import gamma
+
+AHEAD_S: Final = 60
+"""The next window is looked up so long before it starts (fault catalogue, F14: from t0 - 60 s)."""
+ASK_EVERY_S: Final = 0.5
+LEAST_RETRY_S: Final = 2.0
+OUTCOME_AFTER_S: Final = 30
+"""Markets resolve a median 54 s after the end (p90 87 s); earlier answers are rare but cost nothing."""
+OUTCOME_RETRY_S: Final = 10.0
+GIVEN_UP_AFTER_S: Final = 900
+TIMEOUT_S: Final = 5.0
+
+log = logging.getLogger("engine.feeds")
+
+
+class Discovery:
+    """Ask Gamma by slug. One request at a time: what is asked for is small and rare."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        base_url: str,
+        clock: Clock,
+        accept: Callable[[AnyEvent], None],
+        refresh_s: float,
+    ) -> None:
+        self._client = client
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        self._accept = accept
+        self._refresh_s = refresh_s
+        self._ask_at_ms: dict[str, float] = {}
+        self._ends: dict[str, int] = {}
+        self._settled: set[str] = set()
+        self._connected: bool | None = None
+        self._epoch = 0
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        while True:
+            for slug in self._windows_wanted():
+                await self._describe(slug)
+            for slug in self._outcomes_wanted():
+                await self._fetch_outcome(slug)
+            await asyncio.sleep(ASK_EVERY_S / max(1.0, min(self._clock.rate, 10.0)))
+
+    def _windows_wanted(self) -> list[str]:
+        now_ms = self._clock.now_ms()
+        wanted = []
+        for name, length in DURATIONS_S.items():
+            current = window_start(name, now_ms // 1000)
+            starts = [current]
+            if current + length - now_ms / 1000 <= AHEAD_S:
+                starts.append(current + length)
+            for start in starts:
+                slug = slug_of(name, start)
+                self._ends.setdefault(slug, start + length)
+                if now_ms >= self._ask_at_ms.get(slug, 0):
+                    wanted.append(slug)
+        return wanted
+
+    def _outcomes_wanted(self) -> list[str]:
+        now_s = self._clock.now_ms() / 1000
+        wanted = []
+        for slug, end_s in list(self._ends.items()):
+            if now_s > end_s + GIVEN_UP_AFTER_S or slug in self._settled:
+                self._ends.pop(slug)
+                self._settled.discard(slug)
+                self._ask_at_ms.pop(slug, None)
+                self._ask_at_ms.pop(f"outcome {slug}", None)
+            elif now_s >= end_s + OUTCOME_AFTER_S and now_s * 1000 >= self._ask_at_ms.get(
+                f"outcome {slug}", 0
+            ):
+                wanted.append(slug)
+        return wanted
+
+    async def _describe(self, slug: str) -> None:
+        events = await self._ask(slug, gamma.market_path(slug))
+        described = any(isinstance(event, MarketDescribed) for event in events)
+        self._later(slug, self._refresh_s if described else LEAST_RETRY_S)
+
+    async def _fetch_outcome(self, slug: str) -> None:
+        self._later(f"outcome {slug}", OUTCOME_RETRY_S)
+        for event in await self._ask(slug, gamma.event_path(slug)):
+            if isinstance(event, OutcomeServed) and event.final is not None:
+                self._settled.add(slug)
+            elif isinstance(event, MarketUnavailable):
+                self._later(f"outcome {slug}", GIVEN_UP_AFTER_S)
+
+    def _later(self, key: str, seconds: float) -> None:
+        """Ask again in so many venue seconds, and not within half a wall second."""
+        pause = max(seconds, ASK_EVERY_S * self._clock.rate)
+        self._ask_at_ms[key] = self._clock.now_ms() + pause * 1000
+
+    async def _ask(self, slug: str, path: str) -> list[AnyEvent]:
+        """Ask once; every answer becomes an event, a failure too."""
+        try:
+            answer = await self._client.get(f"{self._base_url}{path}", timeout=TIMEOUT_S)
+        except httpx.HTTPError as error:
+            self._lost(f"{type(error).__name__}: {error}")
+            return self._unavailable(slug, "no answer")
+        self._reached()
+        if answer.status_code != httpx.codes.OK:
+            return self._unavailable(slug, f"HTTP {answer.status_code}")
+        now_ms = self._clock.now_ms()
+        events: list[AnyEvent]
+        try:
+            events = [gamma.parse_market(answer.content, now_ms)]
+        except WireError as error:
+            log.warning("market not understood", extra={"slug": slug, "reason": error.reason})
+            excerpt = answer.text[:2_000]
+            events = [FrameRefused(ts_recv_ms=now_ms, feed="gamma", reason=error.reason, excerpt=excerpt)]
+        for event in events:
+            self._accept(event)
+        return events
+
+    def _unavailable(self, slug: str, reason: str) -> list[AnyEvent]:
+        event = MarketUnavailable(ts_recv_ms=self._clock.now_ms(), slug=slug, reason=reason)
+        self._accept(event)
+        return [event]
+
+    def _reached(self) -> None:
+        if self._connected is not True:
+            self._connected = True
+            self._epoch += 1
+            self._accept(FeedOpened(ts_recv_ms=self._clock.now_ms(), feed="gamma", epoch=self._epoch))
+
+    def _lost(self, reason: str) -> None:
+        if self._connected is not False:
+            self._connected = False
+            self._accept(
+                FeedClosed(ts_recv_ms=self._clock.now_ms(), feed="gamma", epoch=self._epoch, reason=reason)
+            )

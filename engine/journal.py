@@ -1,0 +1,254 @@
+"""The flight recorder: every event, decision and intent of a session, in one order.
+
+One SQLite file in WAL mode for each session, written by a thread of its own: the engine's loop hands over
+immutable records and goes on; a group is committed at most ``GROUP_S`` later. Before an order may leave, its
+intent and all before it are durable: ``wait_durable``. What it does not know: what any record means.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from engine.errors import JournalError
+from engine.events import AnyEvent, Record
+
+GROUP_S: Final = 0.05
+"""Longest time a record waits for its commit (design: group commit at most 50 ms)."""
+
+GROUP_LIMIT: Final = 2_000
+SCHEMA_VERSION: Final = 1
+
+_SCHEMA: Final = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE event (seq INTEGER PRIMARY KEY, ts_recv_ms INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT
+NULL); CREATE TABLE output (seq INTEGER NOT NULL, place INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT
+NULL,
+                     PRIMARY KEY (seq, place)) WITHOUT ROWID;
+"""
+
+_encoder = msgspec.msgpack.Encoder()
+_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
+
+
+class _Barrier:
+    """A request to make everything before it durable."""
+
+    __slots__ = ("done",)
+
+    def __init__(self) -> None:
+        self.done: Future[None] = Future()
+
+
+class Journal:
+    """Record one session. ``record`` and ``record_output`` are for the engine's thread only.
+
+    Raises from every call once writing failed: no record, no trade.
+    """
+
+    def __init__(self, path: Path, meta: dict[str, str]) -> None:
+        """Create the file.
+
+        Args:
+            path: A file that does not exist yet.
+            meta: What the session is (id, mode, code version, ...), without secrets.
+        Raises:
+            JournalError: The file cannot be written; one line says which and why.
+        """
+        self.path = path
+        self.error: str | None = None
+        self.durable_seq = 0
+        self.written_seq = 0
+        self.oldest_waiting: float | None = None
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._database.executescript(_SCHEMA)
+            rows = {**meta, "schema": str(SCHEMA_VERSION), "status": "running"}
+            self._database.executemany("INSERT INTO meta VALUES (?, ?)", rows.items())
+        except (OSError, sqlite3.Error) as error:
+            raise JournalError(
+                f"cannot record in {path}: {error}; free space or set DATA_DIR elsewhere"
+            ) from error
+        self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._thread.start()
+
+    def record(self, record: Record) -> None:
+        """Take an event over, before the core sees it."""
+        self._check()
+        self._queue.put(record)
+
+    def record_output(self, seq: int, place: int, output: msgspec.Struct) -> None:
+        """Take over a decision or an intent: the ``place``-th of what record ``seq`` led to."""
+        self._check()
+        self._queue.put((seq, place, output))
+
+    async def wait_durable(self) -> None:
+        """Return once everything recorded so far is on the disk.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+        self._check()
+        barrier = _Barrier()
+        self._queue.put(barrier)
+        await asyncio.wrap_future(barrier.done)
+
+    @property
+    def lag_ms(self) -> float:
+        """How long the oldest record not yet committed has waited."""
+        waiting = self.oldest_waiting
+        return 0.0 if waiting is None else (time.monotonic() - waiting) * 1000
+
+    def close(self, status: str = "ended") -> None:
+        """Commit what is left, mark the session as ended, close the file."""
+        self._queue.put(status)
+        self._thread.join()
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise JournalError(self.error)
+
+    def _write(self) -> None:
+        barriers: list[_Barrier] = []
+        try:
+            while True:
+                group, barriers, status = self._next_group()
+                self._commit(group, flush=bool(barriers) or status is not None)
+                for barrier in barriers:
+                    barrier.done.set_result(None)
+                if status is not None:
+                    self._database.execute("UPDATE meta SET value = ? WHERE key = 'status'", (status,))
+                    self._database.close()
+                    return
+        except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
+            self.error = f"cannot record in {self.path}: {error}; free space or set DATA_DIR elsewhere"
+            for barrier in barriers:
+                barrier.done.set_exception(JournalError(self.error))
+            self._refuse_the_rest()
+
+    def _next_group(self) -> tuple[list[Any], list[_Barrier], str | None]:
+        """Gather records until the group is old or large enough, or somebody waits for it."""
+        item = self._queue.get()
+        self.oldest_waiting = time.monotonic()
+        due = self.oldest_waiting + GROUP_S
+        group: list[Any] = []
+        barriers: list[_Barrier] = []
+        while True:
+            if isinstance(item, str):
+                return group, barriers, item
+            if isinstance(item, _Barrier):
+                barriers.append(item)
+            else:
+                group.append(item)
+            left = due - time.monotonic()
+            try:
+                # Once somebody waits, only what is already queued may still join.
+                item = self._queue.get_nowait() if barriers or left <= 0 else self._queue.get(timeout=left)
+            except queue.Empty:
+                return group, barriers, None
+            if len(group) >= GROUP_LIMIT and not isinstance(item, _Barrier | str):
+                group.append(item)
+                return group, barriers, None
+
+    def _commit(self, group: list[Any], *, flush: bool) -> None:
+        events = []
+        outputs = []
+        for item in group:
+            if isinstance(item, Record):
+                event = item.event
+                tag = str(event.__struct_config__.tag)
+                events.append((item.seq, event.ts_recv_ms, tag, _encoder.encode(event)))
+            else:
+                seq, place, output = item
+                outputs.append((seq, place, type(output).__name__, _encoder.encode(output)))
+        database = self._database
+        # FULL syncs the log at the commit, NORMAL leaves it to the checkpoint: the difference is what
+        # "durable" costs.
+        database.execute(f"PRAGMA synchronous = {'FULL' if flush else 'NORMAL'}")
+        database.execute("BEGIN")
+        database.executemany("INSERT INTO event VALUES (?, ?, ?, ?)", events)
+        database.executemany("INSERT INTO output VALUES (?, ?, ?, ?)", outputs)
+        if flush and not group:
+            # An empty transaction syncs nothing; earlier groups were committed without a sync.
+            database.execute("INSERT OR REPLACE INTO meta VALUES ('flushed_ns', ?)", (str(time.time_ns()),))
+        database.execute("COMMIT")
+        if events:
+            self.written_seq = events[-1][0]
+        if flush:
+            self.durable_seq = self.written_seq
+        self.oldest_waiting = None
+
+    def _refuse_the_rest(self) -> None:
+        """Answer whoever still waits; there is no writer any more."""
+        while True:
+            item = self._queue.get()
+            if isinstance(item, _Barrier):
+                item.done.set_exception(JournalError(self.error or "the recorder stopped"))
+            if isinstance(item, str):
+                self._database.close()
+                return
+
+
+def read_events(path: Path) -> Iterator[Record]:
+    """Yield every recorded event of a session, in order.
+
+    Raises:
+        JournalError: No such session, or not a session file.
+    """
+    with _opened(path) as database:
+        for seq, body in database.execute("SELECT seq, body FROM event ORDER BY seq"):
+            yield Record(seq, _event_decoder.decode(body))
+
+
+def read_outputs(path: Path) -> Iterator[tuple[int, int, str, bytes]]:
+    """Yield (seq, place, kind, encoded output) of every decision and intent, in order.
+
+    Raises:
+        JournalError: No such session, or not a session file.
+    """
+    with _opened(path) as database:
+        yield from database.execute("SELECT seq, place, kind, body FROM output ORDER BY seq, place")
+
+
+def read_meta(path: Path) -> dict[str, str]:
+    """Return what a session says of itself.
+
+    Raises:
+        JournalError: No such session, or not a session file.
+    """
+    with _opened(path) as database:
+        return dict(database.execute("SELECT key, value FROM meta"))
+
+
+def encode_output(output: msgspec.Struct) -> bytes:
+    """Encode a decision or an intent as the journal does, to compare them byte by byte."""
+    return _encoder.encode(output)
+
+
+class _opened:
+    """Open a session for reading; errors name the file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> sqlite3.Connection:
+        if not self._path.is_file():
+            raise JournalError(f"no session at {self._path}")
+        self._database = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        return self._database
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._database.close()
+        if isinstance(error, sqlite3.DatabaseError | msgspec.MsgspecError):
+            raise JournalError(f"{self._path} is not a session this version can read: {error}") from error

@@ -1,0 +1,43 @@
+"""How to trade (``Params``) and what never to go beyond (``Limits``): plain numbers, known to the core.
+
+Where the numbers come from is ``engine.config``; what they mean in formulas is docs/model.md.
+"""
+
+from typing import NamedTuple
+
+
+class Params(NamedTuple):
+    """The strategy's parameters. Defaults are the seed's, where it gives one."""
+
+    watch_return_threshold: float = 0.005
+    """Absolute return over ``watch_window_s`` at and above which a window is watched."""
+    watch_window_s: float = 60.0
+    """Seconds over which that return is taken (seed: "60s return")."""
+    hammer_s: float = 15.0
+    """Venue seconds before expiry in which the engine may strike."""
+    d_min_usd: float = 5.0
+    """Least distance in dollars between the expected settlement price and the strike."""
+    max_entry_price: float = 0.97
+    """Highest price a share, average over the depth taken."""
+    quote_size_usd: float = 20.0
+    """Dollars of one order, before fee."""
+    min_ev: float = 0.0
+    """EV per share has to be above this, in dollars."""
+    sigma_multiplier: float = 1.5
+    """Applied to the larger of the 60 s and 300 s deviations. Source: settlement-and-strategy, section 2."""
+    sigma_floor: float = 1e-5
+    """Least deviation per root second, as a share of the price. Same source."""
+    price_stale_s: float = 5.0
+    """Silence of the settlement feed after which it is stale (fault catalogue, F1: block entries at 5 s)."""
+    book_stale_s: float = 15.0
+    """Silence of a market's book after which it is stale."""
+    fallback_fee_rate: float = 0.001
+    """Fee rate where a market publishes no schedule: ``FEE_BPS`` / 10,000 of the dollars spent."""
+
+
+class Limits(NamedTuple):
+    """What no parameter may exceed."""
+
+    max_usd_per_trade: float = 50.0
+    max_daily_loss_usd: float = 250.0
+    max_trades_per_hour: float = 4.0

@@ -1,0 +1,105 @@
+"""The one place where frames leave: a bounded queue for each client, so that none can hold the venue.
+
+A client that reads too slowly is closed, as the real venue does ("slow consumer"); nobody else notices.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+log = logging.getLogger(__name__)
+
+QUEUE_FRAMES: Final = 10_000
+"""Two seconds of the 5,000 frames a second that the fault catalogue (A4) names as a burst."""
+
+BATCH: Final = 50
+"""Frames sent before others get their turn: about a millisecond."""
+
+CLOSE_WAIT_S: Final = 0.2
+"""How long a close frame may wait for room in the client's socket; one that is stuck will not read it."""
+
+POLICY_VIOLATION: Final = 1008
+
+
+class Outbox:
+    """Frames on their way to one client."""
+
+    def __init__(self, client: str, limit: int = QUEUE_FRAMES) -> None:
+        self.client = client
+        self.overflowed = asyncio.Event()
+        self._limit = limit
+        self._frames: deque[str] = deque()
+        self._filled = asyncio.Event()
+
+    def send(self, frame: str) -> None:
+        """Queue a frame. Never waits; a full queue ends the client."""
+        if self.overflowed.is_set():
+            return
+        if len(self._frames) >= self._limit:
+            self._frames.clear()
+            self.overflowed.set()
+            return
+        self._frames.append(frame)
+        self._filled.set()
+
+    async def deliver(self, websocket: WebSocket) -> None:
+        """Send queued frames for as long as the client is there."""
+        while True:
+            await self._filled.wait()
+            for _ in range(min(BATCH, len(self._frames))):
+                await websocket.send_text(self._frames.popleft())
+            if not self._frames:
+                self._filled.clear()
+            # A send that finds room does not wait, so a long queue would keep everyone else waiting.
+            await asyncio.sleep(0)
+
+
+async def converse(websocket: WebSocket, outbox: Outbox, on_text: Callable[[str], None]) -> None:
+    """Serve one client until it leaves, or until it is too slow.
+
+    Args:
+        websocket: Accepted already.
+        outbox: Its queue.
+        on_text: Called with every text frame it sends.
+    """
+    log.info("= client joined", extra={"client": outbox.client})
+    jobs = [
+        asyncio.create_task(outbox.deliver(websocket)),
+        asyncio.create_task(_listen(websocket, on_text)),
+        asyncio.create_task(outbox.overflowed.wait()),
+    ]
+    try:
+        await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+    if outbox.overflowed.is_set():
+        log.warning("x slow consumer", extra={"client": outbox.client})
+        await _close(websocket, "slow consumer")
+    else:
+        log.info("x client left", extra={"client": outbox.client})
+
+
+async def _listen(websocket: WebSocket, on_text: Callable[[str], None]) -> None:
+    """Read until the client leaves; binary frames say nothing in this protocol."""
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text = message.get("text")
+        if text is not None:
+            on_text(text)
+
+
+async def _close(websocket: WebSocket, reason: str) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_WAIT_S):
+            await websocket.close(POLICY_VIOLATION, reason)
+    except (TimeoutError, RuntimeError, WebSocketDisconnect):
+        # Its socket has no room for the frame, or it has gone: the connection is dropped when we return.
+        return

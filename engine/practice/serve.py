@@ -1,0 +1,176 @@
+"""Put the venue on one loopback port: sockets, REST and clock, in one process.
+
+The first line of standard output is one JSON object, the venue's URLs under the settings' own names; what
+follows are log lines on standard error.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+
+from engine.errors import StartError
+from engine.practice import rest
+from engine.practice.tape import Tape
+from engine.practice.venue import Venue
+
+HOST: Final = "127.0.0.1"
+"""Loopback alone: the practice venue is nobody else's."""
+
+SHUTDOWN_S: Final = 0.5
+"""How long connections may take to close; a client that does not read is then left behind."""
+
+STOP_POLL_S: Final = 0.1
+
+log = logging.getLogger(__name__)
+
+
+def serve_forever(
+    tape: Tape, *, port: int, speed: float, all_updates: bool, stop: threading.Event | None = None
+) -> None:
+    """Serve a tape until the process is told to end (SIGTERM, SIGINT), or ``stop`` is set.
+
+    Args:
+        tape: What to play.
+        port: Loopback port; 0 takes a free one.
+        speed: Venue seconds in one second of the wall.
+        all_updates: Send rows that change nothing too.
+        stop: Set by another thread to end.
+    Raises:
+        StartError: The port is not free.
+    """
+    asyncio.run(serve(tape, port=port, speed=speed, all_updates=all_updates, stop=stop))
+
+
+async def serve(
+    tape: Tape, *, port: int, speed: float, all_updates: bool, stop: threading.Event | None = None
+) -> None:
+    """Do what ``serve_forever`` does, on the running loop, which must be the main thread's."""
+    _log_with_the_engine()
+    # A recorded tape is 120,000 objects that stay:
+    # each full search of them for garbage held the scheduler for 25 ms.
+    gc.collect()
+    gc.freeze()
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        async with serving(tape, port=port, speed=speed, all_updates=all_updates) as (urls, playing):
+            sys.stdout.write(msgspec.json.encode(urls).decode() + "\n")
+            sys.stdout.flush()
+            await _until_ended(ended, stop, playing)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    tape: Tape, *, port: int, speed: float, all_updates: bool
+) -> AsyncIterator[tuple[dict[str, str], asyncio.Task[None]]]:
+    """Serve a tape for as long as the context lasts.
+
+    Args:
+        tape: What to play.
+        port: Loopback port; 0 takes a free one.
+        speed: Venue seconds in one second of the wall.
+        all_updates: Send rows that change nothing too.
+    Yields:
+        The URLs under the settings' names, and the task that plays the tape (it ends only by an error).
+    Raises:
+        StartError: The port is not free.
+    """
+    listener = _listen(port)
+    venue = Venue(tape, speed, all_updates)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            _application(venue),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            # Keep-alive is the clients' text PING (protocol sheet, 1.5 and 3.2); frames are not compressed.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
+        )
+    )
+    server.config.load()
+    # Server.serve() would take over the process's signals, and raise them again at its end.
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup(sockets=[listener])
+    jobs = [asyncio.create_task(server.main_loop()), asyncio.create_task(venue.play())]
+    urls = urls_of(listener.getsockname()[1])
+    log.info("= serving", extra={"note": tape.note, "speed": speed})
+    try:
+        yield urls, jobs[1]
+    finally:
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(server.shutdown(sockets=[listener]), SHUTDOWN_S)
+
+
+def urls_of(port: int) -> dict[str, str]:
+    """Return where everything is, under the settings' own names."""
+    return {
+        "RTDS_WS_URL": f"ws://{HOST}:{port}/rtds",
+        "CLOB_WS_URL": f"ws://{HOST}:{port}",
+        "GAMMA_API_URL": f"http://{HOST}:{port}/gamma",
+        "CLOB_HOST": f"http://{HOST}:{port}",
+        "CLOCK_URL": f"http://{HOST}:{port}/clock",
+        "SPOT_URL": f"ws://{HOST}:{port}/spot",
+    }
+
+
+def _application(venue: Venue) -> Starlette:
+    sockets = {"/rtds": venue.rtds.serve, "/ws/market": venue.clob.serve, "/spot": venue.spot.serve}
+    return Starlette(
+        routes=[*rest.routes(venue), *(WebSocketRoute(path, serve) for path, serve in sockets.items())]
+    )
+
+
+def _listen(port: int) -> socket.socket:
+    # TCP by name, because asyncio turns Nagle's algorithm off only where the protocol is named; without that,
+    # small frames were measured 40 ms late.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise StartError(
+            f"cannot serve on {HOST}:{port}: {error.strerror}; choose another with --port"
+        ) from None
+    listener.setblocking(False)
+    return listener
+
+
+async def _until_ended(
+    ended: asyncio.Event, stop: threading.Event | None, playing: asyncio.Task[None]
+) -> None:
+    """Return when told to end; a tape that cannot be played raises here."""
+    while not (ended.is_set() or (stop is not None and stop.is_set())):
+        if playing.done():
+            playing.result()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), STOP_POLL_S)
+    log.info("= ending")
+
+
+def _log_with_the_engine() -> None:
+    """Send the web server's complaints the way of the engine's own log, wherever that goes."""
+    server_log = logging.getLogger("uvicorn")
+    server_log.handlers[:] = logging.getLogger("engine").handlers
+    server_log.setLevel(logging.WARNING)

@@ -1,0 +1,104 @@
+"""Where the venue is: the URLs that were set, or those that the embedded practice venue prints.
+
+The embedded venue is a child process and is reached only through its URLs, like any other. It ends when this
+process ends, however that happens: it lives as long as its standard input stays open.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from typing import NamedTuple
+
+import msgspec
+
+from engine.config import Settings
+from engine.errors import StartError
+
+READY_TIMEOUT_S = 30.0
+
+log = logging.getLogger("engine.endpoints")
+
+
+class Endpoints(NamedTuple):
+    """The venue's addresses, under the settings' names in lower case."""
+
+    rtds_ws_url: str
+    clob_ws_url: str
+    gamma_api_url: str
+    clob_host: str
+    clock_url: str | None
+    spot_url: str | None
+
+
+def external_endpoints(settings: Settings) -> Endpoints:
+    """Return the addresses of an external venue; the settings have checked that they are all there."""
+    assert settings.rtds_ws_url
+    assert settings.clob_ws_url
+    assert settings.gamma_api_url
+    assert settings.clob_host
+    return Endpoints(
+        settings.rtds_ws_url,
+        settings.clob_ws_url,
+        settings.gamma_api_url,
+        settings.clob_host,
+        settings.clock_url,
+        settings.spot_url,
+    )
+
+
+class EmbeddedVenue:
+    """The practice venue as a child process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Endpoints:
+        """Start it and wait for its first line.
+
+        Raises:
+            StartError: It did not start; its own line of error is passed on.
+        """
+        settings = self._settings
+        command = [sys.executable, "-m", "engine", "practice", "--port", "0", "--with-parent"]
+        command += ["--seed", str(settings.practice_seed), "--speed", str(settings.practice_speed)]
+        environment = os.environ | {
+            "WATCH_RETURN_THRESHOLD": str(settings.watch_return_threshold),
+            "HAMMER_SECS": str(settings.hammer_secs),
+            "D_MIN": str(settings.d_min),
+            "MAX_ENTRY_PRICE": str(settings.max_entry_price),
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=environment,
+        )
+        assert self._process.stdout is not None
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), READY_TIMEOUT_S)
+            urls = msgspec.json.decode(line, type=dict[str, str])
+            return Endpoints(**{name: urls.get(name.upper()) for name in Endpoints._fields})  # type: ignore[arg-type]
+        except (TimeoutError, msgspec.MsgspecError) as error:
+            await self.__aexit__()
+            raise StartError(f"the embedded practice venue did not start: {error or 'no answer'}") from error
+
+    async def __aexit__(self, *_: object) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 3.0)
+        except TimeoutError:
+            log.warning("practice venue did not end by itself", extra={"pid": process.pid})
+            process.kill()
+            await process.wait()
+
+    async def ended(self) -> str:
+        """Return, once the child has ended, with what to tell the operator."""
+        assert self._process is not None
+        status = await self._process.wait()
+        return f"the embedded practice venue ended (status {status})"

@@ -1,0 +1,255 @@
+"""Put an engine together and run it: the one place that knows all the parts.
+
+The same for the console and the headless run: practice, paper and (later) live differ by what is put in here.
+"""
+
+import asyncio
+import logging
+import platform
+import secrets
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from engine import __version__
+from engine.clock import Clock, ScaledClock, SystemClock
+from engine.config import Settings
+from engine.errors import JournalError, StartError
+from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
+from engine.feeds.discovery import Discovery
+from engine.feeds.sockets import ClobFeed, rtds_feed, spot_feed
+from engine.feeds.venue_clock import keep_clock, open_clock
+from engine.journal import Journal
+from engine.kill import KillSwitch
+from engine.run.endpoints import EmbeddedVenue, Endpoints, external_endpoints
+from engine.run.lock import FolderLock
+from engine.run.session import Session
+from engine.snapshot import Snapshot
+from engine.venue.paper import Delays, Market, PaperBroker
+from engine.wire import clob_market, rtds, spot
+
+PUBLISH_EVERY_S: Final = 0.2
+KILL_LOOK_EVERY_S: Final = 0.05
+USER_AGENT: Final = f"updown-console/{__version__}"
+"""Gamma's edge refuses clients without one (protocol sheet, 4.1)."""
+
+PRACTICE_BANNER: Final = (
+    "Embedded practice venue, {rate:g}x clock: simulated market, practice P&L proves nothing."
+)
+
+log = logging.getLogger("engine.run")
+
+
+class Engine:
+    """One run, from the lock on the data folder to the last commit of its journal."""
+
+    def __init__(self, settings: Settings, publish: Callable[[Snapshot], None]) -> None:
+        """Check what can be checked without a network.
+
+        Raises:
+            StartError: These settings may not be run.
+        """
+        if not settings.dry_run:
+            raise StartError("DRY_RUN=false: live trading is not built yet; set DRY_RUN=true")
+        self.settings = settings
+        self.kill = KillSwitch(settings.data_dir)
+        self.session: Session | None = None
+        self.journal_path: Path | None = None
+        self._publish = publish
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until told to stop, or until the engine can record no more.
+
+        Raises:
+            StartError: It could not start.
+            JournalError: It could not record.
+        """
+        async with AsyncExitStack() as stack:
+            stack.enter_context(FolderLock(self.settings.data_dir))
+            venue: EmbeddedVenue | None = None
+            if self.settings.is_external:
+                endpoints = external_endpoints(self.settings)
+            else:
+                venue = EmbeddedVenue(self.settings)
+                endpoints = await stack.enter_async_context(venue)
+            client = await stack.enter_async_context(
+                httpx.AsyncClient(headers={"User-Agent": USER_AGENT}, follow_redirects=True)
+            )
+            clock: Clock = SystemClock()
+            if endpoints.clock_url is not None:
+                clock = await open_clock(client, endpoints.clock_url)
+            journal = self._open_journal(endpoints)
+            session = self.session = Session(clock, journal, self._publish)
+            session.venue_banner = self._banner(clock)
+            status = "crashed"
+            try:
+                await self._live(session, client, endpoints, venue, stop)
+                status = "ended"
+            finally:
+                await asyncio.to_thread(journal.close, status)
+            if journal.error is not None:
+                raise JournalError(journal.error)
+
+    def _banner(self, clock: Clock) -> str:
+        if self.settings.is_external:
+            return f"External venue, clock at {clock.rate:g}x." if clock.rate != 1.0 else ""
+        return PRACTICE_BANNER.format(rate=clock.rate)
+
+    def _open_journal(self, endpoints: Endpoints) -> Journal:
+        started = datetime.now(UTC)
+        session_id = f"{started:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self.journal_path = self.settings.data_dir / "sessions" / f"{session_id}.sqlite"
+        meta = {
+            "session": session_id,
+            "mode": "paper",
+            "venue": "external" if self.settings.is_external else "practice",
+            "rtds": endpoints.rtds_ws_url,
+            "version": __version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "started": started.isoformat(),
+        }
+        return Journal(self.journal_path, meta)
+
+    async def _live(
+        self,
+        session: Session,
+        client: httpx.AsyncClient,
+        endpoints: Endpoints,
+        venue: EmbeddedVenue | None,
+        stop: asyncio.Event,
+    ) -> None:
+        """Connect everything and wait for an end. Any part that ends by itself halts the engine."""
+        settings, clock = self.settings, session.clock
+        broker = self._broker(session)
+        self._open(session)
+        rtds_socket = rtds_feed(endpoints.rtds_ws_url, clock, session.accept, settings.symbol)
+        rtds_socket.on_frame = lambda frame: session.accept_frame("rtds", frame, rtds.parse)
+        clob = ClobFeed(endpoints.clob_ws_url, clock, session.accept)
+        clob.socket.on_frame = lambda frame: session.accept_frame("clob", frame, clob_market.parse)
+        discovery = Discovery(
+            client, endpoints.gamma_api_url, clock, session.accept, settings.fee_rate_ttl_seconds
+        )
+        parts: dict[str, Coroutine[Any, Any, str | None]] = {
+            "rtds": rtds_socket.run(),
+            "clob": clob.socket.run(),
+            "gamma": discovery.run(),
+            "tokens": _follow_tokens(session, clob),
+            "seconds": _tell_seconds(session),
+            "kill switch": _watch_kill(session, self.kill),
+            "snapshots": _publish_regularly(session),
+        }
+        if endpoints.spot_url is not None:
+            spot_socket = spot_feed(endpoints.spot_url, clock, session.accept)
+            spot_socket.on_frame = lambda frame: session.accept_frame("spot", frame, spot.parse)
+            parts["spot"] = spot_socket.run()
+        if isinstance(clock, ScaledClock) and endpoints.clock_url is not None:
+            parts["clock"] = keep_clock(clock, client, endpoints.clock_url)
+        tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
+        if venue is not None:
+            tasks.append(asyncio.create_task(venue.ended(), name="practice venue"))
+        await _until_over(session, tasks, stop)
+        await broker.drain()
+
+    def _broker(self, session: Session) -> PaperBroker:
+        settings = self.settings
+        market = Market(
+            book=session.book,
+            fee=lambda slug: (
+                session.state.markets[slug].contract.fee if slug in session.state.markets else None
+            ),
+            fallback_fee_rate=settings.params().fallback_fee_rate,
+        )
+        delays = Delays(settings.paper_latency_ms, settings.venue_hold_ms)
+        broker = PaperBroker(session.clock, self.kill, delays, market)
+        broker.accept = session.accept
+        broker.until_durable = session.until_durable
+        session.broker = broker
+        return broker
+
+    def _open(self, session: Session) -> None:
+        settings = self.settings
+        assert self.journal_path is not None
+        session.accept(
+            SessionOpened(
+                ts_recv_ms=session.clock.now_ms(),
+                session=self.journal_path.stem,
+                venue="external" if settings.is_external else "practice",
+                dry_run=settings.dry_run,
+                profile=settings.settings_profile,
+                params=settings.params()._asdict(),
+                limits=settings.limits()._asdict(),
+                killed=self.kill.is_tripped(),
+            )
+        )
+        log.info("session opened", extra={"session": self.journal_path.stem})
+
+
+async def _until_over(session: Session, tasks: list[asyncio.Task[str | None]], stop: asyncio.Event) -> None:
+    """Wait for the stop, a failed recorder, or a part that ended; then cancel what still runs."""
+    waits = [asyncio.create_task(stop.wait()), asyncio.create_task(session.failed.wait())]
+    running = list(tasks)
+    try:
+        while not stop.is_set() and not session.failed.is_set():
+            await asyncio.wait([*running, *waits], return_when=asyncio.FIRST_COMPLETED)
+            for task in [task for task in running if task.done()]:
+                running.remove(task)
+                session.accept(EngineHalted(ts_recv_ms=session.clock.now_ms(), why=_why_ended(task)))
+    finally:
+        for ending in [*tasks, *waits]:
+            ending.cancel()
+        await asyncio.gather(*tasks, *waits, return_exceptions=True)
+
+
+def _why_ended(task: asyncio.Task[str | None]) -> str:
+    """Say why a part that should run for ever is over. This is the product's one catch-all: it halts."""
+    error = task.exception()
+    if error is not None:
+        log.error("part failed", extra={"part": task.get_name()}, exc_info=error)
+        return f"{task.get_name()} failed: {type(error).__name__}: {error}"
+    return task.result() or f"{task.get_name()} ended"
+
+
+async def _tell_seconds(session: Session) -> None:
+    """Tell the core each whole second of the injected clock."""
+    while True:
+        now_ms = session.clock.now_ms()
+        await session.clock.sleep((1000 - now_ms % 1000) / 1000)
+        session.accept(SecondPassed(ts_recv_ms=session.clock.now_ms()))
+
+
+async def _publish_regularly(session: Session) -> None:
+    while True:
+        await asyncio.sleep(PUBLISH_EVERY_S)
+        session.publish()
+
+
+async def _watch_kill(session: Session, kill: KillSwitch) -> None:
+    """Turn a change of the latch into an event, whoever made it."""
+    while True:
+        latch = kill.read() if kill.is_tripped() else None
+        if (latch is not None) != session.state.killed or (latch is not None and not session.state.kill_who):
+            session.accept(
+                KillSwitchChanged(
+                    ts_recv_ms=session.clock.now_ms(),
+                    latched=latch is not None,
+                    who="" if latch is None else latch.who,
+                    why="" if latch is None else latch.why,
+                )
+            )
+        await asyncio.sleep(KILL_LOOK_EVERY_S)
+
+
+async def _follow_tokens(session: Session, clob: ClobFeed) -> None:
+    """Keep the book subscriptions equal to the open windows' tokens."""
+    subscribed: set[str] = set()
+    while True:
+        tokens = set(session.state.tokens)
+        if tokens != subscribed:
+            await clob.want(tokens)
+            subscribed = tokens
+        await asyncio.sleep(0.05)

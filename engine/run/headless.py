@@ -1,0 +1,82 @@
+"""The engine without a console: run for a while, then say in one JSON object what happened."""
+
+import asyncio
+import signal
+from typing import Any
+
+from engine.config import Settings
+from engine.core.state import Market, State
+from engine.run.engine import Engine
+from engine.units import ONE_E6
+
+OURS = (
+    "session_opened",
+    "second_passed",
+    "kill_switch_changed",
+    "engine_halted",
+    "feed_opened",
+    "feed_closed",
+    "order_submitted",
+    "order_filled",
+    "order_killed",
+    "order_denied",
+)
+"""Event kinds that no frame of the venue makes."""
+
+
+async def run_headless(settings: Settings, seconds: float | None) -> dict[str, Any]:
+    """Run the engine for so many wall seconds, or until SIGINT or SIGTERM.
+
+    Args:
+        settings: As loaded.
+        seconds: Wall seconds; None runs until a signal.
+    Returns:
+        ``frames{kind}``, ``decisions{reason}``, ``orders``, ``fills``, ``pnl`` (dollars), ``windows[{slug,
+        strike, strike_source, final, final_source, outcome}]``, and ``session`` (its file), ``halted``.
+    Raises:
+        StartError: It could not start.
+        JournalError: It could not record.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    engine = Engine(settings, publish=lambda _: None)
+    timer = None if seconds is None else loop.call_later(seconds, stop.set)
+    try:
+        await engine.run(stop)
+    finally:
+        if timer is not None:
+            timer.cancel()
+    assert engine.session is not None
+    return report(engine.session.state) | {"session": str(engine.journal_path)}
+
+
+def report(state: State) -> dict[str, Any]:
+    """Sum a session up. The field names are an interface (docs/commands.md)."""
+    filled = [order for order in state.orders.values() if order.state == "filled"]
+    markets = sorted([*state.past, *state.markets.values()], key=lambda market: market.contract.end_s)
+    return {
+        "frames": {kind: count for kind, count in sorted(state.kinds.items()) if kind not in OURS},
+        "decisions": dict(sorted(state.decisions.items())),
+        "orders": len(state.orders),
+        "fills": len(filled),
+        "pnl": state.ledger.realised_e6() / ONE_E6,
+        "windows": [_window(market) for market in markets if market.contract.start_s * 1000 <= state.now_ms],
+        "halted": state.halted_why,
+    }
+
+
+def _window(market: Market) -> dict[str, Any]:
+    strike, final, served = market.strike, market.final, market.served
+    return {
+        "slug": market.contract.slug,
+        "strike": None if strike is None else float(strike.value),
+        "strike_source": None if strike is None else strike.source,
+        "final": None if final is None else float(final.value),
+        "final_source": None if final is None else final.source,
+        "outcome": market.outcome,
+        "outcome_source": market.outcome_source,
+        "served_strike": None if served is None or served.strike is None else float(served.strike),
+        "served_final": None if served is None or served.final is None else float(served.final),
+    }

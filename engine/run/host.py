@@ -1,0 +1,66 @@
+"""The engine's own thread: a daemon with its own asyncio loop, for a server that has one already."""
+
+import asyncio
+import gc
+import logging
+import threading
+from collections.abc import Callable
+
+from engine.config import Settings
+from engine.errors import EngineError
+from engine.kill import KillSwitch
+from engine.run.engine import Engine
+from engine.snapshot import Snapshot
+
+log = logging.getLogger("engine.host")
+
+
+class EngineHost:
+    """Start and stop one engine beside whatever else the process does."""
+
+    def __init__(self, settings: Settings, publish: Callable[[Snapshot], None]) -> None:
+        self.settings = settings
+        self.kill = KillSwitch(settings.data_dir)
+        self.error: str | None = None
+        self._publish = publish
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._ready = threading.Event()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread and return at once. What goes wrong later is in ``error``."""
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self, timeout_s: float) -> None:
+        """Ask the engine to end and wait for its thread at most so long."""
+        if self._loop is not None and self._stop is not None and self.alive:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except EngineError as error:
+            self.error = str(error)
+            log.error("engine stopped", extra={"why": self.error})
+        except Exception as error:
+            self.error = f"{type(error).__name__}: {error}"
+            log.exception("engine failed")
+        finally:
+            self._ready.set()
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._ready.set()
+        # What start-up made lives as long as the process: the collector need not walk it again and again.
+        gc.collect()
+        gc.freeze()
+        await Engine(self.settings, self._publish).run(self._stop)

@@ -1,0 +1,162 @@
+"""One session of the engine: the only door into the core, and what the core's words lead to.
+
+Everything that happens comes in by ``accept``: it gets its number, goes to the journal, then to the core; the
+core's decisions are recorded and its intents go to the broker. What it does not know: sockets, threads,
+formats.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from engine.clock import Clock
+from engine.core.book import Book
+from engine.core.project import Curves, Outside, curves_now, point_at, project
+from engine.core.state import OrderIntent, State
+from engine.core.step import step
+from engine.errors import JournalError, WireError
+from engine.events import AnyEvent, EngineHalted, FrameRefused, Record, SecondPassed
+from engine.journal import Journal
+from engine.snapshot import Mark, Point, Snapshot
+from engine.units import Milliseconds
+
+CHART_DELAY_S: Final = 4
+"""A second's chart point is made so much later, when its prices have arrived (99 % come within 4 s)."""
+
+EXCERPT_CHARACTERS: Final = 2_000
+
+Parse = Callable[[str | bytes, Milliseconds], list[AnyEvent]]
+
+log = logging.getLogger("engine.session")
+
+
+class Broker(Protocol):
+    """Takes an intent over and reports by events what becomes of it."""
+
+    def submit(self, intent: OrderIntent) -> None:
+        """Take over; return at once."""
+        ...
+
+
+class Session:
+    """The core with its journal, its broker and its audience."""
+
+    def __init__(self, clock: Clock, journal: Journal, publish: Callable[[Snapshot], None]) -> None:
+        self.clock = clock
+        self.state = State()
+        self.broker: Broker | None = None
+        self.venue_banner = ""
+        self.failed = asyncio.Event()
+        self._journal = journal
+        self._publish = publish
+        self._seq = 0
+        self._version = 0
+        self._opened_mono = time.monotonic()
+        self._curves: dict[int, Curves] = {}
+        self._points: list[Point] = []
+        self._point_s: int | None = None
+
+    def accept(self, event: AnyEvent) -> None:
+        """Number, record and take in an event; then do what the core says.
+
+        A recorder that fails halts the engine: the core still sees events, so that the console stays
+        truthful, but nothing is sent any more.
+        """
+        self._seq += 1
+        record = Record(self._seq, event)
+        try:
+            self._journal.record(record)
+        except JournalError as error:
+            self._halt(str(error))
+        effects = step(self.state, record)
+        for place, effect in enumerate(effects):
+            try:
+                self._journal.record_output(record.seq, place, effect)
+            except JournalError as error:
+                self._halt(str(error))
+                continue
+            if isinstance(effect, OrderIntent) and self.broker is not None:
+                self.broker.submit(effect)
+        if isinstance(event, SecondPassed):
+            self._note_second()
+            self.publish()
+
+    def accept_frame(self, feed: str, frame: str | bytes, parse: Parse) -> bool:
+        """Take in a frame as it came from a socket.
+
+        Args:
+            feed: Its feed's name.
+            frame: The text or the bytes.
+            parse: The feed's parser.
+        Returns:
+            Whether it held data: anything but a keep-alive, an ignored or a refused frame.
+        """
+        now_ms = self.clock.now_ms()
+        try:
+            events = parse(frame, now_ms)
+        except WireError as error:
+            text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+            excerpt = text[:EXCERPT_CHARACTERS]
+            log.warning("frame refused", extra={"feed": feed, "reason": error.reason})
+            self.accept(FrameRefused(ts_recv_ms=now_ms, feed=feed, reason=error.reason, excerpt=excerpt))
+            return False
+        useful = False
+        for event in events:
+            self.accept(event)
+            useful = useful or event.__struct_config__.tag != "frame_ignored"
+        return useful
+
+    def book(self, token: str) -> Book | None:
+        """Return a token's book as it is now, for the paper broker."""
+        known = self.state.tokens.get(token)
+        return None if known is None else known[0].book_of(known[1])
+
+    def publish(self) -> None:
+        """Hand a snapshot to the audience."""
+        self._version += 1
+        marks: list[Mark] = list(self.state.marks)
+        self.state.marks.clear()
+        point = self._points.pop(0) if self._points else None
+        outside = Outside(
+            version=self._version,
+            now_ms=self.clock.now_ms(),
+            wall_ms=time.time_ns() // 1_000_000,
+            uptime_s=time.monotonic() - self._opened_mono,
+            clock_rate=self.clock.rate,
+            journal_seq=self._journal.written_seq,
+            journal_lag_ms=self._journal.lag_ms,
+            venue_banner=self.venue_banner,
+            point=point,
+            marks=marks,
+        )
+        self._publish(project(self.state, outside))
+
+    async def until_durable(self) -> None:
+        """Return once everything accepted so far is on the disk.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+        await self._journal.wait_durable()
+
+    def _note_second(self) -> None:
+        second = self.state.now_ms // 1000
+        self._curves[second] = curves_now(self.state)
+        ready = second - CHART_DELAY_S
+        first = ready if self._point_s is None else self._point_s + 1
+        # A jump of the clock is no reason to draw an hour of nothing.
+        for past in range(max(first, ready - 60), ready + 1):
+            self._points.append(point_at(self.state, past, self._curves.pop(past, {})))
+        self._point_s = max(ready, self._point_s or ready)
+        for old in [kept for kept in self._curves if kept <= ready]:
+            del self._curves[old]
+
+    def _halt(self, why: str) -> None:
+        if self.state.halted_why is not None:
+            return
+        log.error("engine halted", extra={"why": why})
+        self.failed.set()
+        self._seq += 1
+        step(self.state, Record(self._seq, EngineHalted(ts_recv_ms=self.clock.now_ms(), why=why)))

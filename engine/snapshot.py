@@ -1,0 +1,220 @@
+"""What the console may know: one immutable picture of the engine, made by ``engine.core.project``.
+
+Plain numbers for display only. Dollars and shares are floats here because nothing is computed from them
+again; None means unknown and is shown as a dash, never as 0.
+"""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+Phase: TypeAlias = Literal["upcoming", "idle", "watch", "hammer", "settling", "settled"]
+
+
+class FeedView(msgspec.Struct, frozen=True):
+    """One feed: is it connected, and how long has it been silent?"""
+
+    name: str
+    connected: bool
+    age_s: float | None
+    stale: bool
+    frames: int
+    refused: int
+    reconnects: int
+    detail: str
+
+
+class PriceView(msgspec.Struct, frozen=True):
+    """The newest value of one price source. ``lag_s`` is receive time less the time it is of."""
+
+    source: str
+    value: float
+    stamp_ms: int
+    age_s: float
+    lag_s: float
+
+
+class LevelView(msgspec.Struct, frozen=True, array_like=True):
+    """One level of a book: dollars a share, shares."""
+
+    price: float
+    size: float
+
+
+class BookView(msgspec.Struct, frozen=True):
+    """One token's book: touch and the best levels, best first. ``state`` says why it may not be trusted."""
+
+    bid: float | None
+    ask: float | None
+    bids: list[LevelView]
+    asks: list[LevelView]
+    age_s: float | None
+    state: Literal["live", "empty", "crossed", "stale", "awaiting snapshot"]
+
+
+class GateView(msgspec.Struct, frozen=True):
+    """One condition of a trade: what it is, what was seen, what is required, whether it holds."""
+
+    name: str
+    value: str
+    requirement: str
+    passed: bool
+
+
+class DecisionView(msgspec.Struct, frozen=True):
+    """The engine's last word on a contract. ``reason`` is ``trade``, or the first gate that refused."""
+
+    action: Literal["buy_up", "buy_down", "no_trade"]
+    reason: str
+    sentence: str
+    at_ms: int
+    seq: int
+    gates: list[GateView]
+
+
+class ContractView(msgspec.Struct, frozen=True):
+    """One window on its card.
+
+    ``strike_source`` and ``final_source`` say how a price is known: ``exact`` (the report stamped at the very
+    second), ``estimate`` (own mean of the raw seconds, ``*_error`` dollars), ``served`` (the venue said so).
+    """
+
+    slug: str
+    name: str
+    start_s: int
+    end_s: int
+    seconds_left: float
+    phase: Phase
+    rule: str
+    strike: float | None
+    strike_source: str | None
+    strike_error: float | None
+    expected: float | None
+    distance_usd: float | None
+    distance_bp: float | None
+    z: float | None
+    p_up: float | None
+    sigma_usd: float | None
+    locked_share: float | None
+    watch_return: float | None
+    ev_up: float | None
+    ev_down: float | None
+    fee_up: float | None
+    fee_down: float | None
+    up: BookView
+    down: BookView
+    decision: DecisionView | None
+    final: float | None
+    final_source: str | None
+    outcome: str | None
+    outcome_source: str | None
+    position_up: float
+    position_down: float
+    pnl: float | None
+
+
+class OrderView(msgspec.Struct, frozen=True):
+    """One order and what became of it."""
+
+    order_id: str
+    slug: str
+    outcome: Literal["UP", "DOWN"]
+    limit_price: float
+    usd: float
+    state: Literal["intended", "sent", "filled", "killed", "denied", "unknown"]
+    reason: str
+    at_ms: int
+    filled_shares: float
+    average_price: float | None
+    fee: float
+
+
+class SettlementView(msgspec.Struct, frozen=True):
+    """One window that is over."""
+
+    slug: str
+    name: str
+    end_s: int
+    strike: float | None
+    strike_source: str | None
+    final: float | None
+    final_source: str | None
+    outcome: str | None
+    outcome_source: str | None
+    traded: bool
+    pnl: float | None
+
+
+class Point(msgspec.Struct, frozen=True):
+    """One venue second of the charts. None where nothing arrived: a gap is drawn as a gap."""
+
+    t_s: int
+    twap: float | None
+    chainlink: float | None
+    spot: float | None
+    contracts: dict[str, dict[str, float | None]]
+    """By slug: ``strike``, ``z``, ``p_up``, ``ev_up``, ``ev_down``, ``ask_up``, ``ask_down``."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Something worth a mark on the chart: a watch, a hammer, an order, a fill, a settlement."""
+
+    t_ms: int
+    kind: Literal["watch", "hammer", "order", "fill", "killed", "settled", "gap"]
+    slug: str
+    text: str
+
+
+class MoneyView(msgspec.Struct, frozen=True):
+    """Dollars of the session and of the day."""
+
+    realised: float
+    realised_today: float
+    open_cost: float
+    fees: float
+    trades: int
+    trades_last_hour: int
+    max_daily_loss: float
+    max_trades_per_hour: int
+
+
+class ModeView(msgspec.Struct, frozen=True):
+    """The banner: what is this engine, and may it trade?"""
+
+    mode: Literal["PRACTICE", "PAPER", "LIVE", "HALTED"]
+    venue: Literal["practice", "external"]
+    venue_banner: str
+    dry_run: bool
+    profile: str
+    kill_latched: bool
+    kill_who: str
+    kill_why: str
+    kill_since_ms: int | None
+    halted_why: str | None
+    clock_rate: float
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The whole picture. ``seq`` is the core's last number, ``version`` counts this session's snapshots."""
+
+    version: int
+    session: str
+    seq: int
+    now_ms: int
+    wall_ms: int
+    uptime_s: float
+    mode: ModeView
+    feeds: list[FeedView]
+    prices: list[PriceView]
+    divergence_usd: float | None
+    divergence_bp: float | None
+    contracts: list[ContractView]
+    orders: list[OrderView]
+    settlements: list[SettlementView]
+    money: MoneyView
+    point: Point | None
+    marks: list[Mark]
+    journal_seq: int
+    journal_lag_ms: float
+    decisions: dict[str, int]
+    """How many decisions fell for each reason since the session began."""

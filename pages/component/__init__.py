@@ -1,0 +1,87 @@
+"""The console's own components: one loader, the live panels, the kill control.
+
+Streamlit sends a component's JavaScript again with every message whose data changed. So the library and all
+code travel once, in the loader; the live component's and the kill control's own JavaScript is a stub that
+hands over to it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from streamlit.components import v2
+
+ASSETS: Final = Path(__file__).with_name("assets")
+SCRIPTS: Final = (
+    "vendor/uplot/uPlot.iife.min.js",
+    "format.js",
+    "dom.js",
+    "store.js",
+    "series.js",
+    "theme.js",
+    "kill.js",
+    "status.js",
+    "cards.js",
+    "drawing.js",
+    "charts.js",
+    "ladder.js",
+    "tables.js",
+    "live.js",
+)
+"""In the order they depend on each other; together they are one module."""
+STYLES: Final = ("vendor/uplot/uPlot.min.css", "live.css")
+
+STUB: Final = """
+// Hands over to the loader's code, which may arrive later than this stub.
+export default async function (args) {
+  const console_ = (globalThis.__updown ??= {});
+  console_.ready ??= new Promise((resolve) => { console_.arrived = resolve; });
+  return (await console_.ready).PART(args);
+}
+"""
+
+
+@cache
+def bundle() -> str:
+    """Return all JavaScript of the console as one module, with its styles inside."""
+    styles = "\n".join(ASSETS.joinpath(name).read_text(encoding="utf-8") for name in STYLES)
+    scripts = "\n;\n".join(ASSETS.joinpath(name).read_text(encoding="utf-8") for name in SCRIPTS)
+    build = hashlib.sha256(f"{styles}{scripts}".encode()).hexdigest()[:12]
+    return f"const BUILD = {json.dumps(build)};\nconst STYLES = {json.dumps(styles)};\n{scripts}\n"
+
+
+@cache
+def _component(name: str) -> Callable[..., Any]:
+    """Register a component once for the process; mounting it registers it with any later runtime."""
+    script = bundle() if name == "loader" else STUB.replace("PART", name)
+    component: Callable[..., Any] = v2.component(f"updown_{name}", js=script)
+    return component
+
+
+def loader() -> None:
+    """Bring the code to the browser; once for each full run of a page."""
+    _component("loader")(key="updown-loader")
+
+
+def live(message: bytes, on_resync: Callable[[], None], on_kill: Callable[[], None]) -> None:
+    """Show the live panels.
+
+    Args:
+        message: What ``pages.component.message`` encoded.
+        on_resync: Called when the browser found that it missed something.
+        on_kill: Called when the kill button could not reach the kill route.
+    """
+    _component("live")(data=message, key="updown-live", on_resync_change=on_resync, on_kill_change=on_kill)
+
+
+def kill_control(message: bytes, on_kill: Callable[[], None]) -> None:
+    """Show the mode and the kill button.
+
+    Args:
+        message: What ``pages.component.message`` encoded.
+        on_kill: Called when the button could not reach the kill route.
+    """
+    _component("kill")(data=message, key="updown-kill", on_kill_change=on_kill)

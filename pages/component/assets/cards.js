@@ -1,0 +1,230 @@
+// One card for each length of window: where it stands, what it will settle on, what a share is worth.
+
+const PHASES = {
+  upcoming: ["ring", "UPCOMING", "quiet"],
+  idle: ["ring", "IDLE", "quiet"],
+  watch: ["half", "WATCH", "watch"],
+  hammer: ["diamond", "HAMMER", "hammer"],
+  settling: ["half", "SETTLING", "quiet"],
+  settled: ["square", "SETTLED", "quiet"],
+};
+
+class Card {
+  constructor(name, select) {
+    this.name = name;
+    this.phase = chip("phase");
+    this.window = el("span", "window");
+    this.left = el("span", "countdown");
+    const head = el("button", "card-head", el("strong", "", name), this.window, this.phase.node, this.left);
+    head.type = "button";
+    head.title = "Show this window in the panels below";
+    head.addEventListener("click", () => select(name));
+    this.head = head;
+    this.elapsed = el("i", "elapsed");
+    this.hammer = el("i", "zone");
+    this.empty = el("p", "empty");
+    this.numbers = this.buildNumbers();
+    this.sides = table("sides", [
+      { label: "" },
+      ...["bid", "ask", "fee", "EV / share", "held"].map((label) => ({ label, numeric: true })),
+    ]);
+    this.word = chip("verdict-word");
+    this.sentence = el("span");
+    this.decision = el("p", "why", this.word.node, this.sentence);
+    this.rule = el("p", "rule");
+    this.last = el("p", "last");
+    this.body = el("div", "card-body", this.numbers, this.sides.node, this.decision, this.rule);
+    this.node = el(
+      "section",
+      "panel card",
+      head,
+      el("div", "progress", this.hammer, this.elapsed),
+      this.empty,
+      this.body,
+      this.last,
+    );
+    this.node.setAttribute("aria-label", `${name} window`);
+  }
+
+  buildNumbers() {
+    this.main = facts("main", { expected: "Expected settlement", strike: "Strike", distance: "Distance" });
+    this.sub = { expected: el("small"), strike: el("small"), distance: el("small") };
+    for (const key of Object.keys(this.sub)) this.main.cells[key].parentNode.append(this.sub[key]);
+    this.p = gauge("P(UP)");
+    this.lock = gauge("Fixed");
+    this.lock.node.title = "Share of the settlement average that later prices cannot change any more";
+    this.z = facts("side-facts", { z: "z", move: "60 s move" });
+    return el(
+      "div",
+      "numbers",
+      this.main.node,
+      el("div", "gauges", this.p.node, this.lock.node, this.z.node),
+    );
+  }
+
+  paint(store, at, selected) {
+    const contract = store.current(this.name);
+    this.node.classList.toggle("selected", selected);
+    this.head.setAttribute("aria-pressed", String(selected));
+    this.paintLast(store.previous(this.name));
+    show(this.body, contract !== null && contract.phase !== "upcoming");
+    this.paintHead(store, at, contract);
+    if (!contract) return;
+    this.paintNumbers(contract);
+    this.paintSides(contract);
+    putChip(this.word, ...verdict(contract.decision));
+    put(this.sentence, contract.decision?.sentence ?? "It decides from the moment the window has a strike.");
+    put(this.rule, `Settles on ${contract.rule} · ${contract.slug}`);
+  }
+
+  paintHead(store, at, contract) {
+    const left = contract ? contract.seconds_left - store.drift(at) : null;
+    const [shapeName, word, toneName] = PHASES[contract?.phase ?? "upcoming"];
+    putChip(this.phase, shapeName, contract ? word : "NO WINDOW", toneName);
+    this.node.dataset.phase = contract?.phase ?? "none";
+    put(this.window, contract ? `${minute(contract.start_s)}–${minute(contract.end_s)} UTC` : "");
+    hint(this.window, contract ? localTime(contract.start_s * 1000) : "");
+    const length = contract ? contract.end_s - contract.start_s : 1;
+    const upcoming = contract?.phase === "upcoming";
+    put(this.left, countdown(upcoming ? left - length : left));
+    hint(this.left, upcoming ? "until it starts" : "until it ends");
+    this.left.dataset.urgent = String(known(left) && !upcoming && left <= 60);
+    width(this.elapsed, upcoming || !contract ? 0 : 1 - left / length);
+    width(this.hammer, contract ? (store.fixed.hammer_s ?? 0) / length : 0);
+    const text =
+      store.engine.alive || contract ? this.emptyText(contract) : "No window: the engine does not run.";
+    put(this.empty, text);
+    show(this.empty, text !== "");
+  }
+
+  emptyText(contract) {
+    if (!contract)
+      return `Looking for the ${this.name} window. It appears as soon as the venue describes it.`;
+    if (contract.phase === "upcoming")
+      return `Waiting for the boundary: the strike is captured exactly at ${clock(contract.start_s * 1000)} UTC.`;
+    if (contract.strike === null) {
+      return (
+        `No report stamped ${clock(contract.start_s * 1000)} UTC was heard, so this window has no strike and is only observed. ` +
+        `The next strike is captured exactly at ${clock(contract.end_s * 1000)} UTC.`
+      );
+    }
+    return "";
+  }
+
+  paintNumbers(contract) {
+    const { cells } = this.main;
+    put(cells.expected, number(contract.expected));
+    put(this.sub.expected, known(contract.sigma_usd) ? `± ${dollars(contract.sigma_usd)} (1 σ)` : "");
+    put(cells.strike, number(contract.strike));
+    put(this.sub.strike, sourceText(contract.strike_source, contract.strike_error));
+    hint(cells.strike, known(contract.strike) ? String(contract.strike) : "");
+    put(cells.distance, signedDollars(contract.distance_usd));
+    tone(
+      cells.distance,
+      known(contract.distance_usd) ? (contract.distance_usd >= 0 ? "up" : "down") : "quiet",
+    );
+    put(this.sub.distance, known(contract.distance_bp) ? `${signed(contract.distance_bp)} bp` : "");
+    putGauge(this.p, contract.p_up, probability(contract.p_up));
+    putGauge(
+      this.lock,
+      contract.locked_share,
+      known(contract.locked_share) ? `${number(contract.locked_share * 100, 0)} % of the average` : DASH,
+    );
+    put(this.z.cells.z, signed(contract.z));
+    put(
+      this.z.cells.move,
+      known(contract.watch_return) ? `${signed(contract.watch_return * 1e4, 1)} bp` : DASH,
+    );
+  }
+
+  paintSides(contract) {
+    const rows = [
+      {
+        outcome: "UP",
+        book: contract.up,
+        ev: contract.ev_up,
+        fee: contract.fee_up,
+        held: contract.position_up,
+      },
+      {
+        outcome: "DOWN",
+        book: contract.down,
+        ev: contract.ev_down,
+        fee: contract.fee_down,
+        held: contract.position_down,
+      },
+    ];
+    fillTable(
+      this.sides,
+      rows,
+      (row) => row.outcome,
+      (cells, row, node) => {
+        putOutcome(cells[0], row.outcome);
+        const live = row.book.state === "live";
+        node.classList.toggle("dim", !live);
+        hint(node, live ? "" : `book: ${row.book.state}`);
+        put(cells[1], sharePrice(row.book.bid));
+        put(cells[2], sharePrice(row.book.ask));
+        put(cells[3], known(row.fee) ? `${number(row.fee * 100)}¢` : DASH);
+        put(cells[4], cents(row.ev, 2));
+        tone(cells[4], known(row.ev) && row.ev > 0 ? "good" : "quiet");
+        put(cells[5], row.held ? number(row.held, 2) : DASH);
+      },
+    );
+  }
+
+  paintLast(over) {
+    show(this.last, over !== null);
+    if (!over) return;
+    const key = JSON.stringify([
+      over.slug,
+      over.phase,
+      over.final,
+      over.outcome,
+      over.outcome_source,
+      over.pnl,
+    ]);
+    if (this.lastKey === key) return;
+    this.lastKey = key;
+    const result = el("span");
+    putOutcome(result, over.outcome);
+    const settled = over.phase === "settled";
+    const parts = [
+      `${minute(over.start_s)}–${minute(over.end_s)} ${settled ? "settled" : "settling"} `,
+      result,
+      ` strike ${number(over.strike)} · final ${number(over.final)}`,
+      over.outcome_source ? ` (${words(over.outcome_source)})` : "",
+      known(over.pnl) ? ` · P&L ${signedDollars(over.pnl)}` : "",
+    ];
+    this.last.replaceChildren(...parts);
+  }
+}
+
+function verdict(decision) {
+  const verdicts = {
+    buy_up: ["up", "BUY UP", "up"],
+    buy_down: ["down", "BUY DOWN", "down"],
+    no_trade: ["ring", "NO TRADE", "quiet"],
+  };
+  return verdicts[decision?.action] ?? ["ring", "NO DECISION YET", "quiet"];
+}
+
+function gauge(label) {
+  const bar = el("i");
+  const value = el("span", "value");
+  return {
+    node: el("div", "gauge", el("span", "caption", label), el("span", "bar", bar), value),
+    bar,
+    value,
+  };
+}
+
+function putGauge(target, share, text) {
+  width(target.bar, known(share) ? share : 0);
+  put(target.value, text);
+}
+
+function sourceText(source, error) {
+  if (!source) return "";
+  return known(error) && error > 0 ? `${words(source)} ± ${dollars(error)}` : words(source);
+}

@@ -1,0 +1,90 @@
+// What is drawn on a chart beside its lines: gaps, boundaries, marks.
+
+// The mark's shape says its kind; its colour only repeats it.
+const MARK_SHAPES = {
+  watch: "half",
+  hammer: "diamond",
+  order: "ring",
+  fill: "disc",
+  killed: "cross",
+  settled: "square",
+  gap: "warning",
+};
+
+function hatch(chart, from, to, colours) {
+  const { ctx, bbox } = chart;
+  const left = chart.valToPos(from, "x", true);
+  const right = chart.valToPos(to, "x", true);
+  if (right < bbox.left || left > bbox.left + bbox.width) return;
+  ctx.fillStyle = colours.gap;
+  ctx.fillRect(left, bbox.top, right - left, bbox.height);
+  ctx.fillStyle = colours.quiet;
+  ctx.font = colours.canvasFont;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "bottom";
+  ctx.fillText("gap", (left + right) / 2, bbox.top + bbox.height - 4);
+}
+
+function upright(chart, second, text, colours) {
+  const { ctx, bbox } = chart;
+  const x = Math.round(chart.valToPos(second, "x", true)) + 0.5;
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  ctx.strokeStyle = colours.quiet;
+  ctx.lineWidth = 1;
+  ctx.setLineDash([2, 3]);
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.setLineDash([]);
+  ctx.fillStyle = colours.quiet;
+  ctx.font = colours.canvasFont;
+  ctx.textBaseline = "top";
+  ctx.textAlign = text === "start" ? "left" : "right";
+  ctx.fillText(text, x + (text === "start" ? 4 : -4) * devicePixelRatio, bbox.top + 3);
+}
+
+function drawMark(chart, mark, colours) {
+  const { ctx, bbox } = chart;
+  const x = chart.valToPos(mark.t_ms / 1000, "x", true);
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  const size = 5 * devicePixelRatio;
+  const y = bbox.top + bbox.height - (2 + 3 * (mark.row ?? 0)) * size - size;
+  ctx.fillStyle = ctx.strokeStyle = colours.marks[mark.kind] ?? colours.quiet;
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.setLineDash([]);
+  markPath(ctx, MARK_SHAPES[mark.kind], x, y, size);
+}
+
+function markPath(ctx, name, x, y, size) {
+  ctx.beginPath();
+  if (name === "diamond") {
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, y);
+    ctx.lineTo(x, y + size);
+    ctx.lineTo(x - size, y);
+    ctx.fill();
+  } else if (name === "square") {
+    ctx.fillRect(x - size * 0.8, y - size * 0.8, size * 1.6, size * 1.6);
+  } else if (name === "cross") {
+    ctx.moveTo(x - size * 0.8, y - size * 0.8);
+    ctx.lineTo(x + size * 0.8, y + size * 0.8);
+    ctx.moveTo(x + size * 0.8, y - size * 0.8);
+    ctx.lineTo(x - size * 0.8, y + size * 0.8);
+    ctx.stroke();
+  } else if (name === "warning") {
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, y + size);
+    ctx.lineTo(x - size, y + size);
+    ctx.fill();
+  } else {
+    ctx.arc(x, y, size * 0.85, 0, 7);
+    if (name === "disc") ctx.fill();
+    else ctx.stroke();
+    if (name === "half") {
+      ctx.beginPath();
+      ctx.arc(x, y, size * 0.85, -Math.PI / 2, Math.PI / 2);
+      ctx.fill();
+    }
+  }
+}

@@ -1,0 +1,193 @@
+// The kill switch as the operator sees it: requested at the click, confirmed only by the engine's own snapshot.
+
+const CONFIRM_MS = 1000;
+const SERVER_SILENT_MS = 4000; // the sidebar's control alone hears from the server once a second
+
+// One state for the page: the sidebar's control and the live page's button show the same.
+const killDesk = {
+  fixed: {},
+  mode: null,
+  engine: null,
+  version: -1,
+  beat: -1,
+  heardAt: -Infinity,
+  askedAt: null,
+  error: null,
+  fallback: null,
+  views: new Set(),
+
+  // Takes what a frame says. Two components bring frames, so an older one may come later.
+  hear(frame, at) {
+    const restarted = frame.engine.desk !== this.engine?.desk;
+    if (!restarted && frame.beat <= this.beat) return;
+    if (frame.fixed.kill_url) this.fixed = frame.fixed;
+    if (this.engine?.killed && !frame.engine.killed) this.askedAt = null; // cleared meanwhile
+    if (restarted || frame.version >= this.version) this.mode = frame.mode;
+    Object.assign(this, { version: frame.version, beat: frame.beat, engine: frame.engine, heardAt: at });
+    if (this.confirmed) this.askedAt = null;
+    this.paint();
+  },
+
+  // The engine itself said so, in a snapshot.
+  get confirmed() {
+    return Boolean(this.mode?.kill_latched && this.engine?.killed && this.engine.alive);
+  },
+
+  silent(at) {
+    return at - this.heardAt > SERVER_SILENT_MS;
+  },
+
+  // Words, tone and button of this moment.
+  say(at) {
+    const { mode, engine } = this;
+    const waited = this.askedAt === null ? 0 : at - this.askedAt;
+    const byHand = `On the server: touch ${this.fixed.kill_file ?? "data/KILL"}`;
+    if (this.confirmed) {
+      return {
+        word: "KILLED",
+        label: "KILLED",
+        tone: "killed",
+        latched: true,
+        hint: localTime(mode.kill_since_ms),
+        detail: `by ${mode.kill_who} at ${clock(mode.kill_since_ms)} UTC: ${mode.kill_why}`,
+      };
+    }
+    if (this.askedAt !== null && waited <= CONFIRM_MS) {
+      return {
+        word: "TRIPPING",
+        label: "TRIPPING…",
+        tone: "tripping",
+        detail: "Waiting for the engine to confirm.",
+      };
+    }
+    if (engine?.killed) {
+      return {
+        word: engine.alive ? "LATCHED, NOT CONFIRMED" : "LATCHED",
+        label: "KILLED",
+        tone: "alarm",
+        latched: true,
+        detail: engine.alive
+          ? "The latch is written; the engine has not answered yet."
+          : "The engine does not run, so it cannot confirm.",
+      };
+    }
+    if (this.error)
+      return { word: "NOT CONFIRMED", label: "KILL", tone: "alarm", detail: `${this.error} ${byHand}` };
+    if (this.askedAt !== null)
+      return {
+        word: "NOT CONFIRMED",
+        label: "TRIPPING…",
+        tone: "alarm",
+        detail: `No word from the engine. ${byHand}`,
+      };
+    if (this.silent(at))
+      return {
+        word: "UNKNOWN",
+        label: "KILL",
+        tone: "unknown",
+        detail: `The server does not answer. ${byHand}`,
+      };
+    if (engine && !engine.alive)
+      return {
+        word: "NOT TRIPPED",
+        label: "KILL",
+        tone: "ready",
+        detail: "The engine does not run. A latch holds for its next start.",
+      };
+    return {
+      word: "NOT TRIPPED",
+      label: "KILL",
+      tone: "ready",
+      detail: "One click stops all trading, without a question.",
+    };
+  },
+
+  async trip() {
+    if (this.confirmed) return;
+    this.askedAt = performance.now();
+    this.error = null;
+    this.paint();
+    try {
+      const options = { method: "POST", body: "kill button", signal: AbortSignal.timeout(2500) };
+      const answer = await fetch(this.fixed.kill_url ?? "/kill", options);
+      const json = (answer.headers.get("content-type") ?? "").startsWith("application/json");
+      const body = json ? await answer.json() : {};
+      if (!body.latched) throw new Error(body.error ?? `the kill route answered ${answer.status}`);
+    } catch (error) {
+      // The route may be out of reach behind a proxy; the session's own socket is the second way.
+      if (this.fallback) this.fallback("kill", Date.now());
+      this.error = `The kill route failed (${error.message}); asked again through the session.`;
+      setTimeout(() => {
+        this.error = null;
+        this.paint();
+      }, 6000);
+    }
+    this.paint();
+  },
+
+  paint() {
+    const at = performance.now();
+    for (const view of this.views) view.paint(at);
+  },
+};
+
+class KillButton {
+  constructor() {
+    this.label = el("span");
+    this.button = el("button", "kill", shape("square"), this.label);
+    this.button.type = "button";
+    this.button.title = "Stops all trading at once; stays stopped until cleared with a reason";
+    this.button.addEventListener("click", () => killDesk.trip());
+    this.word = el("strong");
+    this.detail = el("span");
+    this.line = el("p", "kill-line", this.word, " ", this.detail);
+    this.line.setAttribute("aria-live", "polite");
+    this.node = el("div", "kill-box", this.button, this.line);
+    killDesk.views.add(this);
+  }
+
+  paint(at) {
+    const said = killDesk.say(at);
+    put(this.label, said.label);
+    put(this.word, said.word);
+    put(this.detail, said.detail);
+    hint(this.line, said.hint ?? "");
+    tone(this.node, said.tone);
+    this.button.disabled = said.latched === true;
+  }
+
+  close() {
+    killDesk.views.delete(this);
+  }
+}
+
+// The control in the sidebar of every page.
+class KillControl {
+  constructor(root) {
+    this.mode = chip("mode");
+    this.sub = el("p", "sub");
+    this.button = new KillButton();
+    this.node = el("div", "control", this.mode.node, this.sub, this.button.node);
+    root.append(this.node);
+    this.timer = setInterval(() => this.paint(performance.now()), 250);
+    killDesk.views.add(this);
+  }
+
+  take(frame) {
+    this.node.dataset.theme = readPalette(this.node).dark ? "dark" : "light";
+    killDesk.hear(frame, performance.now());
+  }
+
+  paint(at) {
+    this.button.paint(at);
+    putModeChip(this.mode, killDesk.mode, killDesk.engine, killDesk.silent(at));
+    const { mode } = killDesk;
+    put(this.sub, mode ? `${mode.dry_run ? "paper orders" : "REAL ORDERS"} · profile ${mode.profile}` : "");
+  }
+
+  close() {
+    clearInterval(this.timer);
+    killDesk.views.delete(this);
+    this.button.close();
+  }
+}

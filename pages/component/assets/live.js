@@ -1,0 +1,256 @@
+// The live page: takes frames, keeps the clocks running between them, paints what changed once per screen refresh.
+
+const NO_DATA_S = 2;
+const TICK_MS = 200;
+const decoder = new TextDecoder();
+const started = new WeakMap();
+
+class LivePage {
+  constructor(root) {
+    this.root = root;
+    this.store = new Store();
+    this.selected = "5m";
+    this.resyncAt = -Infinity;
+    this.group = new ChartGroup(`updown-${Math.random()}`, () => this.schedule());
+    this.status = new StatusBar();
+    this.cards = ["5m", "15m"].map((name) => new Card(name, (chosen) => this.select(chosen)));
+    this.price = new PriceChart(this.group);
+    this.trend = new TrendChart(this.group);
+    this.divergence = new DivergenceChart(this.group);
+    this.ladder = new Ladder();
+    this.decision = new DecisionPanel();
+    this.orders = new OrdersPanel();
+    this.settlements = new SettlementsPanel();
+    this.money = new MoneyPanel();
+    this.feeds = new FeedsPanel();
+    this.tape = new TapePanel();
+    this.silence = el("span"); // counts; kept from screen readers, which would read every count
+    this.silence.setAttribute("aria-hidden", "true");
+    this.cause = el("span");
+    this.nodata = el("p", "nodata", el("span", "", "NO DATA"), this.silence, this.cause);
+    this.nodata.setAttribute("role", "alert");
+    this.page = el("div", "live", this.status.node, this.nodata, this.build());
+    root.append(this.page);
+    this.timer = setInterval(() => this.schedule(), TICK_MS);
+    this.wake = () => this.schedule();
+    document.addEventListener("visibilitychange", this.wake);
+    this.themed();
+  }
+
+  build() {
+    const nodes = (...parts) => parts.map((part) => part.node);
+    return el(
+      "main",
+      "panels",
+      ...nodes(...this.cards, this.price, this.ladder),
+      el("div", "stack why-stack", ...nodes(this.decision, this.money)),
+      el("div", "stack done-stack", ...nodes(this.trend, this.orders, this.settlements)),
+      ...nodes(this.divergence, this.feeds, this.tape),
+    );
+  }
+
+  select(name) {
+    this.selected = name;
+    this.group.range = null;
+    this.schedule();
+  }
+
+  take(bytes, trigger) {
+    killDesk.fallback = trigger;
+    this.themed();
+    if (bytes) {
+      const { store } = this;
+      const frame = JSON.parse(typeof bytes === "string" ? bytes : decoder.decode(bytes));
+      const at = performance.now();
+      this.fresh = store.merge(frame, at) || this.fresh;
+      if (store.gap && at - this.resyncAt > 1000) {
+        this.resyncAt = at;
+        trigger("resync", Date.now());
+      }
+      killDesk.hear(
+        {
+          version: store.version,
+          beat: frame.beat,
+          mode: store.slow.mode ?? null,
+          engine: store.engine,
+          fixed: store.fixed,
+        },
+        at,
+      );
+      this.beatAt = at;
+    }
+    this.schedule();
+  }
+
+  // Theme variables arrive on the element; the canvas needs them as colours.
+  themed() {
+    const palette = readPalette(this.page);
+    if (palette.key === this.paletteKey) return;
+    this.paletteKey = palette.key;
+    this.page.dataset.theme = palette.dark ? "dark" : "light";
+    const colours = readColours(this.page);
+    for (const chart of this.group.charts) chart.build(colours);
+    this.fresh = true;
+  }
+
+  schedule() {
+    if (document.hidden || this.frame) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.paint(performance.now());
+    });
+  }
+
+  paint(at) {
+    this.fit();
+    const { store } = this;
+    const silent = store.sinceFrame(at);
+    const lost = silent !== null && silent > NO_DATA_S;
+    this.page.classList.toggle("lost", lost || (store.head !== null && !store.engine.alive));
+    this.page.classList.toggle("blank", store.head === null);
+    show(this.nodata, lost && store.engine.alive);
+    if (lost) this.paintSilence(silent, at);
+    this.status.paint(store, at);
+    for (const card of this.cards) card.paint(store, at, card.name === this.selected);
+    const contract = store.current(this.selected);
+    this.ladder.paint(store, at, contract);
+    this.feeds.paint(store, at);
+    this.paintTitle(store, lost);
+    if (!this.fresh)
+      this.fresh = this.group.range !== this.paintedRange || this.selected !== this.paintedName;
+    if (!this.fresh) return;
+    this.fresh = false;
+    this.paintedRange = this.group.range;
+    this.paintedName = this.selected;
+    this.decision.paint(store, contract);
+    for (const part of [this.orders, this.settlements, this.money, this.tape]) part.paint(store);
+    this.paintCharts(store, contract);
+  }
+
+  paintSilence(silent, at) {
+    const server = at - this.beatAt > NO_DATA_S * 1000;
+    put(this.silence, ` for ${number(silent, silent < 60 ? 1 : 0)} s`);
+    put(
+      this.cause,
+      `. ${server ? "The server does not answer" : "The engine's thread is silent"}; the numbers below are old.`,
+    );
+  }
+
+  paintCharts(store, contract) {
+    const { ticks } = store;
+    const last = ticks.length ? ticks[ticks.length - 1][0] : Date.now() / 1000;
+    const running = contract && contract.phase !== "upcoming" ? contract : null;
+    const range = running ? [running.start_s - LEAD_S, running.end_s + 4] : [last - 300, last + 15];
+    const shown = this.group.range ?? range;
+    const { columns, gaps } = columnsOf(ticks, contract?.slug, shown, store.rate);
+    this.price.context = {
+      contract,
+      hammer: store.fixed.hammer_s ?? 0,
+      gaps,
+      marks: placed([...store.marks.values()], contract?.slug),
+    };
+    this.price.paint(
+      [columns.t, columns.twap, columns.chainlink, columns.spot],
+      range,
+      "Waiting for the first price.",
+    );
+    this.trend.paint(
+      [columns.t, columns.z, columns.ev_up, columns.ev_down],
+      range,
+      "Waiting for a strike: z and EV start with it.",
+    );
+    this.divergence.paint([columns.t, columns.divergence], range, "");
+    this.divergence.paintNow(store.head);
+    const holes = gaps.length
+      ? ` · ${gaps.length} gap${gaps.length === 1 ? "" : "s"} in the settlement feed`
+      : "";
+    const zoom = matchMedia("(hover: hover)").matches ? " · drag to zoom" : "";
+    put(this.price.panel.extra, contract ? `${contract.name} window${holes}${zoom}` : "");
+    put(this.trend.panel.extra, contract ? `${contract.name} window` : "");
+    put(this.divergence.panel.extra, "spot less settlement feed");
+  }
+
+  paintTitle(store, lost) {
+    const { mode, money } = store.slow;
+    const word = !store.engine.alive
+      ? "ENGINE DOWN"
+      : lost
+        ? "NO DATA"
+        : mode?.kill_latched
+          ? "KILLED"
+          : (mode?.mode ?? "STARTING");
+    const title = `${word}${money ? ` ${signedDollars(money.realised_today)}` : ""} · BTC Up or Down`;
+    if (document.title !== title) document.title = title;
+  }
+
+  // Streamlit keeps a wide margin round its blocks and, on wide screens, an empty strip above them.
+  fit() {
+    const block = document.querySelector("[data-testid='stMainBlockContainer']");
+    if (!block) return;
+    const style = getComputedStyle(block);
+    const spare = Math.max(0, parseFloat(style.paddingLeft) - 16);
+    const value = `${-spare}px`;
+    if (this.page.style.marginInline !== value) this.page.style.marginInline = value;
+    const beside = window.innerWidth > 768 ? `${Math.min(0, 6 - parseFloat(style.paddingTop))}px` : "0px";
+    if (this.page.style.marginTop !== beside) this.page.style.marginTop = beside;
+    this.clearHeader();
+  }
+
+  // The status bar lies under that strip: it must neither hide nor catch clicks, but its menu must.
+  clearHeader() {
+    const header = document.querySelector("[data-testid='stHeader']");
+    if (!header || header.style.pointerEvents === "none") return;
+    header.style.background = "transparent";
+    header.style.pointerEvents = "none";
+    for (const button of header.querySelectorAll("button")) button.style.pointerEvents = "auto";
+  }
+
+  close() {
+    clearInterval(this.timer);
+    cancelAnimationFrame(this.frame);
+    document.removeEventListener("visibilitychange", this.wake);
+    for (const chart of this.group.charts) chart.close();
+    this.status.close();
+  }
+}
+
+function prepare(root, Part) {
+  let part = started.get(root);
+  if (!part) {
+    const styles = document.createElement("style");
+    styles.textContent = STYLES;
+    root.append(styles);
+    part = new Part(root);
+    started.set(root, part);
+  }
+  return part;
+}
+
+function leave(root) {
+  return () => {
+    started.get(root)?.close();
+    started.delete(root);
+  };
+}
+
+const consoleParts = {
+  live({ data, parentElement, setTriggerValue }) {
+    prepare(parentElement, LivePage).take(data, setTriggerValue);
+    return leave(parentElement);
+  },
+  kill({ data, parentElement, setTriggerValue }) {
+    const part = prepare(parentElement, KillControl);
+    killDesk.fallback ??= setTriggerValue;
+    if (data) part.take(JSON.parse(decoder.decode(data)));
+    return leave(parentElement);
+  },
+};
+
+const shared = (globalThis.__updown ??= {});
+if (shared.build && shared.build !== BUILD) location.reload(); // the server was updated: its frames are not for this code
+shared.build = BUILD;
+shared.ready ??= Promise.resolve(consoleParts);
+shared.arrived?.(consoleParts);
+
+// The loader shows nothing.
+export default function () {}

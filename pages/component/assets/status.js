@@ -1,0 +1,152 @@
+// The status bar: may I trust this picture, what is the engine, what has it earned, can I stop it?
+
+const MODE_SHAPES = {
+  PRACTICE: ["ring", "practice"],
+  PAPER: ["half", "paper"],
+  LIVE: ["disc", "live"],
+  HALTED: ["cross", "halted"],
+};
+
+function putModeChip(target, mode, engine, unknown) {
+  if (engine && !engine.alive) putChip(target, "cross", "ENGINE DOWN", "halted");
+  else if (unknown || engine?.state === "silent") putChip(target, "warning", "UNKNOWN", "alarm");
+  else if (!mode) putChip(target, "ring", "STARTING", "quiet");
+  else {
+    const [shapeName, toneName] = MODE_SHAPES[mode.mode] ?? ["warning", "alarm"];
+    putChip(target, shapeName, mode.mode, toneName);
+  }
+}
+
+class StatusBar {
+  constructor() {
+    this.mode = chip("mode");
+    this.terms = el("span", "terms");
+    this.pnl = el("strong", "figure");
+    this.pnlBox = el("span", "pnl", el("span", "caption", "P&L today"), this.pnl);
+    this.clock = el("span", "figure");
+    this.rate = el("span", "rate");
+    this.clockBox = el("span", "clock", this.clock, this.rate);
+    this.feeds = el("span", "feeds");
+    this.feedChips = new Map();
+    this.engine = chip("engine");
+    this.journal = chip("journal");
+    this.kill = new KillButton();
+    this.banner = el("p", "banner");
+    this.alarm = el("p", "alarm");
+    this.alarm.setAttribute("role", "alert");
+    const first = el("div", "line first", this.mode.node, this.terms, this.pnlBox, this.clockBox);
+    const second = el("div", "line second", this.feeds, this.engine.node, this.journal.node);
+    this.node = el(
+      "header",
+      "status",
+      el("div", "lines", first, this.kill.node, second),
+      this.alarm,
+      this.banner,
+    );
+  }
+
+  paint(store, at) {
+    const { mode, money } = store.slow;
+    const silent = store.sinceFrame(at);
+    putModeChip(this.mode, mode, store.engine, silent !== null && silent > NO_DATA_S);
+    put(
+      this.terms,
+      mode ? `${mode.dry_run ? "paper orders" : "REAL ORDERS"} · ${mode.venue} venue · ${mode.profile}` : "",
+    );
+    put(this.pnl, signedDollars(money?.realised_today));
+    tone(this.pnl, gain(money?.realised_today));
+    this.paintClock(store, at);
+    this.paintFeeds(store, at);
+    this.paintEngine(store, at);
+    this.kill.paint(at);
+    this.paintBanner(store, mode);
+  }
+
+  paintClock(store, at) {
+    const now = store.head ? store.head.now_ms + store.drift(at) * 1000 : null;
+    put(this.clock, known(now) ? `${clock(now)} UTC` : "");
+    hint(this.clockBox, known(now) ? `${localTime(now)}\nthe engine's clock` : "");
+    put(this.rate, store.rate === 1 ? "" : `×${number(store.rate, store.rate % 1 ? 1 : 0)}`);
+  }
+
+  paintFeeds(store, at) {
+    const drift = store.drift(at);
+    for (const feed of store.head?.feeds ?? []) {
+      let target = this.feedChips.get(feed.name);
+      if (!target) {
+        target = chip("feed");
+        this.feedChips.set(feed.name, target);
+        this.feeds.append(target.node);
+      }
+      const seconds = known(feed.age_s) ? feed.age_s + drift : null;
+      const [shapeName, word, toneName] = feedState(feed);
+      putChip(target, shapeName, `${feed.name} ${word ? `${word} ` : ""}${age(seconds)}`, toneName);
+      hint(
+        target.node,
+        `${feed.detail}\n${feed.frames} frames, ${feed.refused} refused, ${feed.reconnects} reconnects`,
+      );
+    }
+  }
+
+  paintEngine(store, at) {
+    const { engine, head } = store;
+    const up = head ? head.uptime_s + (store.sinceFrame(at) ?? 0) : null;
+    const texts = {
+      running: `engine up ${uptime(up)}`,
+      starting: "engine starting",
+      silent: "engine SILENT",
+      failed: "engine FAILED",
+      stopped: "engine STOPPED",
+    };
+    const good = engine.state === "running";
+    putChip(
+      this.engine,
+      good ? "disc" : engine.state === "starting" ? "ring" : "cross",
+      texts[engine.state],
+      good ? "ok" : engine.state === "starting" ? "quiet" : "alarm",
+    );
+    hint(
+      this.engine.node,
+      `${engine.sessions} browser session${engine.sessions === 1 ? "" : "s"} · session ${head?.session ?? DASH}`,
+    );
+    const lag = head?.journal_lag_ms;
+    const slow = known(lag) && lag > 250; // a group commit waits 50 ms at most: five of them is trouble
+    putChip(
+      this.journal,
+      slow ? "warning" : known(lag) ? "disc" : "ring",
+      `journal ${slow ? "LATE " : ""}${milliseconds(lag)}`,
+      !known(lag) ? "quiet" : slow ? "warn" : "ok",
+    );
+    hint(this.journal.node, `recorded up to ${head?.journal_seq ?? DASH} of ${head?.seq ?? DASH}`);
+  }
+
+  paintBanner(store, mode) {
+    const { engine } = store;
+    let alarm = "";
+    if (!engine.alive)
+      alarm = `The engine does not run: ${engine.error ?? "it was stopped"}. Nothing is traded.${store.head ? " What you see below is its last word." : ""}`;
+    else if (mode?.halted_why)
+      alarm = `Halted: ${mode.halted_why}. It will not trade again before a restart.`;
+    else if (mode?.kill_latched)
+      alarm = `Killed by ${mode.kill_who} at ${clock(mode.kill_since_ms)} UTC: ${mode.kill_why}. No order leaves. To clear: the form in the sidebar.`;
+    put(this.alarm, alarm);
+    show(this.alarm, alarm !== "");
+    put(this.banner, mode?.venue_banner ?? "");
+    show(this.banner, Boolean(mode?.venue_banner));
+  }
+
+  close() {
+    this.kill.close();
+  }
+}
+
+function feedState(feed) {
+  if (!feed.connected) return ["cross", "DOWN", "alarm"];
+  if (feed.stale) return ["warning", "STALE", "alarm"];
+  return ["disc", "", "ok"];
+}
+
+function gain(value) {
+  if (!known(value) || Math.abs(value) < 0.005) return "quiet";
+  return value > 0 ? "up" : "down";
+}

@@ -1,0 +1,102 @@
+"""What travels to the browser: one JSON text for each frame, shaped here and merged by ``assets/store.js``.
+
+Both sides of the format are in this folder and leave together; the loader reloads a tab whose code is older.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from engine.config import Settings
+from engine.desk import SLOW_SECTIONS, Delta, Health, Tick
+from engine.kill import FILE_NAME
+from engine.snapshot import ModeView
+
+CONTRACT_FIELDS: Final = ("strike", "z", "p_up", "ev_up", "ev_down", "ask_up", "ask_down")
+FAST_SECTIONS: Final = (
+    "version",
+    "session",
+    "seq",
+    "now_ms",
+    "wall_ms",
+    "uptime_s",
+    "feeds",
+    "prices",
+    "divergence_usd",
+    "divergence_bp",
+    "contracts",
+    "journal_seq",
+    "journal_lag_ms",
+)
+
+
+def frame(delta: Delta | None, health: Health, settings: Settings, kill_url: str) -> bytes:
+    """Encode one frame of the live page.
+
+    Args:
+        delta: What the tab lacks; None before the engine's first snapshot.
+        health: The engine as seen from outside.
+        settings: How long the hammer window is, and where the kill file lies.
+        kill_url: Path of the kill route.
+    Returns:
+        JSON. ``beat`` shows that the server lives; ``since`` 0 says that the frame is whole; ``head`` holds
+        what a snapshot always brings, ``slow`` what changed.
+    """
+    body: dict[str, Any] = {"beat": health.asked_ms, "engine": _engine(health)}
+    if delta is None or delta.since == 0:
+        body["fixed"] = fixed(settings, kill_url)
+    if delta is not None:
+        snapshot = delta.snapshot
+        body["since"] = delta.since
+        body["head"] = {name: getattr(snapshot, name) for name in FAST_SECTIONS}
+        body["slow"] = {name: getattr(snapshot, name) for name in SLOW_SECTIONS if name in delta.changed}
+        body["ticks"] = [_tick(tick) for tick in delta.ticks]
+        body["marks"] = delta.marks
+    return msgspec.json.encode(body)
+
+
+def kill_state(mode: ModeView | None, health: Health, settings: Settings, kill_url: str) -> bytes:
+    """Encode what the kill control shows on a page that has no live panels."""
+    body = {
+        "beat": health.asked_ms,
+        "engine": _engine(health),
+        "mode": mode,
+        "version": health.version,
+        "fixed": fixed(settings, kill_url),
+    }
+    return msgspec.json.encode(body)
+
+
+def fixed(settings: Settings, kill_url: str) -> dict[str, Any]:
+    """Return what does not change while the server runs."""
+    return {
+        "kill_url": kill_url,
+        "kill_file": str(settings.data_dir.joinpath(FILE_NAME)),
+        "hammer_s": settings.hammer_secs,
+    }
+
+
+def _engine(health: Health) -> dict[str, Any]:
+    return {
+        "state": health.state,
+        "alive": health.alive,
+        "error": health.error,
+        "killed": health.killed,
+        "sessions": health.sessions,
+        "desk": health.desk,
+    }
+
+
+def _tick(tick: Tick) -> list[Any]:
+    """Write a second as a short row; 900 of them are sent to a new tab."""
+    point = tick.point
+    contracts = {
+        slug: [_short(values.get(name), 5) for name in CONTRACT_FIELDS]
+        for slug, values in point.contracts.items()
+    }
+    prices = [_short(value, 3) for value in (point.twap, point.chainlink, point.spot, tick.divergence_usd)]
+    return [point.t_s, *prices, contracts]
+
+
+def _short(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)

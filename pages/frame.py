@@ -1,0 +1,30 @@
+"""The frame round every page: page settings, then the navigation, first and unconditionally.
+
+Streamlit falls back to listing, and serving, the files of a ``pages`` folder as soon as a run ends before
+``st.navigation``; a gate in front of it could be walked round by URL (measured). So nothing comes before it.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+ICON = Path(__file__).parent.joinpath("component", "assets", "icon.png")
+
+st.set_page_config(page_title="BTC Up or Down", page_icon=str(ICON), layout="wide", initial_sidebar_state=220)
+st.set_page_config(initial_sidebar_state="locked")
+page = st.navigation([st.Page("live.py", title="Live", default=True)])
+
+from engine import desk  # noqa: E402  (the navigation is first: see above)
+from pages import component  # noqa: E402
+from pages.widgets import kill  # noqa: E402
+
+if desk.current() is None:
+    st.error(
+        "The engine is not running in this process. Start the console with `streamlit run dashboard.py`."
+    )
+    st.stop()
+
+component.loader()
+with st.sidebar:
+    kill.control()
+page.run()

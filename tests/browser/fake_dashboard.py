@@ -1,0 +1,18 @@
+"""A scripted engine's console: ``FAKE_SCRIPT=hammer streamlit run tests/browser/fake_dashboard.py``."""
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from engine.config import load_settings
+from pages.server import console_routes, engine_beside
+from tests.browser.fake_engine import scripted
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+app = st.App(
+    REPOSITORY / "pages" / "frame.py",
+    lifespan=engine_beside(load_settings(Path(os.devnull)), scripted(os.environ.get("FAKE_SCRIPT", "live"))),
+    routes=console_routes(),
+)

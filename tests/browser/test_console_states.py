@@ -1,0 +1,270 @@
+"""The live page in each state an operator can meet, in a real browser, in front of a scripted engine."""
+
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Console, Visit, picture, serve
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+Serve = Callable[[str], Console]
+Open = Callable[..., Visit]
+
+
+def text(page: Page, selector: str) -> str:
+    return page.locator(selector).first.inner_text()
+
+
+def test_a_running_window_is_told_whole(scripted: Serve, visit: Open) -> None:
+    """The operator's first glance: mode, phase, strike with its source, odds, both sides, the reason."""
+    page = visit(scripted("hammer")).page
+    card = page.locator(".card").first
+    expect(card.locator(".phase")).to_have_text("HAMMER")
+    expect(card.locator(".fact.strike dd")).to_have_text("71,480.58")
+    expect(card.locator(".fact.strike small")).to_have_text("exact")
+    expect(card.locator(".sides tbody tr")).to_have_count(2)
+    expect(card.locator(".rule")).to_contain_text("TWAP over 60 s")
+    expect(page.locator(".decision .gates tbody tr")).to_have_count(10)
+    expect(page.locator(".status .mode")).to_have_text("PRACTICE")
+    expect(page.locator(".banner")).to_contain_text("proves nothing")
+    expect(page.locator(".orders tbody tr")).to_have_count(2)
+    expect(page.locator(".feed")).to_have_count(4)
+    assert page.title().startswith("PRACTICE ")
+    picture(page, "hammer-dark")
+
+
+def test_the_light_theme_and_the_15m_window(scripted: Serve, visit: Open) -> None:
+    """Both themes are designed, and a click on a card moves the panels below to its window."""
+    page = visit(scripted("settled"), theme="light").page
+    expect(page.locator(".live")).to_have_attribute("data-theme", "light")
+    expect(page.locator(".settlements tbody tr")).to_have_count(1)
+    expect(page.locator(".card").first.locator(".last")).to_contain_text("DOWN")
+    page.get_by_role("button", name="15m").click()
+    expect(page.locator(".ladder .extra")).to_have_text("15m · shares")
+    expect(page.locator(".decision .extra")).to_have_text("15m window")
+    picture(page, "settled-light")
+
+
+def test_the_theme_follows_the_system_at_once(scripted: Serve, visit: Open) -> None:
+    """Canvas does not inherit colours: a theme that changes under a running page must redraw the charts."""
+    page = visit(scripted("live")).page
+    expect(page.locator(".live")).to_have_attribute("data-theme", "dark")
+    page.emulate_media(color_scheme="light")
+    expect(page.locator(".live")).to_have_attribute("data-theme", "light", timeout=5000)
+    expect(page.locator(".control")).to_have_attribute("data-theme", "light", timeout=5000)
+    expect(page.locator(".price canvas")).to_have_count(1)
+
+
+def test_numbers_move_by_themselves(scripted: Serve, visit: Open) -> None:
+    """A console that looks alive but is not would be worse than none: the countdown falls on every look."""
+    page = visit(scripted("live")).page
+    seen = set()
+    for _ in range(8):
+        seen.add(text(page, ".card .countdown"))
+        page.wait_for_timeout(250)
+    assert len(seen) >= 6
+
+
+def test_before_the_first_snapshot_the_page_says_what_will_come(scripted: Serve, visit: Open) -> None:
+    """An empty panel with no word is taken for a broken one."""
+    page = visit(scripted("empty")).page
+    expect(page.locator(".status .mode")).to_have_text("STARTING")
+    expect(page.locator(".card .empty").first).to_contain_text("Looking for the 5m window")
+    expect(page.locator(".orders-panel .empty")).to_contain_text("No orders yet")
+    picture(page, "empty-dark")
+
+
+def test_a_missed_strike_names_the_next_boundary(scripted: Serve, visit: Open) -> None:
+    """The engine started inside a window: it must not guess that strike, and says when the next one is."""
+    page = visit(scripted("opening")).page
+    expect(page.locator(".card .empty").first).to_contain_text(
+        "captured exactly at 14:30:00 UTC", timeout=3000
+    )
+
+
+def test_a_dead_engine_is_announced_with_its_reason(scripted: Serve, visit: Open) -> None:
+    """The last numbers stay, greyed; nobody may take them for the market."""
+    console = scripted("dead")
+    page = visit(console).page
+    expect(page.locator(".status .mode")).to_have_text("ENGINE DOWN")
+    expect(page.get_by_role("alert").first).to_contain_text("another engine has data/")
+    expect(page.locator(".live")).to_have_class("live lost")
+    status, body = console.get("/healthz")
+    assert status == 503
+    assert '"state":"failed"' in body
+    picture(page, "dead-dark")
+
+
+def test_an_engine_that_goes_silent_greys_the_page_within_seconds(scripted: Serve, visit: Open) -> None:
+    """Old numbers must not look new: NO DATA counts from two seconds on, and names who is silent."""
+    page = visit(scripted("silent")).page
+    nodata = page.locator(".nodata")
+    expect(nodata).to_be_visible(timeout=6000)
+    expect(nodata).to_contain_text("The engine's thread is silent", timeout=6000)
+    assert page.title().startswith("NO DATA")
+    picture(page, "silent-dark")
+
+
+def test_a_frozen_server_is_noticed_by_the_browser_alone(scripted: Serve, visit: Open) -> None:
+    """No message says that no message comes: the browser's own clock has to say it, and to recover."""
+    console = scripted("live")
+    page = visit(console).page
+    expect(page.locator(".card .countdown").first).not_to_have_text("—")
+    console.process.send_signal(signal.SIGSTOP)
+    try:
+        expect(page.locator(".nodata")).to_contain_text("The server does not answer", timeout=6000)
+        expect(page.locator(".control .kill-line")).to_contain_text("UNKNOWN", timeout=8000)
+    finally:
+        console.process.send_signal(signal.SIGCONT)
+    expect(page.locator(".nodata")).to_be_hidden(timeout=8000)
+    expect(page.locator(".control .kill-line")).to_contain_text("NOT TRIPPED")
+
+
+def test_the_kill_switch_answers_every_tab_and_needs_a_phrase_to_clear(scripted: Serve, visit: Open) -> None:
+    """One click, no question; latched in the file; shown in every tab; cleared by phrase and reason only."""
+    console = scripted("live")
+    one, other = visit(console).page, visit(console).page
+    one.get_by_role("button", name="KILL").first.click()
+    for page in (one, other):
+        expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at", timeout=3000)
+        expect(page.locator(".status .mode")).to_have_text("HALTED", timeout=3000)
+        expect(page.get_by_role("alert").first).to_contain_text("No order leaves")
+    assert (console.data_dir / "KILL").exists()
+    picture(one, "killed-dark")
+
+    one.get_by_label("Type CLEAR").fill("clear")
+    one.get_by_label("Reason").fill("drill is over")
+    one.get_by_role("button", name="Clear", exact=True).click()
+    expect(one.get_by_text("Type CLEAR in capitals")).to_be_visible()
+    assert (console.data_dir / "KILL").exists()
+
+    one.get_by_label("Type CLEAR").fill("CLEAR")
+    one.get_by_role("button", name="Clear", exact=True).click()
+    for page in (one, other):
+        expect(page.locator(".control .kill-line")).to_contain_text("NOT TRIPPED", timeout=5000)
+        expect(page.locator(".status .mode")).to_have_text("PRACTICE", timeout=3000)
+    assert not (console.data_dir / "KILL").exists()
+
+
+def test_typing_the_reason_is_not_disturbed_by_the_refresh(scripted: Serve, visit: Open) -> None:
+    """The clear form lives in a fragment that reruns each second; eaten letters would make it unusable."""
+    console = scripted("live")
+    page = visit(console).page
+    page.get_by_role("button", name="KILL").first.click()
+    page.get_by_label("Reason").press_sequentially("the operator types slowly", delay=120)
+    expect(page.get_by_label("Reason")).to_have_value("the operator types slowly")
+
+
+def test_a_kill_that_the_engine_does_not_confirm_is_an_alarm(scripted: Serve, visit: Open) -> None:
+    """The latch is written but nobody has obeyed yet: the operator must not read that as done."""
+    page = visit(scripted("silent")).page
+    expect(page.locator(".nodata")).to_be_visible(timeout=6000)
+    page.get_by_role("button", name="KILL").first.click()
+    expect(page.locator(".control .kill-line")).to_contain_text("LATCHED, NOT CONFIRMED", timeout=4000)
+
+
+def test_the_kill_goes_through_the_session_where_its_route_is_out_of_reach(
+    scripted: Serve, visit: Open
+) -> None:
+    """Behind a proxy that does not forward the route, the click still has to stop the engine."""
+    console = scripted("live")
+    one = visit(console)
+    one.page.route(
+        "**/kill", lambda route: route.fulfill(status=200, content_type="text/html", body="<html>")
+    )
+    one.page.get_by_role("button", name="KILL").first.click()
+    expect(one.page.locator(".control .kill-line")).to_contain_text("KILLED by", timeout=5000)
+    assert (console.data_dir / "KILL").exists()
+
+
+def test_a_zoom_outlives_the_updates_until_it_is_reset(scripted: Serve, visit: Open) -> None:
+    """A chart that jumps back while one looks at it cannot be read."""
+    page = visit(scripted("live")).page
+    area = page.locator(".price .u-over")
+    box = area.bounding_box()
+    assert box is not None
+    before = text(page, ".price .u-legend")
+    page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 60, steps=5)
+    page.mouse.up()
+    reset = page.locator(".price .reset")
+    expect(reset).to_be_visible()
+    shots = []
+    for _ in range(2):
+        page.mouse.move(box["x"] + 5, box["y"] - 60)
+        page.wait_for_timeout(1500)
+        shots.append(page.locator(".price canvas").screenshot())
+    assert shots[0] == shots[1], "the zoomed, past range does not move while new seconds arrive"
+    assert text(page, ".price .u-legend") != before
+    reset.click()
+    expect(reset).to_be_hidden()
+
+
+def test_the_phone_shows_status_and_kill_first_and_nothing_sideways(scripted: Serve, visit: Open) -> None:
+    """At 390 px: one column, mode and a thumb-sized kill on the first screen, no sideways scrolling."""
+    page = visit(scripted("hammer"), size=(390, 844)).page
+    kill = page.locator(".status").get_by_role("button", name="KILL")
+    expect(kill).to_be_visible()
+    box = kill.bounding_box()
+    assert box is not None
+    assert box["height"] >= 44
+    assert box["y"] + box["height"] < 844 / 2
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    picture(page, "hammer-phone")
+    kill.click()
+    expect(page.locator(".status .kill-line")).to_contain_text("KILLED by", timeout=3000)
+
+
+def test_a_hole_in_the_feed_is_drawn_as_a_gap(scripted: Serve, visit: Open) -> None:
+    """Interpolating over missing seconds would invent prices: the line breaks, the gap is counted."""
+    page = visit(scripted("live")).page
+    expect(page.locator(".price .extra")).to_contain_text("1 gap")
+
+
+def test_a_stale_feed_is_named_by_word_and_shape(scripted: Serve, visit: Open) -> None:
+    """Colour alone tells nothing to one man in twelve."""
+    page = visit(scripted("stale")).page
+    chip = page.locator(".feed", has_text="rtds")
+    expect(chip).to_contain_text("DOWN")
+    expect(chip.locator(".shape")).to_have_attribute("data-shape", "cross")
+    expect(page.locator(".decision .gates .failed").first).to_contain_text("settlement feed")
+    picture(page, "stale-dark")
+
+
+def test_a_tab_that_closes_is_forgotten_and_the_server_ends_at_once(scripted: Serve, visit: Open) -> None:
+    """No queue outlives its tab, and SIGTERM must not hang on open pages: Docker kills after ten seconds."""
+    console = scripted("live")
+    one, other = visit(console), visit(console)
+    other.page.context.close()
+    deadline = time.monotonic() + 10
+    while '"sessions":1' not in console.get("/healthz")[1]:
+        assert time.monotonic() < deadline, console.get("/healthz")
+        one.page.wait_for_timeout(100)
+    began = time.monotonic()
+    console.process.terminate()
+    console.process.wait(10)
+    assert time.monotonic() - began < 3
+    one.page.context.close()
+    one.errors.clear()  # the browser reports that the server went away
+
+
+def test_a_restarted_server_finds_its_tabs_again(tmp_path: Path, visit: Open) -> None:
+    """A server's update must not need a hand at every screen; old numbers must not survive it either."""
+    with serve("tests/browser/fake_dashboard.py", tmp_path, FAKE_SCRIPT="settled") as console:
+        one = visit(console)
+        expect(one.page.locator(".settlements tbody tr")).to_have_count(1)
+    expect(one.page.locator(".nodata")).to_be_visible(timeout=6000)
+    port = int(console.url.rsplit(":", 1)[1])
+    with serve("tests/browser/fake_dashboard.py", tmp_path, port=port, FAKE_SCRIPT="live"):
+        expect(one.page.locator(".nodata")).to_be_hidden(timeout=30_000)
+        expect(one.page.locator(".settlements-panel .empty")).to_contain_text("No window has settled yet")
+        expect(one.page.locator(".control .kill-line")).to_contain_text("NOT TRIPPED")
+        one.page.context.close()
+    one.errors.clear()  # the browser reports each refused connection while the server was away

@@ -1,0 +1,156 @@
+"""What the browser makes of frames that come twice, too late or not at all. Real encoder, real store."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Browser, Page
+
+from engine.config import load_settings
+from engine.desk import Desk, History
+from pages import component
+from pages.component import message
+from tests.test_desk import StillHost, snapshot
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+SETTINGS = load_settings(Path("/dev/null"))
+HEALTH = Desk(SETTINGS, StillHost).health()
+
+
+@pytest.fixture(scope="module")
+def scripts(browser: Browser) -> Iterator[Page]:
+    """A blank page that has the console's pure functions."""
+    page = browser.new_page()
+    names = ("format.js", "store.js", "series.js")
+    sources = "\n".join((component.ASSETS / name).read_text() for name in names)
+    page.add_script_tag(content=f"{sources}\nObject.assign(window, {{Store, columnsOf}});")
+    yield page
+    page.close()
+
+
+def frame(history: History, since: int) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(message.frame(history.since(since), HEALTH, SETTINGS, "/kill"))
+    return made
+
+
+def merged(page: Page, frames: list[dict[str, Any]]) -> dict[str, Any]:
+    """Feed frames to a new store; return what it knows, and whether it missed something."""
+    known: dict[str, Any] = page.evaluate(
+        """(frames) => {
+          const store = new Store();
+          let gaps = 0;
+          for (const one of frames) { store.merge(one, 0); gaps += store.gap ? 1 : 0; }
+          const { head, slow, ticks } = store;
+          return { gaps, head, slow, ticks, marks: [...store.marks.values()] };
+        }""",
+        frames,
+    )
+    return known
+
+
+courses = st.lists(
+    st.tuples(
+        st.one_of(st.none(), st.integers(0, 30)),
+        st.lists(st.sampled_from("abcd"), max_size=2).map(tuple),
+        st.sampled_from(["quiet", "sent", "sent", "twice", "old"]),
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@given(courses)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_overlapping_repeated_and_old_frames_merge_to_the_whole(
+    scripts: Page, course: list[tuple[int | None, tuple[str, ...], str]]
+) -> None:
+    """Frames overlap by design, and a theme change shows one again: nothing doubles, nothing ages."""
+    history, frames, sent = History(), list[dict[str, Any]](), [0]
+    for version, (second, names, action) in enumerate(course, start=1):
+        history.add(snapshot(version, second=second, marks=names))
+        if action == "quiet":
+            continue
+        frames.append(frame(history, sent[-3] if len(sent) > 3 else 0))
+        sent.append(version)
+        if action == "twice":
+            frames.append(frames[-1])
+        if action == "old" and len(frames) > 2 and frames[-2]["since"]:
+            frames.append(frames[-2])
+    frames.append(frame(history, sent[-1]))
+    known, whole = merged(scripts, frames), merged(scripts, [frame(history, 0)])
+    assert known["gaps"] == 0
+    assert (known["head"], known["slow"], known["ticks"]) == (whole["head"], whole["slow"], whole["ticks"])
+    assert sorted(map(str, known["marks"])) == sorted(map(str, whole["marks"]))
+
+
+def test_a_lost_frame_is_noticed_and_nothing_is_made_up(scripts: Page) -> None:
+    """A difference to something the tab never had must not be merged: the tab asks for the whole instead."""
+    history = History()
+    history.add(snapshot(1, second=1))
+    first = frame(history, 0)
+    history.add(snapshot(2, second=2))
+    history.add(snapshot(3, second=3))
+    known = merged(scripts, [first, frame(history, 2)])
+    assert known["gaps"] == 1
+    assert known["head"]["version"] == 1
+    assert [row[0] for row in known["ticks"]] == [1]
+    assert merged(scripts, [first, frame(history, 2), frame(history, 0)])["head"]["version"] == 3
+
+
+def test_another_session_is_never_mixed_with_the_last(scripts: Page) -> None:
+    """After a restart the old engine's seconds and orders are gone, even where versions would fit."""
+    old, new = History(), History()
+    for version in range(1, 6):
+        old.add(snapshot(version, "old", second=version, marks=("old",)))
+    new.add(snapshot(1, "new", second=100))
+    known = merged(scripts, [frame(old, 0), frame(new, 0)])
+    assert [row[0] for row in known["ticks"]] == [100]
+    assert known["marks"] == []
+    new.add(snapshot(9, "new", second=101))
+    assert merged(scripts, [frame(old, 0), frame(new, 1)])["gaps"] == 1
+
+
+def test_missing_seconds_break_the_line_and_are_told_as_a_gap(scripts: Page) -> None:
+    """A line through seconds that never came would be an invention; at a scaled clock, steps are no gaps."""
+    ticks = [[second, 5.0, 5.0, 5.0, 0.0, {}] for second in (0, 1, 2, 8, 9, 10)]
+    drawn = scripts.evaluate("(ticks) => columnsOf(ticks, 'x', [0, 20], 1)", ticks)
+    assert drawn["gaps"] == [[2, 8]]
+    assert drawn["columns"]["t"] == [0, 1, 2, 2.5, 8, 9, 10]
+    assert drawn["columns"]["twap"] == [5, 5, 5, None, 5, 5, 5]
+    fast = [[second, 5.0, 5.0, 5.0, 0.0, {}] for second in range(0, 60, 6)]
+    assert scripts.evaluate("(ticks) => columnsOf(ticks, 'x', [0, 60], 30)", fast)["gaps"] == []
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("number(null)", "—"),
+        ("number(NaN)", "—"),
+        ("number(-1234.5)", "−1,234.50"),
+        ("number(-0.001)", "0.00"),
+        ("signedDollars(-3.2)", "−$3.20"),
+        ("signedDollars(0.004)", "$0.00"),
+        ("dollars(-3)", "−$3.00"),
+        ("cents(0.0123, 2)", "+1.23¢"),
+        ("probability(0.99999)", "> 99.9 %"),
+        ("probability(1)", "100.0 %"),
+        ("probability(0.00001)", "< 0.1 %"),
+        ("sharePrice(0.975)", "0.975"),
+        ("sharePrice(0.97)", "0.97"),
+        ("countdown(125.9)", "02:05"),
+        ("countdown(9.87)", "00:09.8"),
+        ("countdown(-4)", "00:00.0"),
+        ("age(0.04)", "0.0 s"),
+        ("age(240)", "4 min"),
+        ("milliseconds(12.4)", "12 ms"),
+        ("clock(1787236200000)", "14:30:00"),
+    ],
+)
+def test_numbers_are_written_as_an_operator_reads_them(scripts: Page, call: str, text: str) -> None:
+    """Unknown is a dash and never 0; nearly sure is not sure; minus is a minus sign."""
+    assert scripts.evaluate(call) == text

@@ -1,0 +1,28 @@
+"""What holds for every test: the operator's own settings stay out of it, and property tests are given time."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from engine.config import Settings
+
+# Two cores shared with real browsers and servers: a slow example says nothing about the code.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+NAMES = {name.upper() for name in Settings.model_fields} | {"CHAINLINK_DIRECT_API_URL", "ENV_FILE"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_nobody() -> Iterator[None]:
+    """Hide the operator's environment and ``.env``, from the tests and from every process they start.
+
+    Someone who has followed README has an ``.env`` with Polymarket's addresses, perhaps with a key.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.upper() in NAMES]:
+            patch.delenv(name)
+        patch.setenv("ENV_FILE", os.devnull)
+        yield

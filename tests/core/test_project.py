@@ -1,0 +1,152 @@
+"""What the console is shown: the core's own numbers, unknown as None, every phase by its name."""
+
+from decimal import Decimal
+
+import pytest
+
+from engine import events as e
+from engine.core import decide as d
+from engine.core.project import Outside, curves_now, point_at, project
+from engine.snapshot import ContractView, Snapshot
+from tests.core.builders import END_S, START_S, Core, contract
+from tests.core.test_step import quote, story
+
+
+def shown(core: Core, at_s: float) -> Snapshot:
+    outside = Outside(1, round(at_s * 1000), 0, 1.0, 1.0, 5, 3.0, "banner", None, [])
+    return project(core.state, outside)
+
+
+def card(core: Core, at_s: float) -> ContractView:
+    (view,) = shown(core, at_s).contracts
+    return view
+
+
+def test_what_is_not_known_is_none() -> None:
+    """Before any price: no strike, no expectation, no probability, no 0 and no 0.5."""
+    core = Core()
+    core.describe()
+    view = card(core, START_S + 1)
+    assert (view.strike, view.expected, view.z, view.p_up, view.ev_up, view.sigma_usd) == (None,) * 6
+    assert (view.up.bid, view.up.ask, view.up.state) == (None, None, "awaiting snapshot")
+    assert view.decision is None
+
+
+def test_a_card_goes_through_its_phases() -> None:
+    """upcoming, idle, watch, hammer, settling, settled."""
+    core = Core()
+    core.describe()
+    assert card(core, START_S - 5).phase == "upcoming"
+    core = Core()
+    story(core, START_S + 50)
+    assert card(core, START_S + 52).phase == "idle"
+    core = Core()
+    story(core, END_S - 15)
+    assert card(core, END_S - 16).phase == "watch"
+    quote(core, END_S - 12)
+    assert card(core, END_S - 12).phase == "hammer"
+    assert card(core, END_S + 1).phase == "settling"
+    core.price(END_S, "70400", "twap")
+    assert card(core, END_S + 3).phase == "settled"
+
+
+def test_the_card_shows_what_the_decision_was_made_of() -> None:
+    """The numbers beside the decision are the decision's own, to the last bit."""
+    core = Core()
+    story(core, END_S - 15)
+    quote(core, END_S - 12)
+    market = core.state.markets[contract().slug]
+    decision = next(effect for effect in core.effects if isinstance(effect, d.Decision) and effect.action)
+    assert market.view is not None
+    view = card(core, END_S - 12)
+    assert (view.p_up, view.ev_up, view.z) == (decision.p_up, decision.ev_up, decision.z)
+    assert view.distance_usd == market.view.numbers.expected - market.view.numbers.strike
+    assert view.fee_up == pytest.approx(0.07 * 0.9 * 0.1)
+    assert view.locked_share is not None
+    assert 0.7 < view.locked_share < 0.9
+
+
+def test_every_refusal_has_a_sentence() -> None:
+    """Why no trade always has an answer."""
+    core = Core()
+    story(core, END_S - 15)
+    quote(core, END_S - 12)
+    market = core.state.markets[contract().slug]
+    for bit, name in d.GATE_NAMES.items():
+        market.decision = d.Decision(contract().slug, 1, 2, 0, bit, 0.0, 0.0, 0.0, 0.0)
+        view = card(core, END_S - 12).decision
+        assert view is not None
+        assert view.reason == name
+        assert len(view.sentence) > 10
+
+
+def test_the_mode_says_what_stops_the_engine() -> None:
+    """A latched switch and a halt both show as HALTED, with who and why."""
+    core = Core()
+    assert shown(core, START_S).mode.mode == "PRACTICE"
+    core.feed(e.KillSwitchChanged(ts_recv_ms=START_S * 1000, latched=True, who="me", why="test"))
+    mode = shown(core, START_S).mode
+    assert (mode.mode, mode.kill_who, mode.kill_why, mode.kill_since_ms) == (
+        "HALTED",
+        "me",
+        "test",
+        START_S * 1000,
+    )
+    core.feed(e.KillSwitchChanged(ts_recv_ms=START_S * 1000, latched=False, who="", why=""))
+    core.feed(e.EngineHalted(ts_recv_ms=START_S * 1000, why="disk"))
+    assert shown(core, START_S).mode.halted_why == "disk"
+
+
+def test_a_silent_feed_is_stale_and_ages() -> None:
+    """Age is measured now, not when something last came."""
+    core = Core()
+    core.feed(e.FeedOpened(ts_recv_ms=START_S * 1000, feed="rtds", epoch=1))
+    core.price(START_S, 70_000)
+    fresh = shown(core, START_S + 2).feeds[0]
+    assert (fresh.name, fresh.connected, fresh.stale) == ("rtds", True, False)
+    old = shown(core, START_S + 60).feeds[0]
+    assert old.stale
+    assert old.age_s == pytest.approx(60 - 1.65)
+
+
+def test_divergence_is_spot_less_canonical() -> None:
+    """In dollars and basis points."""
+    core = Core()
+    core.price(START_S, 70_000)
+    core.price(START_S, 70_007, "spot", lag_ms=100)
+    snapshot = shown(core, START_S + 2)
+    assert snapshot.divergence_usd == 7.0
+    assert snapshot.divergence_bp == pytest.approx(1.0)
+
+
+def test_a_point_has_only_what_was_of_that_second() -> None:
+    """A hole stays a hole: nothing is carried forward."""
+    core = Core()
+    story(core, START_S + 50)
+    core.price(START_S + 52, 70_001)
+    curves = curves_now(core.state)
+    assert point_at(core.state, START_S + 51, curves).chainlink is None
+    point = point_at(core.state, START_S + 52, curves)
+    assert point.chainlink == 70_001.0
+    assert point.contracts[contract().slug]["strike"] == 70_000.0
+
+
+def test_orders_and_settlements_are_listed_newest_first() -> None:
+    """With what they cost and what they paid."""
+    core = Core()
+    story(core, END_S - 15)
+    quote(core, END_S - 12)
+    order_id = next(iter(core.state.orders))
+    fill = e.OrderFilled(
+        ts_recv_ms=(END_S - 11) * 1000, order_id=order_id, fills=((9_000, 10_000_000),), fee_e6=63_000
+    )
+    core.feed(fill)
+    core.price(END_S, Decimal(70_400), "twap")  # type: ignore[arg-type]
+    snapshot = shown(core, END_S + 2)
+    assert [(order.state, order.average_price, order.fee) for order in snapshot.orders] == [
+        ("filled", 0.9, 0.063)
+    ]
+    (settled,) = snapshot.settlements
+    assert (settled.outcome, settled.traded, settled.pnl) == ("UP", True, pytest.approx(1.0 - 0.063))
+    assert snapshot.money.realised == pytest.approx(0.937)
+    assert snapshot.money.fees == pytest.approx(0.063)

@@ -1,0 +1,113 @@
+"""Finding contracts by slug and fetching their outcomes, over HTTP from a practice venue."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import httpx
+
+from engine.clock import ManualClock, SystemClock
+from engine.events import AnyEvent, FeedClosed, FeedOpened, MarketDescribed, MarketUnavailable, OutcomeServed
+from engine.feeds.discovery import Discovery
+from engine.feeds.venue_clock import open_clock
+from tests.practice.hand_made import FINAL, SLUG, START_S, STRIKE, HandMadeTape, served
+
+NEXT = f"btc-updown-5m-{START_S + 300}"
+
+
+class Seeker:
+    """Discovery under test, and a way to wait for what it finds."""
+
+    def __init__(self, client: httpx.AsyncClient, url: str, clock: object) -> None:
+        self.events: list[AnyEvent] = []
+        self._found = asyncio.Event()
+        self.discovery = Discovery(client, url, clock, self._accept, refresh_s=300.0)  # type: ignore[arg-type]
+
+    async def until(self, what: Callable[[AnyEvent], bool]) -> AnyEvent:
+        async with asyncio.timeout(20):
+            while True:
+                for event in self.events:
+                    if what(event):
+                        return event
+                self._found.clear()
+                await self._found.wait()
+
+    def _accept(self, event: AnyEvent) -> None:
+        self.events.append(event)
+        self._found.set()
+
+
+@asynccontextmanager
+async def seeking(start_ms: int, speed: float, others: tuple[str, ...] = ()) -> AsyncIterator[Seeker]:
+    tape = HandMadeTape([], start_ms=start_ms, others=others)
+    async with served(tape, speed=speed) as urls, httpx.AsyncClient() as client:
+        clock = await open_clock(client, urls["CLOCK_URL"])
+        seeker = Seeker(client, urls["GAMMA_API_URL"], clock)
+        task = asyncio.create_task(seeker.discovery.run())
+        try:
+            yield seeker
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_current_window_is_found_by_its_slug_and_a_missing_one_is_said() -> None:
+    """The 5m window is there; the 15m window of this tape is a 404, an event like any other."""
+    async with seeking((START_S + 10) * 1000, 1.0) as seeker:
+        found = await seeker.until(lambda event: isinstance(event, MarketDescribed))
+        missing = await seeker.until(lambda event: isinstance(event, MarketUnavailable))
+    assert isinstance(found, MarketDescribed)
+    assert (found.contract.slug, found.contract.start_s, found.contract.end_s) == (
+        SLUG,
+        START_S,
+        START_S + 300,
+    )
+    assert isinstance(missing, MarketUnavailable)
+    assert (missing.slug, missing.reason) == (f"btc-updown-15m-{START_S}", "HTTP 404")
+    assert isinstance(seeker.events[0], FeedOpened)
+
+
+async def test_the_next_window_is_looked_up_a_minute_ahead() -> None:
+    """Its book has to be subscribed to, and its strike awaited, before it starts."""
+    async with seeking((START_S + 239) * 1000, 20.0, others=(NEXT,)) as seeker:
+        described = lambda slug: lambda e: isinstance(e, MarketDescribed) and e.contract.slug == slug  # noqa: E731
+        await seeker.until(described(NEXT))
+        slugs = [event.contract.slug for event in seeker.events if isinstance(event, MarketDescribed)]
+    assert slugs == [SLUG, NEXT], "each asked for once, the current one first"
+
+
+async def test_the_outcome_is_fetched_until_both_prices_are_served() -> None:
+    """Resolved a minute after the end; strike and final come as the venue settled them."""
+    async with seeking((START_S + 290) * 1000, 60.0) as seeker:
+        served_outcome = await seeker.until(
+            lambda event: isinstance(event, OutcomeServed) and event.final is not None
+        )
+    assert isinstance(served_outcome, OutcomeServed)
+    assert (served_outcome.slug, served_outcome.outcome) == (SLUG, "DOWN")
+    assert (served_outcome.strike, served_outcome.final) == (STRIKE, FINAL)
+
+
+async def test_a_gamma_that_does_not_answer_is_a_closed_feed_and_is_asked_again() -> None:
+    """Nothing listens there: one event that says so, and the windows stay unavailable."""
+    async with httpx.AsyncClient() as client:
+        seeker = Seeker(client, "http://127.0.0.1:1", SystemClock())
+        task = asyncio.create_task(seeker.discovery.run())
+        await seeker.until(lambda event: isinstance(event, MarketUnavailable) and "15m" in event.slug)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert [type(event) for event in seeker.events].count(FeedClosed) == 1
+
+
+async def test_an_answer_that_is_not_understood_is_kept() -> None:
+    """A changed format is an event with the answer's beginning, not a crash."""
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, text="<html>maintenance</html>")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        seeker = Seeker(client, "http://gamma.example", ManualClock(START_S * 1000 + 1))
+        task = asyncio.create_task(seeker.discovery.run())
+        refused = await seeker.until(lambda event: type(event).__name__ == "FrameRefused")
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    assert "maintenance" in refused.excerpt  # type: ignore[union-attr]

@@ -1,0 +1,121 @@
+"""The frame and the live page as Streamlit runs them, without a browser."""
+
+import ast
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine import desk
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+FRAME = REPOSITORY / "pages" / "frame.py"
+
+Open = Callable[[str], desk.Desk]
+
+
+def run() -> AppTest:
+    page = AppTest.from_file(str(FRAME), default_timeout=20).run()
+    assert not page.exception, page.exception
+    return page
+
+
+def sent(page: AppTest, name: str) -> dict[str, Any]:
+    """Decode what one component was given."""
+    for element in page.get("bidi_component"):
+        if element.proto.component_name == f"updown_{name}":
+            message: dict[str, Any] = json.loads(element.proto.bytes)
+            return message
+    raise AssertionError(f"no component updown_{name} on the page")
+
+
+@pytest.mark.parametrize("script", ["empty", "live", "dead"])
+def test_the_page_renders_in_every_state_of_the_engine(open_script: Open, script: str) -> None:
+    """A console that fails together with the engine is no console."""
+    counter = open_script(script)
+    page = run()
+    live = sent(page, "live")
+    assert live["engine"]["state"] == counter.health().state
+    assert ("head" in live) is (script != "empty")
+    assert sent(page, "kill")["engine"]["alive"] is (script != "dead")
+
+
+def test_a_first_frame_is_whole_and_the_next_only_what_is_new(open_script: Open) -> None:
+    """A new tab gets the whole history once; after that, seconds."""
+    open_script("live")
+    page = run()
+    first = sent(page, "live")
+    assert first["since"] == 0
+    assert len(first["ticks"]) >= 200
+    assert "fixed" in first
+    second = sent(page.run(), "live")
+    assert second["since"] == first["head"]["version"]
+    assert len(second["ticks"]) < 30
+    assert "fixed" not in second
+
+
+def test_a_browser_that_missed_something_gets_the_whole_again(open_script: Open) -> None:
+    """The browser asks by a trigger, whose callback forgets what was sent."""
+    open_script("live")
+    page = run()
+    page.session_state["live"] = {}
+    assert sent(page.run(), "live")["since"] == 0
+
+
+def test_a_queue_that_was_reaped_is_replaced_and_filled_again(open_script: Open) -> None:
+    """A tab that slept for an hour comes back with the present, not with an error."""
+    counter = open_script("live")
+    page = run()
+    for queue in list(counter.hub._queues.values()):
+        counter.hub.unsubscribe(queue)
+    assert len(counter.hub) == 0
+    page.run()
+    assert not page.exception
+    assert len(counter.hub) == 1
+    assert sent(page, "live")["since"] == 0
+
+
+def test_the_clear_form_shows_only_while_latched_and_wants_phrase_and_reason(open_script: Open) -> None:
+    """Clearing is the one dangerous act of the page: it takes two deliberate answers."""
+    counter = open_script("live")
+    page = run()
+    assert not page.text_input
+    counter.trip("ann", "drill")
+    page.run()
+    page.text_input(key="clear-phrase").input("CLEAR")
+    page.button[0].click().run()
+    assert "reason" in page.error[0].value
+    assert counter.health().killed
+    page.text_input(key="clear-reason").input("drill is over")
+    page.button[0].click().run()
+    assert not page.exception
+    assert not counter.health().killed
+    assert not page.text_input
+
+
+def test_without_a_server_the_page_says_how_to_start_one() -> None:
+    """``streamlit run pages/frame.py`` is a likely slip; nothing may trade from a page."""
+    desk.close_desk()
+    page = run()
+    assert "streamlit run dashboard.py" in page.error[0].value
+
+
+def test_the_navigation_comes_first_and_unconditionally() -> None:
+    """A run that ends before ``st.navigation`` serves the folder's files by URL, past any gate (measured)."""
+    body = ast.parse(FRAME.read_text()).body
+    texts = [ast.unparse(node) for node in body]
+    place = next(index for index, text in enumerate(texts) if text.startswith("page = st.navigation("))
+    plain = (ast.Expr, ast.Assign, ast.Import, ast.ImportFrom)
+    assert all(isinstance(node, plain) for node in body[:place]), "no condition, loop or handler before it"
+    calls = [
+        ast.unparse(node.value.func)
+        for node in body[:place]
+        if isinstance(getattr(node, "value", 0), ast.Call)
+    ]
+    assert {call for call in calls if call.startswith("st.")} == {"st.set_page_config"}
+    assert not any(text.startswith(("from pages", "from engine")) for text in texts[:place]), (
+        "no code of ours"
+    )

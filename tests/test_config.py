@@ -1,0 +1,159 @@
+"""Settings: every name of the seed, profiles under the environment, and a clear word for each fault."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.config import PROFILES, load_settings
+from engine.errors import SettingsError
+
+POLYMARKET = {
+    "RTDS_WS_URL": "wss://rtds.example",
+    "CLOB_WS_URL": "wss://clob.example",
+    "GAMMA_API_URL": "https://gamma.example",
+    "CLOB_HOST": "https://rest.example",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of the machine, no .env of the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        *POLYMARKET,
+        "ENV_FILE",
+        "VENUE",
+        "DRY_RUN",
+        "SETTINGS_PROFILE",
+        "CLOCK_URL",
+        "SPOT_URL",
+        "D_MIN",
+        "HAMMER_SECS",
+    ):
+        monkeypatch.delenv(name, raising=False)
+
+
+def fault(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    """Return what is said about an environment that must be refused."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    return str(caught.value)
+
+
+def test_without_any_setting_it_is_the_practice_venue_on_paper() -> None:
+    """First run needs no key and no network."""
+    settings = load_settings()
+    assert not settings.is_external
+    assert settings.dry_run
+    assert settings.data_dir == Path("data")
+    assert settings.params().hammer_s == 15.0
+    assert settings.limits().max_daily_loss_usd == 250.0
+
+
+def test_any_feed_url_means_an_external_venue(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And all of them are then needed: half a venue is refused by name."""
+    for name, value in POLYMARKET.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().is_external
+    monkeypatch.delenv("CLOB_HOST")
+    assert "CLOB_HOST" in fault(monkeypatch)
+
+
+def test_practice_and_a_url_contradict_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are named."""
+    text = fault(monkeypatch, VENUE="practice", SPOT_URL="wss://ticker.example")
+    assert "VENUE=practice" in text
+    assert "SPOT_URL" in text
+
+
+def test_the_old_name_of_the_ticker_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seed calls it chainlink_direct_api_url."""
+    for name, value in POLYMARKET.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CHAINLINK_DIRECT_API_URL", "wss://ticker.example")
+    assert load_settings().spot_url == "wss://ticker.example"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_sets_defaults_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    """Precedence: environment, file, profile, default."""
+    monkeypatch.setenv("SETTINGS_PROFILE", profile)
+    expected = PROFILES[profile].get("d_min", 5.0)
+    assert load_settings().d_min == expected
+    Path(".env").write_text("D_MIN=6\n")
+    assert load_settings().d_min == 6.0
+    monkeypatch.setenv("D_MIN", "7.5")
+    assert load_settings().d_min == 7.5
+
+
+def test_a_profile_in_the_file_counts_too() -> None:
+    """SETTINGS_PROFILE may stand in .env like everything else."""
+    Path(".env").write_text("SETTINGS_PROFILE=high_vol\n")
+    assert load_settings().hammer_secs == PROFILES["high_vol"]["hammer_secs"]
+
+
+def test_the_live_profile_alone_never_trades(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a set of parameters, no permission."""
+    monkeypatch.setenv("SETTINGS_PROFILE", "live")
+    assert load_settings().dry_run
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_ENTRY_PRICE", "0.991"),
+        ("MAX_ENTRY_PRICE", "0"),
+        ("MAX_ENTRY_PRICE", "-1"),
+        ("FEE_BPS", "0"),
+        ("HAMMER_SECS", "0"),
+        ("WATCH_RETURN_THRESHOLD", "-0.1"),
+        ("D_MIN", "0"),
+        ("MAX_DAILY_LOSS", "0"),
+        ("MAX_TRADES_PER_HOUR", "-1"),
+        ("HAMMER_SECS", "nan"),
+        ("QUOTE_SIZE_USD", "51"),
+        ("SYMBOL", "eth/usd"),
+        ("DRY_RUN", "perhaps"),
+        ("SETTINGS_PROFILE", "yolo"),
+    ],
+)
+def test_what_is_unsafe_or_wrong_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """The seed's list of unsafe combinations, and more; nothing starts."""
+    assert name in fault(monkeypatch, **{name: value})
+
+
+def test_the_fault_says_where_the_value_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Key, expectation, place."""
+    Path(".env").write_text("HAMMER_SECS=soon\n")
+    with pytest.raises(SettingsError, match=r"HAMMER_SECS \(from \.env\): .*number"):
+        load_settings()
+    assert "(from the environment)" in fault(monkeypatch, HAMMER_SECS="soon")
+
+
+def test_a_secret_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the settings' text, not in a fault of another field or of its own."""
+    secret = "0x" + "ab" * 32
+    monkeypatch.setenv("PRIVATE_KEY", secret)
+    assert secret not in repr(load_settings())
+    assert secret not in fault(monkeypatch, VENUE="practice", RTDS_WS_URL="ws://x", HAMMER_SECS="x")
+
+
+def test_an_empty_value_is_no_value() -> None:
+    """`PRIVATE_KEY=` in the example file means none."""
+    Path(".env").write_text("PRIVATE_KEY=\nHAMMER_SECS=\n")
+    settings = load_settings()
+    assert settings.private_key is None
+    assert settings.hammer_secs == 15.0
+
+
+def test_a_file_that_is_not_text_is_named() -> None:
+    """One line, not a traceback."""
+    Path(".env").write_bytes(b"HAMMER_SECS=\xff\xfe\n")
+    with pytest.raises(SettingsError, match=r"\.env is not UTF-8"):
+        load_settings()

@@ -1,0 +1,128 @@
+"""The flight recorder: everything in, in order, durable when asked, and loud when it cannot."""
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine import events as e
+from engine.core.decide import Decision
+from engine.errors import JournalError
+from engine.journal import Journal, encode_output, read_events, read_meta, read_outputs
+from tests.core.builders import contract
+
+
+def price(second: int) -> e.PricePrinted:
+    return e.PricePrinted(
+        ts_recv_ms=second * 1000 + 7,
+        source="twap",
+        value=Decimal("71485.239657848320000001"),
+        ts_venue_ms=second * 1000,
+        ts_sent_ms=None,
+        lookback_s=60,
+    )
+
+
+SAMPLES: list[e.AnyEvent] = [
+    price(1),
+    e.MarketDescribed(ts_recv_ms=2, contract=contract()),
+    e.LevelsChanged(ts_recv_ms=3, market="m", changes=(e.LevelChange("t", "SELL", 9_700, 0, True, None, 1),),
+    ts_venue_ms=3), e.PriceHistoryServed(ts_recv_ms=4, source="chainlink", points=((1, Decimal("1.5")),)),
+    e.OrderFilled(ts_recv_ms=5, order_id="x#1", fills=((9_000, 1),), fee_e6=2),
+    e.FrameRefused(ts_recv_ms=6, feed="clob", reason="not JSON", excerpt="{"),
+]  # fmt: skip
+
+
+def test_what_is_recorded_is_read_back_the_same(tmp_path: Path) -> None:
+    """Every field, exact decimals too: replay needs nothing else."""
+    journal = Journal(tmp_path / "s.sqlite", {"session": "s"})
+    for seq, event in enumerate(SAMPLES, start=1):
+        journal.record(e.Record(seq, event))
+    decision = Decision("slug", 3, 4, 1, 0, 1.5, 0.9, 0.01, -0.2)
+    journal.record_output(3, 0, decision)
+    journal.close()
+    assert [record.event for record in read_events(tmp_path / "s.sqlite")] == SAMPLES
+    assert list(read_outputs(tmp_path / "s.sqlite")) == [(3, 0, "Decision", encode_output(decision))]
+    meta = read_meta(tmp_path / "s.sqlite")
+    assert (meta["session"], meta["status"], meta["schema"]) == ("s", "ended", "1")
+
+
+def test_every_kind_of_event_can_be_written_and_read() -> None:
+    """A new event that msgspec cannot carry would be lost at its first occurrence."""
+    decoder = msgspec.msgpack.Decoder(e.AnyEvent)
+    for event in SAMPLES:
+        assert decoder.decode(msgspec.msgpack.encode(event)) == event
+
+
+async def test_after_waiting_everything_is_there_for_another_process(tmp_path: Path) -> None:
+    """Durable means: what a crash of this process at this moment would leave behind."""
+    path = tmp_path / "s.sqlite"
+    journal = Journal(path, {})
+    for seq in range(1, 101):
+        journal.record(e.Record(seq, price(seq)))
+    await journal.wait_durable()
+    counted = (
+        sqlite3.connect(f"file:{path}?mode=ro", uri=True).execute("SELECT count(*) FROM event").fetchone()
+    )
+    assert counted == (100,)
+    assert journal.durable_seq == 100
+    journal.close()
+
+
+def test_a_killed_process_leaves_a_readable_journal(tmp_path: Path) -> None:
+    """SIGKILL right after the barrier: nothing before it is missing, and the status says it did not end."""
+    path = tmp_path / "s.sqlite"
+    script = textwrap.dedent(
+        f"""
+        import asyncio, os, signal
+        from pathlib import Path
+        from engine import events as e
+        from engine.journal import Journal
+        journal = Journal(Path({str(path)!r}), {{}})
+        async def main():
+            for seq in range(1, 501):
+                journal.record(e.Record(seq, e.SecondPassed(ts_recv_ms=seq)))
+            await journal.wait_durable()
+            os.kill(os.getpid(), signal.SIGKILL)
+        asyncio.run(main())
+        """
+    )
+    subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert [record.seq for record in read_events(path)] == list(range(1, 501))
+    assert read_meta(path)["status"] == "running"
+
+
+async def test_a_disk_that_fills_up_stops_the_recorder_and_says_so(tmp_path: Path) -> None:
+    """No record, no trade: whoever waits is told, and so is whoever records next."""
+    journal = Journal(tmp_path / "s.sqlite", {})
+    journal._database.execute("PRAGMA max_page_count = 12")  # the smallest disk SQLite can be given
+    with pytest.raises(JournalError, match=r"full.*DATA_DIR"):  # noqa: PT012 (either call may be the one that is told)
+        for seq in range(1, 5_000):
+            journal.record(e.Record(seq, price(seq)))
+        await journal.wait_durable()
+    with pytest.raises(JournalError):
+        journal.record(e.Record(9_999, price(9_999)))
+    with pytest.raises(JournalError):
+        await journal.wait_durable()
+    journal.close()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """One line: which file, why, what to do."""
+    (tmp_path / "sessions").write_text("a file, not a folder")
+    with pytest.raises(JournalError, match=r"sessions.*DATA_DIR"):
+        Journal(tmp_path / "sessions" / "s.sqlite", {})
+
+
+def test_a_file_that_is_no_session_is_named(tmp_path: Path) -> None:
+    """Both a missing file and something else under its name."""
+    with pytest.raises(JournalError, match="no session at"):
+        list(read_events(tmp_path / "none.sqlite"))
+    (tmp_path / "text.sqlite").write_text("hello " * 500)
+    with pytest.raises(JournalError, match=r"text\.sqlite is not a session"):
+        list(read_events(tmp_path / "text.sqlite"))

@@ -1,0 +1,165 @@
+"""The set-up scripts: which Python they take, what they say when there is none, what apt is asked for."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FAKE = "#!/bin/sh\n{}\n"
+
+
+def program(folder: Path, name: str, body: str) -> None:
+    """Put a small shell program on a test's PATH."""
+    path = folder / name
+    path.write_text(FAKE.format(body))
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a folder with the real scripts, and a ``setup_venv.py`` that only tells who ran it."""
+    scripts = tmp_path / "a folder" / "scripts"
+    scripts.mkdir(parents=True)
+    (scripts / "setup.sh").write_text((ROOT / "scripts/setup.sh").read_text())
+    (scripts / "setup_venv.py").write_text("import sys; print('chosen', sys.executable, sys.argv[1])\n")
+    return scripts.parent
+
+
+def choose(checkout: Path, path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run setup.sh with nothing but one folder on PATH."""
+    command = ["/bin/sh", str(checkout / "scripts/setup.sh"), "run"]
+    return subprocess.run(
+        command, env={"PATH": str(path), **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_command_that_is_on_the_path_but_does_not_run_is_passed_over(checkout, tmp_path):
+    """Version switchers leave such commands behind: found by name, they print an error and exit."""
+    program(tmp_path, "python3.11", "echo 'python3.11: command not found' >&2; exit 127")
+    program(tmp_path, "python3.12", f'exec "{sys.executable}" "$@"')
+    done = choose(checkout, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("chosen ")
+
+
+def test_without_a_python_one_line_says_what_to_install(checkout, tmp_path):
+    """A traceback or a silent failure is not what a newcomer should meet first."""
+    done = choose(checkout, tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "set-up: no Python 3.11, 3.12 or 3.13 found; install one, or name it: make run PYTHON=/path/to/python3.11"
+    ]
+
+
+def test_a_python_that_was_asked_for_is_not_replaced_by_another(checkout, tmp_path):
+    """PYTHON= is an order, not a hint: a wrong one is refused though a right one is on the PATH."""
+    program(tmp_path, "python3.11", f'exec "{sys.executable}" "$@"')
+    program(tmp_path, "python3.9", "exit 1")
+    done = choose(checkout, tmp_path, PYTHON=str(tmp_path / "python3.9"))
+    assert done.returncode == 1
+    assert "python3.9 does not run, or is not Python 3.11, 3.12 or 3.13" in done.stderr
+
+
+def test_a_python_whose_path_has_a_space_can_be_asked_for(checkout, tmp_path):
+    """Home folders with spaces exist."""
+    place = tmp_path / "my tools"
+    place.mkdir()
+    program(place, "python", f'exec "{sys.executable}" "$@"')
+    assert choose(checkout, tmp_path, PYTHON=str(place / "python")).returncode == 0
+
+
+def test_a_finished_set_up_is_left_alone_and_a_changed_lock_is_not(tmp_path):
+    """Second runs start in seconds, but never on packages of an older lock.
+
+    The environment here has no pip at all, so an attempt to install must fail, which tells the two cases apart.
+    """
+    checkout = tmp_path / "checkout"
+    (checkout / "scripts").mkdir(parents=True)
+    for name in ["requirements.lock", "requirements-test.lock", "pyproject.toml", "scripts/setup_venv.py"]:
+        (checkout / name).write_bytes((ROOT / name).read_bytes())
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
+    script = checkout / "scripts/setup_venv.py"
+    fingerprint = subprocess.run(
+        [sys.executable, "-c", "import setup_venv; print(setup_venv.fingerprint('requirements-test.lock'))"],
+        env={**os.environ, "PYTHONPATH": str(script.parent)}, capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    note = checkout / ".venv/set-up.json"
+    note.write_text(json.dumps({"where": str(checkout), "test": fingerprint}))
+
+    fresh = subprocess.run([sys.executable, script, "run"], capture_output=True, text=True, check=False)
+    assert (fresh.returncode, fresh.stdout) == (0, "")
+
+    (checkout / "requirements-test.lock").write_text("nothing-like-this==1 --hash=sha256:00\n")
+    (checkout / "requirements.lock").write_text("nothing-like-this==1 --hash=sha256:00\n")
+    offline = {**os.environ, "PIP_NO_INDEX": "1"}
+    stale = subprocess.run(
+        [sys.executable, script, "run"], env=offline, capture_output=True, text=True, check=False
+    )
+    assert stale.returncode == 1
+    assert "set-up: pip could not install requirements.lock" in stale.stderr
+    assert not note.exists()
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> Path:
+    """Return a PATH with an apt-get that writes down what it is asked, and root as the user."""
+    program(tmp_path, "id", "echo 0")
+    program(tmp_path, "apt-get", f'echo "$@" >> "{tmp_path}/asked"')
+    return tmp_path
+
+
+def system_setup(path: Path) -> str:
+    """Run setup_system.sh with one folder on PATH and no nginx where root finds it; return what it prints."""
+    script = (ROOT / "scripts/setup_system.sh").read_text()
+    assert "/usr/sbin/nginx" in script
+    copy = path / "setup_system.sh"
+    copy.write_text(script.replace("/usr/sbin/nginx", "no-nginx-there"))
+    environment = {"PATH": str(path), "POLICY_FILE": str(path / "policy-rc.d")}
+    done = subprocess.run(["/bin/sh", str(copy)], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_a_missing_browser_is_installed_after_an_update_of_the_lists(debian):
+    """On a new machine apt's lists are empty, and without an update nothing can be installed."""
+    program(debian, "nginx", "exit 0")
+    assert system_setup(debian) == "set-up: installing Debian's chromium\n"
+    asked = (debian / "asked").read_text().splitlines()
+    assert asked == ["update -qq", "install -qq -y --no-install-recommends chromium"]
+
+
+def test_what_is_there_is_not_installed_again(debian):
+    """A second `make test` starts at once and needs no network."""
+    program(debian, "nginx", "exit 0")
+    program(debian, "google-chrome", "exit 0")
+    assert system_setup(debian) == ""
+    assert not (debian / "asked").exists()
+
+
+def test_nginx_is_installed_only_where_that_does_not_start_it(debian):
+    """Debian starts a web server on port 80 with its installation, unless a policy says no."""
+    program(debian, "chromium", "exit 0")
+    assert "without nginx some tests skip themselves" in system_setup(debian)
+    assert not (debian / "asked").exists()
+    program(debian, "policy-rc.d", "exit 101")
+    assert "installing Debian's nginx" in system_setup(debian)
+
+
+def test_an_ordinary_user_is_told_what_to_install(debian):
+    """Asking for a password in the middle of a test run would hang it."""
+    program(debian, "id", "echo 1000")
+    said = system_setup(debian)
+    assert said == (
+        "set-up: without chromium nginx some tests skip themselves; on Debian: apt-get install chromium nginx\n"
+    )
+    assert not (debian / "asked").exists()
+
+
+def test_a_failing_apt_does_not_stop_the_tests(debian):
+    """Without a network everything but the browser can still be tested."""
+    program(debian, "nginx", "exit 0")
+    program(debian, "apt-get", "echo 'no route' >&2; exit 100")
+    assert system_setup(debian).splitlines()[-1].startswith("set-up: without chromium some tests skip")

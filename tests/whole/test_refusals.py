@@ -1,0 +1,91 @@
+"""What must not start says why in one line with exit status 1, or 2 for wrong use."""
+
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.whole.processes import last_json, run_command
+
+pytestmark = pytest.mark.whole
+
+
+def only_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if not line.startswith("{")]
+    assert len(lines) == 1, text
+    return lines[0]
+
+
+def test_a_wrong_setting_starts_nothing(tmp_path: Path) -> None:
+    """Its name and where it stands."""
+    (tmp_path / ".env").write_text("MAX_ENTRY_PRICE=1.5\n")
+    ran = run_command("run", "--seconds", "5", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert "MAX_ENTRY_PRICE (from .env)" in only_line(ran.stderr)
+    assert not (tmp_path / "data").exists()
+
+
+def test_live_trading_is_refused_as_long_as_it_is_not_built(tmp_path: Path) -> None:
+    """Nothing pretends."""
+    ran = run_command("run", "--seconds", "5", cwd=tmp_path, DRY_RUN="false")
+    assert ran.returncode == 1
+    assert "DRY_RUN" in only_line(ran.stderr)
+
+
+def test_a_second_engine_refuses_to_share_a_data_folder(tmp_path: Path) -> None:
+    """The lock names the folder and its holder."""
+    (tmp_path / "data").mkdir()
+    with (tmp_path / "data" / "engine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        ran = run_command("run", "--seconds", "5", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert f"process {os.getpid()}" in only_line(ran.stderr)
+
+
+def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    """Where a run writes is one setting."""
+    (tmp_path / "taken").write_text("")
+    ran = run_command("run", "--seconds", "5", cwd=tmp_path, DATA_DIR="taken")
+    assert ran.returncode == 1
+    assert "DATA_DIR taken" in only_line(ran.stderr)
+
+
+def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    """The practice venue's, by number."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = run_command("practice", "--seed", "1", "--port", str(port), cwd=tmp_path)
+    assert ran.returncode == 1
+    assert str(port) in only_line(ran.stderr)
+    assert ran.stdout == ""
+
+
+@pytest.mark.parametrize("content", [b"", b"not gzip", b"\x1f\x8b broken"])
+def test_a_session_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    """File and reason."""
+    (tmp_path / "odd.json.gz").write_bytes(content)
+    ran = run_command("practice", "--session", "odd.json.gz", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert "odd.json.gz" in only_line(ran.stderr)
+
+
+def test_wrong_use_is_exit_status_2(tmp_path: Path) -> None:
+    """A script can tell a typing error from a failure."""
+    assert run_command("practice", cwd=tmp_path).returncode == 2
+    assert run_command("nonsense", cwd=tmp_path).returncode == 2
+
+
+def test_the_kill_command_latches_without_an_engine(tmp_path: Path) -> None:
+    """A file, a reason, and the way back."""
+    tripped = last_json(run_command("kill", "--why", "test", "--json", cwd=tmp_path).stdout)
+    assert (tripped["latched"], tripped["why"]) == (True, "test")
+    assert (tmp_path / "data" / "KILL").is_file()
+    again = last_json(run_command("kill", "--why", "other", "--json", cwd=tmp_path).stdout)
+    assert again == tripped
+    cleared = last_json(run_command("clear-kill", "--json", cwd=tmp_path).stdout)
+    assert cleared == {"latched": False, "was_latched": True}
+    assert not (tmp_path / "data" / "KILL").exists()

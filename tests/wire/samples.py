@@ -1,0 +1,135 @@
+"""Frames in the venue's own form, small enough to read; numbers and names are made up."""
+
+import json
+from typing import Any
+
+UP = "1111111111111111111111111111111111111111111111111111111111111111111111111111"
+DOWN = "2222222222222222222222222222222222222222222222222222222222222222222222222222"
+MARKET = "0xabc0000000000000000000000000000000000000000000000000000000000001"
+
+BOOK = (
+    '{"market":"%s","asset_id":"%s","timestamp":"1790000100000","hash":"aa",'
+    '"bids":[{"price":"0.01","size":"900"},{"price":".48","size":"30.5"}],'
+    '"asks":[{"price":"0.99","size":"700"},{"price":"0.52","size":"25"}],'
+    '"tick_size":"0.01","event_type":"book","last_trade_price":""}'
+) % (MARKET, UP)
+
+REST_BOOK = BOOK.replace(',"event_type":"book"', ',"min_order_size":"5","neg_risk":false')
+
+PRICE_CHANGE = (
+    '{"market":"%s","price_changes":['
+    '{"asset_id":"%s","price":"0.5","size":"200","side":"BUY","hash":"bb","best_bid":"0.5","best_ask":"1"},'
+    '{"asset_id":"%s","price":"0.5","size":"200","side":"SELL","hash":"cc","best_bid":"0","best_ask":"0.5"}],'
+    '"timestamp":"1790000100500","event_type":"price_change"}'
+) % (MARKET, UP, DOWN)
+
+OLD_PRICE_CHANGE = (
+    '{"asset_id":"%s","changes":[{"price":"0.4","side":"SELL","size":"3300"}],"event_type":"price_change",'
+    '"market":"%s","timestamp":"1729000000000","hash":"dd"}'
+) % (UP, MARKET)
+
+TICK_SIZE = (
+    '{"event_type":"tick_size_change","asset_id":"%s","market":"%s","old_tick_size":"0.01",'
+    '"new_tick_size":"0.001","timestamp":"1790000101000"}'
+) % (UP, MARKET)
+
+TRADE = (
+    '{"market":"%s","asset_id":"%s","price":"0.456","size":"219.217767","fee_rate_bps":"1000","side":"BUY",'
+    '"timestamp":"1790000102000","event_type":"last_trade_price","transaction_hash":"0xee"}'
+) % (MARKET, UP)
+
+BEST_BID_ASK = (
+    '{"event_type":"best_bid_ask","market":"%s","asset_id":"%s","best_bid":"0.73","best_ask":"0.77",'
+    '"spread":"0.04","timestamp":"1790000103000"}'
+) % (MARKET, UP)
+
+NEW_MARKET = (
+    '{"id":"7","question":"BTC?","market":"%s","slug":"btc-updown-5m-1790086500","assets_ids":["%s","%s"],'
+    '"outcomes":["Up","Down"],"timestamp":"1790000104000","event_type":"new_market","line":""}'
+) % (MARKET, UP, DOWN)
+
+RESOLVED = (
+    '{"event_type":"market_resolved","id":"7","market":"%s","assets_ids":["%s","%s"],'
+    '"winning_asset_id":"%s","winning_outcome":"Down","timestamp":"1790000405000","tags":[]}'
+) % (MARKET, UP, DOWN, DOWN)
+
+CHAINLINK = (
+    '{"connection_id":"x=","payload":{"full_accuracy_value":"76211800165600190000000","symbol":"btc/usd",'
+    '"timestamp":1790000100000,"value":76211.80016560019},"timestamp":1790000101612,'
+    '"topic":"crypto_prices_chainlink","type":"update"}'
+)
+TWAP = (
+    '{"payload":{"full_accuracy_value":"76199575317474428059648","symbol":"btc/usd",'
+    '"timestamp":1790000100000,"value":76199.57531747443,"window_s":60},"timestamp":1790000101495,'
+    '"topic":"crypto_prices_twap_sixty","type":"update"}'
+)
+BINANCE = (
+    '{"topic":"crypto_prices","type":"update","timestamp":1790000100142,"payload":{"symbol":"btcusdt",'
+    '"timestamp":1790000100000,"value":76210.73,"full_accuracy_value":"76210.73000000"}}'
+)
+SPOT_HISTORY = (
+    '{"payload":{"data":[{"timestamp":1790000099000,"value":76201.5},'
+    '{"timestamp":1790000098000,"value":76200.25}],"symbol":"btc/usd"},"timestamp":1790000100000,'
+    '"topic":"crypto_prices","type":"subscribe"}'
+)
+TWAP_HISTORY = (
+    '{"payload":{"data":[{"full_accuracy_value":"76196840994573453885440","timestamp":1790000099000,'
+    '"value":76196.84099457346}],"symbol":"btc/usd","window_s":60},"timestamp":1790000100000,'
+    '"topic":"crypto_prices_twap_sixty","type":"subscribe"}'
+)
+REFUSED = '{"body":{"message":"topic: nonsense and type: update not found"},"statusCode":401}'
+
+TICKER = (
+    '{"type":"ticker","sequence":5,"product_id":"BTC-USD","price":"76209.85","side":"buy",'
+    '"time":"2026-09-21T14:15:00.659049Z","trade_id":9,"last_size":"0.1"}'
+)
+BINANCE_TRADE = (
+    '{"stream":"btcusdt@trade","data":{"e":"trade","E":1790000100482,"s":"BTCUSDT","t":6,'
+    '"p":"76210.00000000","q":"0.003","T":1790000100481,"m":true,"M":true}}'
+)
+
+
+def gamma_market(**changes: Any) -> dict[str, Any]:
+    """Describe an open 5m market of the TWAP era as Gamma does; a change of None takes the field out."""
+    market: dict[str, Any] = {
+        "id": "1",
+        "question": "Bitcoin Up or Down",
+        "conditionId": "0x256a4256a2a6538c179b0e1573fd7745831c983ba302958e76d155fe7d45a034",
+        "slug": "btc-updown-5m-1790000100",
+        "resolutionSource": "https://data.chain.link/streams/btc-usd-twap-60s-streams",
+        "startDate": "2026-09-20T14:18:43.932761Z",
+        "eventStartTime": "2026-09-21T14:15:00Z",
+        "endDate": "2026-09-21T14:20:00Z",
+        "outcomes": '["Up", "Down"]',
+        "outcomePrices": '["0.825", "0.175"]',
+        "clobTokenIds": json.dumps([UP, DOWN]),
+        "active": True,
+        "closed": False,
+        "acceptingOrders": True,
+        "orderPriceMinTickSize": 0.01,
+        "orderMinSize": 5,
+        "takerBaseFee": 1000,
+        "feesEnabled": True,
+        "feeSchedule": {"exponent": 1, "rate": 0.07, "takerOnly": True, "rebateRate": 0.2},
+        "cryptoMarketConfig": {
+            "id": "btc-5m-twap-60",
+            "asset": "btc",
+            "duration": "5m",
+            "twapEnabled": True,
+            "twapLookbackSeconds": 60,
+        },
+        "version": "v1",
+    }
+    return {name: value for name, value in (market | changes).items() if value is not None}
+
+
+def gamma_event(market: dict[str, Any], metadata: str = "{}") -> bytes:
+    """Wrap a market in its event; ``metadata`` is JSON text, so that its digits stay what they are."""
+    event = {"slug": market["slug"], "closed": market["closed"], "startTime": "2026-09-21T14:15:00Z"}
+    text = json.dumps({**event, "markets": [market], "eventMetadata": "METADATA"})
+    return text.replace('"METADATA"', metadata).encode()
+
+
+def body(market: dict[str, Any]) -> bytes:
+    """Write a market as Gamma answers it."""
+    return json.dumps(market).encode()
