@@ -90,6 +90,7 @@ class ContractView(msgspec.Struct, frozen=True):
     strike_source: str | None
     strike_error: float | None
     expected: float | None
+    deviation_usd: float | None
     distance_usd: float | None
     distance_bp: float | None
     z: float | None

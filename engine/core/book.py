@@ -240,7 +240,9 @@ def _merged(
     stamp: Milliseconds,
 ) -> tuple[dict[PriceE4, SizeE6], dict[PriceE4, Milliseconds]]:
     """Lay the levels that changed after a snapshot over it; return levels and their stamps."""
-    merged = {price: size for price, size in snapshot if size}
+    merged = dict(snapshot)
+    if 0 in merged.values():
+        merged = {price: size for price, size in merged.items() if size}
     newer = {price: changed for price, changed in stamps.items() if changed > stamp}
     for price in newer:
         merged.pop(price, None)

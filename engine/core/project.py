@@ -219,6 +219,7 @@ def _contract(state: State, market: Market, now_ms: Milliseconds) -> ContractVie
         strike_source=None if strike is None else strike.source,
         strike_error=None if strike is None else strike.error_usd,
         expected=expected,
+        deviation_usd=None if expected is None or fair is None else fair.deviation_usd,
         distance_usd=distance,
         distance_bp=None if distance is None or strike is None else distance / float(strike.value) * 10_000,
         z=worth.z,

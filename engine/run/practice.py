@@ -8,7 +8,7 @@ from engine.clock import SystemClock
 from engine.config import Settings
 from engine.practice.recorded import open_recorded
 from engine.practice.serve import serve_forever
-from engine.practice.simulation import Opening, opening_start_ms, simulate
+from engine.practice.simulated import Opening, opening_start_ms, simulate
 from engine.practice.tape import Tape
 
 

@@ -49,7 +49,7 @@ def next_frame(counter: desk.Desk, queue: desk.SessionQueue, state: dict[str, An
         state.update(queue=queue.session_id, sent=[])
     sent: list[int] = state["sent"]
     delta = counter.history.since(sent[0] if sent else 0)
-    if drained or (delta is not None and not sent):
+    if delta is not None and (drained or not sent):
         state["snapshot"] = drained[-1] if drained else delta.snapshot
         state["sent"] = [*sent, state["snapshot"].version][-OVERLAP:]
     return message.frame(delta, counter.health(), counter.settings, f"{base_path()}/kill")

@@ -114,7 +114,7 @@ class Card {
   paintNumbers(contract) {
     const { cells } = this.main;
     put(cells.expected, number(contract.expected));
-    put(this.sub.expected, known(contract.sigma_usd) ? `± ${dollars(contract.sigma_usd)} (1 σ)` : "");
+    put(this.sub.expected, known(contract.deviation_usd) ? `± ${dollars(contract.deviation_usd)} (1 σ)` : "");
     put(cells.strike, number(contract.strike));
     put(this.sub.strike, sourceText(contract.strike_source, contract.strike_error));
     hint(cells.strike, known(contract.strike) ? String(contract.strike) : "");

@@ -68,13 +68,19 @@ class Chart {
       this.chart.setData(columns, false);
       this.chart.setScale("x", { min, max });
     });
-    if (has && this.chart.cursor.idx == null) this.chart.setLegend({ idx: columns[0].length - 1 });
+    if (has && this.chart.cursor.idx == null) this.chart.setLegend({ idx: newest(columns) });
   }
 
   close() {
     this.sizes.disconnect();
     this.chart?.destroy();
   }
+}
+
+// Where the first curve was known last: what the legend shows while no cursor asks for another moment.
+function newest(columns) {
+  const place = columns[1].findLastIndex(known);
+  return place >= 0 ? place : columns[0].length - 1;
 }
 
 // Charts that share one time axis and one zoom.

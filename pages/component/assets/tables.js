@@ -292,7 +292,7 @@ class FeedsPanel {
 
 class TapePanel {
   constructor() {
-    this.table = table("tape", [{ label: "UTC" }, { label: "" }, { label: "event" }]);
+    this.table = table("tape", [{ label: "UTC" }, { label: "" }, { label: "window" }, { label: "event" }]);
     this.empty = el(
       "p",
       "empty",
@@ -318,8 +318,9 @@ class TapePanel {
         const icon = chip("kind");
         putChip(icon, MARK_SHAPES[mark.kind] ?? "ring", mark.kind, mark.kind);
         cells[1].replaceChildren(icon.node);
-        put(cells[2], words(mark.text));
+        put(cells[2], mark.slug ? windowName(mark.slug) : DASH);
         hint(cells[2], mark.slug);
+        put(cells[3], words(mark.text));
       },
     );
   }

@@ -10,10 +10,10 @@ from typing import Final, Literal
 import numpy as np
 
 from engine.contract import DURATIONS_S, Contract, FeeSchedule, SettlementRule, outcome_of, slug_of
-from engine.practice.simulation.delivery import Deliveries
-from engine.practice.simulation.maker import Maker, odds
-from engine.practice.simulation.opening import HISTORY_S, Opening, Scene, feared
-from engine.practice.simulation.path import LOOKBACK_S, SHIFT_S, STEPS, BtcPath
+from engine.practice.simulated.delivery import Deliveries
+from engine.practice.simulated.maker import Maker, odds
+from engine.practice.simulated.opening import HISTORY_S, Opening, Scene, feared
+from engine.practice.simulated.path import LOOKBACK_S, SHIFT_S, STEPS, BtcPath
 from engine.practice.tape import Moment, PriceMoment, Truth
 from engine.units import Milliseconds
 
@@ -34,8 +34,8 @@ CENT: Final = Decimal("0.01")
 
 RULE: Final = SettlementRule("twap", LOOKBACK_S)
 RULE_TEXT: Final = (
-    'This market will resolve to "Up" if the practice venue\'s 60-second average of BTC/USD at the end of the '
-    'time range in the title is at or above the one at its beginning, else to "Down".'
+    'This market will resolve to "Up" if the practice venue\'s 60-second average of BTC/USD at the end of '
+    'the time range in the title is at or above the one at its beginning, else to "Down".'
 )
 FEE: Final = FeeSchedule(Decimal("0.07"), Decimal(1))
 

@@ -8,7 +8,7 @@ second or two. What it does not know: which of these seconds anybody ever receiv
 
 The numbers were fitted to the recording ``prices/chainlink-btcusd-2026-07-24`` (51,802 seconds): quantiles
 and kurtosis of one-second returns, autocorrelation of returns and of their sizes, variance ratios.
-docs/practice.md has the table; ``tests/practice/simulation/test_against_recordings.py`` holds it.
+docs/practice.md has the table; ``tests/practice/simulated/test_against_recordings.py`` holds it.
 """
 
 import math
@@ -30,12 +30,12 @@ SHIFT_S: Final = 3
 E10: Final = 10**10
 """Chainlink's value is held in whole 1e-10 dollars, so that sums over it are exact."""
 
-BASE: Final = 1.46e-5  # log return of an active step at the middle of all factors
+BASE: Final = 1.53e-5  # log return of an active step at the middle of all factors
 SLOW: Final = 0.42  # three factors of the log volatility: their deviations ...
 MEDIUM: Final = 0.35
 FAST: Final = 0.41
 MEMORY_S: Final = (4000.0, 150.0, 1.5)  # ... and how long each remembers
-MARK: Final = 0.76  # deviation of the log size of a single move
+MARK: Final = 0.70  # deviation of the log size of a single move
 LARGEST: Final = 1.5e-3  # no step moves further; the recorded day's largest second moved 1.1e-3
 ACTIVE: Final = 0.38  # share of steps at which anything trades at a new price
 JUMPS_PER_HOUR: Final = 4.0

@@ -16,13 +16,15 @@ LAG_MS: Final = (980.0, 1055.0, 1174.0, 1414.0, 1636.0, 1864.0, 2226.0, 2501.0, 
 """Quantiles of receive time less stamp."""
 
 HOLE_STARTS: Final = 0.0526
-"""Share of delivered seconds after which a hole begins: 2,450 holes after 46,600 delivered seconds."""
+"""Holes by delivered second: 2,450 holes after 46,587 seconds."""
 
 HOLE_LENGTHS_S: Final = (1, 2, 3, 5, 6, 7)
-HOLE_SHARES: Final = (0.9490, 0.0216, 0.0053, 0.0016, 0.0053, 0.0072)
-"""The rest are outages: 0.2 % rather than the recorded 1.3 %, because an hour of practice should not be lost
-to them; docs/practice.md says so."""
-OUTAGE_S: Final = (30, 90)
+HOLE_SHARES: Final = (0.9486, 0.0216, 0.0053, 0.0016, 0.0053, 0.0077)
+"""How long holes last; the rest, 32 of 2,450, are outages: twice an hour, about a minute and a half each."""
+
+OUTAGE_AT: Final = (0.0, 0.06, 0.3, 0.5, 0.8, 0.97, 1.0)
+OUTAGE_S: Final = (40.0, 64.0, 67.0, 88.0, 116.0, 130.0, 386.0)
+"""Quantiles of an outage's length."""
 
 TWAP_AFTER_MS: Final = (40.0, 260.0)
 TWAP_MISSING: Final = 0.06
@@ -78,6 +80,7 @@ class Deliveries:
         if rng.random() >= HOLE_STARTS / (1 + HOLE_STARTS):
             return False
         kind = int(np.searchsorted(np.cumsum(HOLE_SHARES), rng.random()))
-        length = HOLE_LENGTHS_S[kind] if kind < len(HOLE_LENGTHS_S) else int(rng.integers(*OUTAGE_S))
+        outage = round(float(np.interp(rng.random(), OUTAGE_AT, OUTAGE_S)))
+        length = HOLE_LENGTHS_S[kind] if kind < len(HOLE_LENGTHS_S) else outage
         self._hole_left = length - 1
         return True

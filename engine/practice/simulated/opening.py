@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from engine.contract import DURATIONS_S, slug_of
-from engine.practice.simulation.path import LOOKBACK_S, SHIFT_S, STEPS, BtcPath, Floats, Section
+from engine.practice.simulated.path import LOOKBACK_S, SHIFT_S, STEPS, BtcPath, Floats, Section
 from engine.units import Milliseconds
 
 BEFORE_S: Final = 10

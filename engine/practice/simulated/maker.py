@@ -1,0 +1,180 @@
+"""The market maker of one contract: an honest view of its odds, and books of both tokens that mirror each
+other.
+
+He sees the exchanges now (the Chainlink feed shows it some two seconds later) and knows the true volatility,
+so his price leads the feed and has no edge planted in it. What he does not know: the future. Sizes, spreads
+and the rate at which he moves follow the recorded books of 28 September 2026 and the two recorded 5m windows.
+"""
+
+import math
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from engine.contract import Contract
+from engine.events import Level, Side
+from engine.practice.simulated.path import LOOKBACK_S, SHIFT_S, STEPS, BtcPath
+from engine.practice.simulated.sizes import LEVELS, Shelf, shares_e6, shelf
+from engine.practice.tape import BookMoment, TickSizeMoment, TradeMoment
+from engine.units import ONE_E4, ONE_E6, Milliseconds
+
+COARSE_E4: Final = 100
+FINE_E4: Final = 10
+FINE_BEYOND_E4: Final = 9_600
+FINE_BELOW_E4: Final = 400
+"""The grid is a tenth of a cent above 0.96 and below 0.04 (protocol sheet, section 7.2)."""
+
+FINE_SHARE: Final = 0.12
+"""Share of markets whose grid becomes the fine one: sub-cent levels stand in 8 % of the recorded books."""
+
+RELUCTANCE: Final = {"5m": 0.2, "15m": 0.35}
+"""Ticks by which the fair price must leave the touch before the maker moves it."""
+LIFTED: Final = {"5m": 0.35, "15m": 0.0}
+"""Chance a step that somebody takes the whole of a best level; it is refilled within half a second."""
+REFILLED: Final = 0.6
+HASTE_S: Final = 60.0
+HASTE: Final = 6.0
+"""In the last minute a level that was taken is refilled so many times more slowly."""
+RESIZE: Final = 0.12
+"""Chance a step that sizes change and the touch does not."""
+TRADES_PER_S: Final = {"5m": 0.9, "15m": 0.35}
+
+
+class Odds(NamedTuple):
+    """The settlement price as the maker sees it, dollars, against the strike."""
+
+    mean: float
+    deviation: float
+    strike: float
+
+    @property
+    def p_up(self) -> float:
+        if self.deviation <= 0.0:
+            return 1.0 if self.mean >= self.strike else 0.0
+        return 0.5 * math.erfc((self.strike - self.mean) / self.deviation / math.sqrt(2))
+
+
+def odds(contract: Contract, path: BtcPath, step: int) -> Odds:
+    """Return the maker's view at a step: known Chainlink seconds, the exchanges' price for the rest."""
+    second = step // STEPS
+    mean, variance = _average(contract.end_s, path, step)
+    if second >= contract.start_s - SHIFT_S:
+        strike, strike_variance = path.twap_e18(contract.start_s) / 1e18, 0.0
+    else:
+        strike, strike_variance = _average(contract.start_s, path, step)
+    # Before the start both ends are open; what they share cancels out.
+    return Odds(mean, math.sqrt(max(variance - strike_variance, 0.0)), strike)
+
+
+def _average(at_s: int, path: BtcPath, step: int) -> tuple[float, float]:
+    """Return mean and variance of the average stamped ``at_s``, seen from a step."""
+    second = step // STEPS
+    price = path.price(step)
+    now, usual = path.volatility(step)
+    after = at_s - SHIFT_S + 1
+    first = after - LOOKBACK_S
+    known_until = min(max(second + 1, first), after)
+    unknown = after - known_until
+    known = path.sum_e10(first, known_until) / 1e10 if known_until > first else 0.0
+    gap = max(0, first - 1 - second)
+    sigma = now if gap + unknown <= 20 else usual
+    variance = sigma**2 * (gap * unknown**2 + unknown * (unknown + 1) * (2 * unknown + 1) / 6) / LOOKBACK_S**2
+    return (known + unknown * price) / LOOKBACK_S, variance
+
+
+Shown: TypeAlias = BookMoment | TickSizeMoment | TradeMoment
+Touch: TypeAlias = tuple[int | None, int | None]
+
+
+class Maker:
+    """The quotes of one contract; ``act`` is called for each step in order."""
+
+    def __init__(self, contract: Contract, rng: np.random.Generator) -> None:
+        self.contract = contract
+        self._rng = rng
+        self._name = contract.name
+        self._tick = COARSE_E4
+        self._may_be_fine = bool(rng.random() < FINE_SHARE)
+        self._touch: Touch = (None, None)
+        self._lifted: Literal["", "bid", "ask"] = ""
+        self._shown: Touch | None = None
+
+    def act(self, due_ms: Milliseconds, p_up: float, left_s: float) -> list[Shown]:
+        """Quote for these odds; return what of it anybody sees."""
+        shown: list[Shown] = []
+        fair = p_up * ONE_E4
+        if self._may_be_fine and self._tick == COARSE_E4 and not FINE_BELOW_E4 <= fair <= FINE_BEYOND_E4:
+            self._tick = FINE_E4
+            shown.append(TickSizeMoment(due_ms, self.contract.slug, FINE_E4))
+        self._touch = self._quote(fair)
+        visible = self._after_takers(left_s)
+        if visible != self._shown or self._rng.random() < RESIZE:
+            self._shown = visible
+            shown += self._books(due_ms, visible, left_s)
+        if self._rng.random() < TRADES_PER_S[self._name] / STEPS:
+            shown += self._trade(due_ms, visible)
+        return shown
+
+    def _quote(self, fair: float) -> Touch:
+        """Return bid and ask, a tick apart; the touch stays while the fair price is near it.
+
+        Where not even the last tick of the grid is fair, that side has no quote: the favourite has no ask.
+        """
+        tick = self._tick
+        if fair > ONE_E4 - tick:
+            return ONE_E4 - tick, None
+        if fair < tick:
+            return None, tick
+        bid, ask = self._touch
+        slack = RELUCTANCE[self._name] * tick
+        if bid is not None and ask is not None and ask - bid == tick and bid - slack <= fair <= ask + slack:
+            return bid, ask
+        lower = min(max(int(fair // tick) * tick, tick), ONE_E4 - 2 * tick)
+        return lower, lower + tick
+
+    def _after_takers(self, left_s: float) -> Touch:
+        """Return the touch that is left after somebody took a whole level."""
+        bid, ask = self._touch
+        luck = self._rng.random()
+        slow = HASTE if left_s < HASTE_S else 1.0
+        if self._lifted:
+            self._lifted = "" if luck < REFILLED / slow else self._lifted
+        elif luck < LIFTED[self._name]:
+            self._lifted = "bid" if luck < LIFTED[self._name] / 2 else "ask"
+        if self._lifted == "ask" and ask is not None and ask + self._tick < ONE_E4:
+            ask += self._tick
+        if self._lifted == "bid" and bid is not None and bid - self._tick > 0:
+            bid -= self._tick
+        return bid, ask
+
+    def _books(self, due_ms: Milliseconds, touch: Touch, left_s: float) -> list[BookMoment]:
+        on_shelf = shelf(self._name, left_s)
+        bids = self._side(touch[0], -self._tick, on_shelf)
+        asks = self._side(touch[1], self._tick, on_shelf)
+        slug = self.contract.slug
+        mirrored_bids = tuple((ONE_E4 - price, size) for price, size in asks)
+        mirrored_asks = tuple((ONE_E4 - price, size) for price, size in bids)
+        return [
+            BookMoment(due_ms, slug, "UP", bids, asks),
+            BookMoment(due_ms, slug, "DOWN", mirrored_bids, mirrored_asks),
+        ]
+
+    def _side(self, best: int | None, step: int, on_shelf: Shelf) -> tuple[Level, ...]:
+        if best is None:
+            return ()
+        luck = self._rng.standard_normal(LEVELS).tolist()
+        prices = [best + rank * step for rank in range(LEVELS)]
+        return tuple(
+            (price, shares_e6(on_shelf, rank, luck[rank]))
+            for rank, price in enumerate(prices)
+            if 0 < price < ONE_E4
+        )
+
+    def _trade(self, due_ms: Milliseconds, touch: Touch) -> list[TradeMoment]:
+        buys = self._rng.random() < 0.5
+        price = touch[1] if buys else touch[0]
+        if price is None:
+            return []
+        shares = round(max(1.0, 12.0 * math.exp(1.2 * self._rng.standard_normal())) * 100) * (ONE_E6 // 100)
+        side: Side = "BUY" if buys else "SELL"
+        return [TradeMoment(due_ms, self.contract.slug, "UP", price, shares, side)]
