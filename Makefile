@@ -2,6 +2,8 @@
 # Needs Python 3.11, 3.12 or 3.13, pip and make. `make help` lists the rest.
 
 PORT ?= 8501
+# The console has no login of its own yet: this machine alone may reach it, unless told otherwise.
+ADDRESS ?= 127.0.0.1
 ARGS ?=
 PY := .venv/bin/python
 # A lock holds no address and no path of the machine it was made on (docs/adr/0004).
@@ -17,7 +19,7 @@ help: ## list these commands
 
 run: ## start the console at http://localhost:8501 (PORT=9000 changes the port)
 	@sh scripts/setup.sh run
-	@exec $(PY) -m streamlit run dashboard.py --server.port $(PORT)
+	@exec $(PY) -m streamlit run dashboard.py --server.port $(PORT) --server.address $(ADDRESS)
 
 test: ## install what the tests need, then lint and run all tests (ARGS="-k name" is passed to pytest)
 	@sh scripts/setup.sh test

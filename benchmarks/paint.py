@@ -57,7 +57,7 @@ def _once(browser: str) -> tuple[float, float]:
             page = chromium.new_page()
             asked = time.monotonic()
             page.goto(f"http://127.0.0.1:{port}/")
-            page.wait_for_selector("[data-panel='contract']", timeout=60_000)
+            page.wait_for_selector(".card .phase", timeout=60_000)
             painted = time.monotonic() - asked
             chromium.close()
             server.terminate()

@@ -34,7 +34,7 @@ if [ -n "$missing" ]; then
     if ! { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
         apt-get install -qq -y --no-install-recommends $missing >/dev/null; }; then
         echo "set-up: apt-get failed (its lines above say why)"
-        left="$missing $left"
+        left="$missing${left:+ $left}"
     fi
 fi
 left="${left# }"

@@ -1,4 +1,4 @@
-"""What holds for every test: the operator's own settings stay out of it, and property tests are given time."""
+"""What holds for every test: the operator's own settings stay out of it; property tests are given time."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The repository keeps its own promises: its tree, its locks, its commands, its style, the purity of its core."""
+"""The repository keeps its own promises: its tree, locks, commands and style, and the purity of its core."""
 
 import ast
 import io
@@ -210,10 +210,12 @@ def test_every_silenced_warning_names_what_it_silences():
 # --- the purity of the core ---
 
 IMPURE_MODULES = frozenset(
-    "asyncio concurrent datetime http io logging multiprocessing os pathlib queue random secrets select signal "
-    "socket sqlite3 ssl subprocess sys tempfile threading time uuid zoneinfo "
-    "httpx orjson polymarket prometheus_client pydantic pydantic_settings starlette streamlit structlog uvicorn "
-    "websockets pages".split()
+    """
+    asyncio concurrent datetime http io logging multiprocessing os pathlib queue random secrets select signal
+    socket sqlite3 ssl subprocess sys tempfile threading time uuid zoneinfo
+    httpx orjson polymarket prometheus_client pydantic pydantic_settings starlette streamlit structlog uvicorn
+    websockets pages
+    """.split()
 )
 IMPURE_CALLS = frozenset({"open", "print", "input", "exec", "eval", "id", "hash", "breakpoint", "__import__"})
 """``hash`` of text and ``id`` differ from one process to the next, so a replay could not repeat them."""

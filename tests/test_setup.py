@@ -50,9 +50,10 @@ def test_without_a_python_one_line_says_what_to_install(checkout, tmp_path):
     """A traceback or a silent failure is not what a newcomer should meet first."""
     done = choose(checkout, tmp_path)
     assert done.returncode == 1
-    assert done.stderr.splitlines() == [
-        "set-up: no Python 3.11, 3.12 or 3.13 found; install one, or name it: make run PYTHON=/path/to/python3.11"
-    ]
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(
+        "set-up: no Python 3.11, 3.12 or 3.13 found; install one, or name it: make run PYTHON="
+    )
 
 
 def test_a_python_that_was_asked_for_is_not_replaced_by_another(checkout, tmp_path):
@@ -75,7 +76,7 @@ def test_a_python_whose_path_has_a_space_can_be_asked_for(checkout, tmp_path):
 def test_a_finished_set_up_is_left_alone_and_a_changed_lock_is_not(tmp_path):
     """Second runs start in seconds, but never on packages of an older lock.
 
-    The environment here has no pip at all, so an attempt to install must fail, which tells the two cases apart.
+    The environment here has no pip and no index, so an attempt to install fails, which tells the two apart.
     """
     checkout = tmp_path / "checkout"
     (checkout / "scripts").mkdir(parents=True)
@@ -152,9 +153,8 @@ def test_an_ordinary_user_is_told_what_to_install(debian):
     """Asking for a password in the middle of a test run would hang it."""
     program(debian, "id", "echo 1000")
     said = system_setup(debian)
-    assert said == (
-        "set-up: without chromium nginx some tests skip themselves; on Debian: apt-get install chromium nginx\n"
-    )
+    assert said.startswith("set-up: without chromium nginx some tests skip themselves")
+    assert said.endswith("on Debian: apt-get install chromium nginx\n")
     assert not (debian / "asked").exists()
 
 

@@ -78,6 +78,11 @@ class EmbeddedVenue:
         assert self._process.stdout is not None
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), READY_TIMEOUT_S)
+            if not line:
+                status = await self._process.wait()
+                raise StartError(
+                    f"the embedded practice venue ended at once (status {status}): see its error above"
+                )
             urls = msgspec.json.decode(line, type=dict[str, str])
             return Endpoints(**{name: urls.get(name.upper()) for name in Endpoints._fields})  # type: ignore[arg-type]
         except (TimeoutError, msgspec.MsgspecError) as error:

@@ -157,7 +157,7 @@ class Market:
         if slug in self._strikes and self._phases.get(slug) != phase:
             self._phases[slug] = phase
             if phase in ("watch", "hammer"):
-                self._mark("watch" if phase == "watch" else "hammer", slug, f"{name} {phase}")
+                self._mark("watch" if phase == "watch" else "hammer", slug, f"{left} s left")
         reason = "trade" if left == 11 else "too_early" if left > 15 else "ev_too_low"
         self._tally[reason] = self._tally.get(reason, 0) + 4
         if left == 11 and slug in self._strikes:
@@ -180,13 +180,13 @@ class Market:
             0.10,
         )
         self._orders.append(order)
-        self._mark("order", slug, f"{name} buy {order.outcome} limit 0.93")
-        self._mark("fill", slug, f"{name} 21.6 {order.outcome} at 0.926")
+        self._mark("order", slug, f"buy {order.outcome} limit 0.93")
+        self._mark("fill", slug, f"21.6 {order.outcome} at 0.926")
         refused = replace_order(
             order, f"p-{number + 1:06d}", "killed", "fill-or-kill: only 3.0 of 21.5 shares"
         )
         self._orders.append(refused)
-        self._mark("killed", slug, f"{name} {refused.reason}")
+        self._mark("killed", slug, refused.reason)
 
     def _settle(self, name: str, start: int) -> None:
         slug = slug_of(name, start)
@@ -202,7 +202,7 @@ class Market:
                 slug, name, self.now_s, strike, "exact", self.twap, "exact", outcome, "own", bool(mine), pnl
             )
         )
-        self._mark("settled", slug, f"{name} settled {outcome}")
+        self._mark("settled", slug, f"{outcome} (own)")
 
     def _mark(self, kind: str, slug: str, text: str) -> None:
         self._marks.append(Mark(self.now_s * 1000, kind, slug, text))
@@ -331,7 +331,7 @@ class Market:
             rule="TWAP over 60 s", strike=strike, strike_source="exact" if strike else None,
             strike_error=0.0 if strike else None, expected=expected if begun else None, distance_usd=distance,
             distance_bp=None if distance is None else distance / self._spot * 1e4, z=z, p_up=p_up,
-            sigma_usd=sigma,
+            sigma_usd=sigma, deviation_usd=sigma,
             locked_share=known, watch_return=0.0053, ev_up=ev_up, ev_down=ev_down, fee_up=fee, fee_down=fee,
             up=up, down=down, decision=self._decision(left, ev_up, ev_down, distance) if strike else None,
             final=None, final_source=None, outcome=None, outcome_source=None,

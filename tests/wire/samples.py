@@ -7,51 +7,58 @@ UP = "11111111111111111111111111111111111111111111111111111111111111111111111111
 DOWN = "2222222222222222222222222222222222222222222222222222222222222222222222222222"
 MARKET = "0xabc0000000000000000000000000000000000000000000000000000000000001"
 
-BOOK = (
-    '{"market":"%s","asset_id":"%s","timestamp":"1790000100000","hash":"aa",'
+
+def _named(text: str) -> str:
+    for name, value in (("@MARKET", MARKET), ("@UP", UP), ("@DOWN", DOWN)):
+        text = text.replace(name, value)
+    return text
+
+
+BOOK = _named(
+    '{"market":"@MARKET","asset_id":"@UP","timestamp":"1790000100000","hash":"aa",'
     '"bids":[{"price":"0.01","size":"900"},{"price":".48","size":"30.5"}],'
     '"asks":[{"price":"0.99","size":"700"},{"price":"0.52","size":"25"}],'
     '"tick_size":"0.01","event_type":"book","last_trade_price":""}'
-) % (MARKET, UP)
+)
 
 REST_BOOK = BOOK.replace(',"event_type":"book"', ',"min_order_size":"5","neg_risk":false')
 
-PRICE_CHANGE = (
-    '{"market":"%s","price_changes":['
-    '{"asset_id":"%s","price":"0.5","size":"200","side":"BUY","hash":"bb","best_bid":"0.5","best_ask":"1"},'
-    '{"asset_id":"%s","price":"0.5","size":"200","side":"SELL","hash":"cc","best_bid":"0","best_ask":"0.5"}],'
+PRICE_CHANGE = _named(
+    '{"market":"@MARKET","price_changes":['
+    '{"asset_id":"@UP","price":"0.5","size":"200","side":"BUY","hash":"bb","best_bid":"0.5","best_ask":"1"},'
+    '{"asset_id":"@DOWN","price":"0.5","size":"200","side":"SELL","hash":"cc","best_bid":"0","best_ask":"0.5"}],'
     '"timestamp":"1790000100500","event_type":"price_change"}'
-) % (MARKET, UP, DOWN)
+)
 
-OLD_PRICE_CHANGE = (
-    '{"asset_id":"%s","changes":[{"price":"0.4","side":"SELL","size":"3300"}],"event_type":"price_change",'
-    '"market":"%s","timestamp":"1729000000000","hash":"dd"}'
-) % (UP, MARKET)
+OLD_PRICE_CHANGE = _named(
+    '{"asset_id":"@UP","changes":[{"price":"0.4","side":"SELL","size":"3300"}],"event_type":"price_change",'
+    '"market":"@MARKET","timestamp":"1729000000000","hash":"dd"}'
+)
 
-TICK_SIZE = (
-    '{"event_type":"tick_size_change","asset_id":"%s","market":"%s","old_tick_size":"0.01",'
+TICK_SIZE = _named(
+    '{"event_type":"tick_size_change","asset_id":"@UP","market":"@MARKET","old_tick_size":"0.01",'
     '"new_tick_size":"0.001","timestamp":"1790000101000"}'
-) % (UP, MARKET)
+)
 
-TRADE = (
-    '{"market":"%s","asset_id":"%s","price":"0.456","size":"219.217767","fee_rate_bps":"1000","side":"BUY",'
+TRADE = _named(
+    '{"market":"@MARKET","asset_id":"@UP","price":"0.456","size":"219.217767","fee_rate_bps":"1000","side":"BUY",'
     '"timestamp":"1790000102000","event_type":"last_trade_price","transaction_hash":"0xee"}'
-) % (MARKET, UP)
+)
 
-BEST_BID_ASK = (
-    '{"event_type":"best_bid_ask","market":"%s","asset_id":"%s","best_bid":"0.73","best_ask":"0.77",'
+BEST_BID_ASK = _named(
+    '{"event_type":"best_bid_ask","market":"@MARKET","asset_id":"@UP","best_bid":"0.73","best_ask":"0.77",'
     '"spread":"0.04","timestamp":"1790000103000"}'
-) % (MARKET, UP)
+)
 
-NEW_MARKET = (
-    '{"id":"7","question":"BTC?","market":"%s","slug":"btc-updown-5m-1790086500","assets_ids":["%s","%s"],'
+NEW_MARKET = _named(
+    '{"id":"7","question":"BTC?","market":"@MARKET","slug":"btc-updown-5m-1790086500","assets_ids":["@UP","@DOWN"],'
     '"outcomes":["Up","Down"],"timestamp":"1790000104000","event_type":"new_market","line":""}'
-) % (MARKET, UP, DOWN)
+)
 
-RESOLVED = (
-    '{"event_type":"market_resolved","id":"7","market":"%s","assets_ids":["%s","%s"],'
-    '"winning_asset_id":"%s","winning_outcome":"Down","timestamp":"1790000405000","tags":[]}'
-) % (MARKET, UP, DOWN, DOWN)
+RESOLVED = _named(
+    '{"event_type":"market_resolved","id":"7","market":"@MARKET","assets_ids":["@UP","@DOWN"],'
+    '"winning_asset_id":"@DOWN","winning_outcome":"Down","timestamp":"1790000405000","tags":[]}'
+)
 
 CHAINLINK = (
     '{"connection_id":"x=","payload":{"full_accuracy_value":"76211800165600190000000","symbol":"btc/usd",'

@@ -112,10 +112,15 @@ def params_of(profile: str) -> Params:
     )
 
 
-@pytest.mark.parametrize(
-    ("profile", "seed"), [("paper", 1), ("paper", 2), ("paper", 3), ("live", 1), ("high_vol", 1), ("low_vol", 1),
-                          ("high_vol", 4), ("low_vol", 5), ("paper", 6), ("paper", 7)]
-)  # fmt: skip
+CASES = [
+    *(("paper", seed) for seed in (1, 2, 3, 6, 7)),
+    *(("high_vol", seed) for seed in (1, 4)),
+    *(("low_vol", seed) for seed in (1, 5)),
+    ("live", 1),
+]
+
+
+@pytest.mark.parametrize(("profile", "seed"), CASES)
 def test_the_first_window_is_watched_and_can_be_bought_for_three_seconds(profile: str, seed: int) -> None:
     """Whatever the profile: time enough for an order's way, at any scaled speed that shows it."""
     params = params_of(profile)
