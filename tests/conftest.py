@@ -26,3 +26,8 @@ def settings_of_nobody() -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("ENV_FILE", os.devnull)
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run browser tests last: Playwright's loop occupies the main thread from its first use to the end."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

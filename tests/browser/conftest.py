@@ -105,7 +105,7 @@ def _await_server(console: Console) -> None:
     pytest.fail(f"the console did not answer within 60 s:\n{console.log.read_text()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, headless. Absent it is a skip, but in CI a failure."""
     if not CHROMIUM.exists():
