@@ -17,7 +17,7 @@ fi
 
 missing=""
 left=""
-if ! any_of chromium chromium-browser google-chrome; then
+if ! any_of chromium; then
     [ "$may_install" = yes ] && missing="chromium" || left="chromium"
 fi
 # Debian keeps nginx where only root's PATH looks. Installing it also starts it, on port 80, unless the system has a

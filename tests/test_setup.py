@@ -135,7 +135,7 @@ def test_a_missing_browser_is_installed_after_an_update_of_the_lists(debian):
 def test_what_is_there_is_not_installed_again(debian):
     """A second `make test` starts at once and needs no network."""
     program(debian, "nginx", "exit 0")
-    program(debian, "google-chrome", "exit 0")
+    program(debian, "chromium", "exit 0")
     assert system_setup(debian) == ""
     assert not (debian / "asked").exists()
 

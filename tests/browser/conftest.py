@@ -107,7 +107,10 @@ def _await_server(console: Console) -> None:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, headless. Absent it is a skip, but in CI a failure."""
+    """Debian's Chromium, headless. Absent it is a skip, but in CI a failure.
+
+    It ends with this folder: as long as Playwright runs, its loop keeps every asyncio test from starting one.
+    """
     if not CHROMIUM.exists():
         reason = f"no browser: {CHROMIUM} is missing (apt-get install chromium)"
         if os.environ.get("CI"):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +20,15 @@ def environment(**settings: str) -> dict[str, str]:
     return {name: os.environ[name] for name in KEPT if name in os.environ} | settings
 
 
-def run_command(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m engine`` to its end, in an empty folder unless told otherwise."""
+def run_command(
+    *arguments: str, cwd: Path, file_limit: int | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m engine`` to its end; ``file_limit`` is the largest file it may write, in bytes."""
+
+    def limit_files() -> None:
+        if file_limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
     return subprocess.run(
         [sys.executable, "-m", "engine", *arguments],
         cwd=cwd,
@@ -29,6 +37,7 @@ def run_command(*arguments: str, cwd: Path, **settings: str) -> subprocess.Compl
         text=True,
         timeout=PATIENCE_S,
         check=False,
+        preexec_fn=limit_files,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.journal import read_events
 from tests.whole.processes import last_json, run_command
 
 pytestmark = pytest.mark.whole
@@ -89,3 +90,19 @@ def test_the_kill_command_latches_without_an_engine(tmp_path: Path) -> None:
     cleared = last_json(run_command("clear-kill", "--json", cwd=tmp_path).stdout)
     assert cleared == {"latched": False, "was_latched": True}
     assert not (tmp_path / "data" / "KILL").exists()
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_what_was_recorded(tmp_path: Path) -> None:
+    """No record, no trade: files may grow to 600 kB here, and practice at 60x needs more within seconds."""
+    limit = 600 * 1024
+    ran = run_command(
+        "run", "--seconds", "60", cwd=tmp_path, file_limit=limit, PRACTICE_SPEED="60", LOG_LEVEL="error"
+    )
+    assert ran.returncode == 1
+    line = only_line(ran.stderr)
+    assert "cannot record in data/sessions/" in line
+    assert "DATA_DIR" in line
+    (journal,) = (tmp_path / "data" / "sessions").glob("*.sqlite")
+    seqs = [record.seq for record in read_events(journal)]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert len(seqs) > 100

@@ -42,18 +42,20 @@ class Delivery(NamedTuple):
     relay_ms: Milliseconds
 
 
-class Deliveries:
-    """The feed's own luck, second by second; ``spared`` seconds always arrive, ``lost`` seconds never."""
+class Plan(NamedTuple):
+    """What is asked of luck: seconds that surely arrive, that never do, and that see no outage."""
 
-    def __init__(
-        self,
-        rng: np.random.Generator,
-        spared: Callable[[int], bool] = lambda _: False,
-        lost: Callable[[int], bool] = lambda _: False,
-    ) -> None:
+    spared: Callable[[int], bool] = lambda _: False
+    lost: Callable[[int], bool] = lambda _: False
+    calm: Callable[[int], bool] = lambda _: False
+
+
+class Deliveries:
+    """The feed's own luck, second by second, within a plan."""
+
+    def __init__(self, rng: np.random.Generator, plan: Plan) -> None:
         self._rng = rng
-        self._spared = spared
-        self._lost = lost
+        self._plan = plan
         self._hole_left = 0
 
     def of(self, second: int) -> Delivery:
@@ -62,17 +64,17 @@ class Deliveries:
         due = second * 1000 + float(np.interp(rng.random(), LAG_AT, LAG_MS))
         twap_due = due + rng.uniform(*TWAP_AFTER_MS)
         relay = second * 1000 + rng.uniform(*RELAY_MS)
-        in_hole = self._in_hole()
+        in_hole = self._in_hole(second)
         twap_missing = rng.random() < TWAP_MISSING
-        if self._spared(second):
+        if self._plan.spared(second):
             return Delivery(round(due), round(twap_due), round(relay))
-        if self._lost(second):
+        if self._plan.lost(second):
             return Delivery(None, None, round(relay))
         return Delivery(
             None if in_hole else round(due), None if twap_missing else round(twap_due), round(relay)
         )
 
-    def _in_hole(self) -> bool:
+    def _in_hole(self, second: int) -> bool:
         rng = self._rng
         if self._hole_left:
             self._hole_left -= 1
@@ -80,7 +82,11 @@ class Deliveries:
         if rng.random() >= HOLE_STARTS / (1 + HOLE_STARTS):
             return False
         kind = int(np.searchsorted(np.cumsum(HOLE_SHARES), rng.random()))
-        outage = round(float(np.interp(rng.random(), OUTAGE_AT, OUTAGE_S)))
-        length = HOLE_LENGTHS_S[kind] if kind < len(HOLE_LENGTHS_S) else outage
+        if kind < len(HOLE_LENGTHS_S):
+            length = HOLE_LENGTHS_S[kind]
+        elif self._plan.calm(second):
+            length = 1
+        else:
+            length = round(float(np.interp(rng.random(), OUTAGE_AT, OUTAGE_S)))
         self._hole_left = length - 1
         return True

@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 
 from engine.contract import DURATIONS_S, Contract, FeeSchedule, SettlementRule, outcome_of, slug_of
-from engine.practice.simulated.delivery import Deliveries
+from engine.practice.simulated.delivery import Deliveries, Plan
 from engine.practice.simulated.maker import Maker, odds
 from engine.practice.simulated.opening import HISTORY_S, Opening, Scene, feared
 from engine.practice.simulated.path import LOOKBACK_S, SHIFT_S, STEPS, BtcPath
@@ -103,9 +103,10 @@ class SimulatedTape:
     def moments(self) -> Iterator[Moment]:
         """Yield the market, in order of time."""
         first = self.start_ms // 1000 - SHOWN_BEFORE_S
-        spared = (lambda _: False) if self._scene is None else self._scene.is_spared
-        lost = (lambda _: False) if self._scene is None else self._scene.is_lost
-        deliveries = Deliveries(self._rng, spared, lost)
+        plan = Plan()
+        if self._scene is not None:
+            plan = Plan(self._scene.is_spared, self._scene.is_lost, self._scene.is_calm)
+        deliveries = Deliveries(self._rng, plan)
         waiting: list[tuple[int, int, Moment]] = []
         number = count()
         for second in count(first):

@@ -110,6 +110,10 @@ class Scene:
             abs(second - at) <= 2 for at in (self.boundary_s, self.end_s, self.end_s + LENGTH_S)
         )
 
+    def is_calm(self, second: int) -> bool:
+        """Say whether a second lies where an outage would hide what the scene shows."""
+        return second <= self.end_s + LENGTH_S
+
     def is_lost(self, second: int) -> bool:
         """Say whether a second lies in the gap."""
         return GAP_S[0] <= second - self.boundary_s < GAP_S[1]

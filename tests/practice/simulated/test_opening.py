@@ -113,18 +113,21 @@ def params_of(profile: str) -> Params:
 
 
 CASES = [
-    *(("paper", seed) for seed in (1, 2, 3, 6, 7)),
-    *(("high_vol", seed) for seed in (1, 4)),
-    *(("low_vol", seed) for seed in (1, 5)),
-    ("live", 1),
+    *(("paper", seed, 0) for seed in (1, 2, 3)),
+    *(("paper", 1, quarter) for quarter in range(1, 13)),
+    *(("high_vol", seed, 0) for seed in (1, 4)),
+    *(("low_vol", seed, 0) for seed in (1, 5)),
+    ("live", 1, 0),
 ]
 
 
-@pytest.mark.parametrize(("profile", "seed"), CASES)
-def test_the_first_window_is_watched_and_can_be_bought_for_three_seconds(profile: str, seed: int) -> None:
-    """Whatever the profile: time enough for an order's way, at any scaled speed that shows it."""
+@pytest.mark.parametrize(("profile", "seed", "quarter"), CASES)
+def test_the_first_window_is_watched_and_can_be_bought_for_three_seconds(
+    profile: str, seed: int, quarter: int
+) -> None:
+    """Whatever the profile and whenever it is started: time enough for an order's way."""
     params = params_of(profile)
-    start_ms = opening_start_ms(NOW_MS)
+    start_ms = opening_start_ms(NOW_MS + quarter * 900_000)
     opening = Opening(
         params.watch_return_threshold, params.hammer_s, params.d_min_usd, params.max_entry_price
     )
