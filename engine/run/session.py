@@ -13,7 +13,8 @@ from typing import Final, Protocol
 
 from engine.clock import Clock
 from engine.core.book import Book
-from engine.core.project import Curves, Outside, curves_now, point_at, project
+from engine.core.card import Curves, curves_now, point_at
+from engine.core.project import Outside, project
 from engine.core.state import OrderIntent, State
 from engine.core.step import step
 from engine.errors import JournalError, WireError

@@ -6,7 +6,8 @@ import pytest
 
 from engine import events as e
 from engine.core import decide as d
-from engine.core.project import Outside, curves_now, point_at, project
+from engine.core.card import curves_now, point_at
+from engine.core.project import Outside, project
 from engine.snapshot import ContractView, Snapshot
 from tests.core.builders import END_S, START_S, Core, contract
 from tests.core.test_step import quote, story

@@ -1,0 +1,220 @@
+"""One window as its card and its curves show it: the core's own numbers, unknown as None.
+
+What it does not know: other windows, money beside this window's own. It decides nothing; what the last
+decision left out is computed by the decision's own functions.
+"""
+
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from engine.core import risk
+from engine.core.book import Book
+from engine.core.decide import (
+    BUY_DOWN,
+    BUY_UP,
+    Decision,
+    Numbers,
+    View,
+    expected_value,
+    explain,
+    probability_up,
+)
+from engine.core.fees import fee_per_share
+from engine.core.state import Market, State
+from engine.snapshot import BookView, ContractView, DecisionView, LevelView, Phase, Point
+from engine.units import ONE_E4, ONE_E6, Milliseconds
+
+LEVELS_SHOWN: Final = 8
+
+Action: TypeAlias = Literal["buy_up", "buy_down", "no_trade"]
+
+ACTIONS: Final[dict[int, Action]] = {BUY_UP: "buy_up", BUY_DOWN: "buy_down"}
+
+SENTENCES: Final = {
+    "kill switch": "The kill switch is latched.",
+    "halt": "The engine is halted.",
+    "settlement rule": "The venue's settlement rule was not understood: observe only.",
+    "strike": "The strike is not known exactly: observe only.",
+    "price fresh": "The settlement feed is stale.",
+    "volatility": "Too few prices yet to know the volatility.",
+    "book": "No live order book.",
+    "market open": "The market does not accept orders.",
+    "watch": "BTC has not moved enough in this window to watch it.",
+    "one order a market": "This market has had its order.",
+    "trades an hour": "The hourly number of trades is used up.",
+    "daily loss": "Another trade could exceed the daily loss limit.",
+    "distance": "The expected settlement is too close to the strike.",
+    "price cap": "No ask at or below the price cap.",
+    "depth": "The asks do not fill the order.",
+    "EV": "Nothing is cheap after the fee.",
+}
+"""Why not, for people, by the first gate that refused. Hammer time has a sentence of its own: it counts."""
+
+
+class _Worth(NamedTuple):
+    """What both sides are worth now; None where something it needs is unknown."""
+
+    z: float | None
+    p_up: float | None
+    ev_up: float | None
+    ev_down: float | None
+    fee_up: float | None
+    fee_down: float | None
+
+
+def _worth(numbers: Numbers | None, known: bool) -> _Worth:
+    if numbers is None or not known:
+        return _Worth(None, None, None, None, None, None)
+    p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
+    z = (numbers.expected - numbers.strike) / numbers.deviation if numbers.deviation > 0.0 else None
+
+    def side(probability: float, cost: float) -> tuple[float | None, float | None]:
+        if cost <= 0.0:
+            return None, None
+        fee = fee_per_share(cost, numbers.fee_rate, numbers.fee_exponent) + numbers.fee_of_price * cost
+        return expected_value(probability, cost, numbers), fee
+
+    ev_up, fee_up = side(p_up, numbers.cost_up)
+    ev_down, fee_down = side(1.0 - p_up, numbers.cost_down)
+    return _Worth(z, p_up, ev_up, ev_down, fee_up, fee_down)
+
+
+def contract_view(state: State, market: Market, now_ms: Milliseconds) -> ContractView:
+    """Return a window's card as of ``now_ms``."""
+    contract, fair, strike, final = market.contract, market.fair, market.strike, market.final
+    over = now_ms >= contract.end_s * 1000
+    numbers = None if market.view is None or over else market.view.numbers
+    worth = _worth(numbers, strike is not None and fair is not None)
+    expected = None if fair is None or over else fair.mean_usd
+    distance = None if expected is None or strike is None else expected - float(strike.value)
+    holding = state.ledger.holdings.get(contract.slug)
+    return ContractView(
+        slug=contract.slug,
+        name=contract.name,
+        start_s=contract.start_s,
+        end_s=contract.end_s,
+        seconds_left=max(0.0, contract.end_s - now_ms / 1000),
+        phase=_phase(state, market, now_ms),
+        rule=contract.rule_text if contract.rule is None else str(contract.rule),
+        strike=None if strike is None else float(strike.value),
+        strike_source=None if strike is None else strike.source,
+        strike_error=None if strike is None else strike.error_usd,
+        expected=expected,
+        deviation_usd=None if expected is None or fair is None else fair.deviation_usd,
+        distance_usd=distance,
+        distance_bp=None if distance is None or strike is None else distance / float(strike.value) * 10_000,
+        z=worth.z,
+        p_up=worth.p_up,
+        sigma_usd=state.sigma_usd,
+        locked_share=None if fair is None else fair.locked_share,
+        watch_return=state.watch_return,
+        ev_up=worth.ev_up,
+        ev_down=worth.ev_down,
+        fee_up=worth.fee_up,
+        fee_down=worth.fee_down,
+        up=_book(state, market, market.up, now_ms),
+        down=_book(state, market, market.down, now_ms),
+        decision=None if market.decision is None else _decision(state, market, market.decision),
+        final=None if final is None else float(final.value),
+        final_source=None if final is None else final.source,
+        outcome=market.outcome,
+        outcome_source=market.outcome_source,
+        position_up=0.0 if holding is None else holding.shares_e6["UP"] / ONE_E6,
+        position_down=0.0 if holding is None else holding.shares_e6["DOWN"] / ONE_E6,
+        pnl=None if holding is None or holding.realised_e6 is None else holding.realised_e6 / ONE_E6,
+    )
+
+
+def _phase(state: State, market: Market, now_ms: Milliseconds) -> Phase:
+    contract = market.contract
+    if market.outcome is not None:
+        return "settled"
+    if now_ms >= contract.end_s * 1000:
+        return "settling"
+    if now_ms < contract.start_s * 1000:
+        return "upcoming"
+    if market.watched_at_ms is None:
+        return "idle"
+    return "hammer" if contract.end_s - now_ms / 1000 <= state.params.hammer_s else "watch"
+
+
+def _book(state: State, market: Market, book: Book, now_ms: Milliseconds) -> BookView:
+    arrived = market.book_arrived_ms
+    is_stale = book.state == "live" and not risk.book_is_usable(state, market)
+    return BookView(
+        bid=None if book.bid is None else book.bid / ONE_E4,
+        ask=None if book.ask is None else book.ask / ONE_E4,
+        bids=[LevelView(price / ONE_E4, size / ONE_E6) for price, size in book.depth("BUY", LEVELS_SHOWN)],
+        asks=[LevelView(price / ONE_E4, size / ONE_E6) for price, size in book.depth("SELL", LEVELS_SHOWN)],
+        age_s=None if arrived is None else max(0.0, (now_ms - arrived) / 1000),
+        state="stale" if is_stale else book.state,
+    )
+
+
+def _decision(state: State, market: Market, decision: Decision) -> DecisionView:
+    view = market.view
+    assert view is not None
+    gates = explain(view, state.params)
+    return DecisionView(
+        action=ACTIONS.get(decision.action, "no_trade"),
+        reason=decision.reason,
+        sentence=_sentence(decision, view),
+        at_ms=decision.at_ms,
+        seq=decision.seq,
+        gates=gates,
+    )
+
+
+def _sentence(decision: Decision, view: View) -> str:
+    """Say the decision as a person would."""
+    if decision.action:
+        side, ev = ("Up", decision.ev_up) if decision.action == BUY_UP else ("Down", decision.ev_down)
+        return f"Buy {side}: EV {ev:+.4f} a share after fee, p(Up) {decision.p_up:.4f}."
+    if decision.reason == "hammer time":
+        return f"Not yet: {view.numbers.seconds_left:.0f} s left."
+    return SENTENCES[decision.reason]
+
+
+Curves: TypeAlias = dict[str, dict[str, float | None]]
+
+
+def curves_now(state: State) -> Curves:
+    """Return what the charts draw of each open window at this moment, by slug."""
+    now_ms = state.now_ms
+    return {
+        slug: _contract_point(market)
+        for slug, market in state.markets.items()
+        if market.contract.start_s * 1000 <= now_ms < market.contract.end_s * 1000
+    }
+
+
+def point_at(state: State, second: int, curves: Curves) -> Point:
+    """Make the charts' point of one second; nothing is carried forward, a hole stays a hole.
+
+    Args:
+        state: The core's memory, some seconds later: a price belongs to the second it is of, and arrives
+        late. second: Unix second.
+        curves: ``curves_now`` as it was in that second.
+    """
+    twaps = (track.dollars(second) for (source, _), track in state.tracks.items() if source == "twap")
+    return Point(
+        t_s=second,
+        twap=next((value for value in twaps if value is not None), None),
+        chainlink=state.track("chainlink").dollars(second),
+        spot=state.track("spot").dollars(second),
+        contracts=curves,
+    )
+
+
+def _contract_point(market: Market) -> dict[str, float | None]:
+    strike = None if market.strike is None else float(market.strike.value)
+    numbers = None if market.view is None else market.view.numbers
+    worth = _worth(numbers, strike is not None and market.fair is not None)
+    return {
+        "strike": strike,
+        "z": worth.z,
+        "p_up": worth.p_up,
+        "ev_up": worth.ev_up,
+        "ev_down": worth.ev_down,
+        "ask_up": None if market.up.ask is None else market.up.ask / ONE_E4,
+        "ask_down": None if market.down.ask is None else market.down.ask / ONE_E4,
+    }
