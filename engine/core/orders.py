@@ -12,6 +12,9 @@ from engine.units import ONE_E4, ONE_E6
 GOOD_FOR_MS: Final = 1_000
 """An intent older than this is stale: cheap asks last a median 1.2 s (settlement-and-strategy, 4)."""
 
+ORDERS_KEPT: Final = 200
+"""Orders that can still be looked at; the journal has all of them."""
+
 RETRY_AFTER_MS: Final = 1_000
 """Pause after a kill: the book that killed it needs to be seen again."""
 
@@ -37,9 +40,20 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
     )
     order = Order(intent, state.now_ms)
     market.orders.append(order)
+    state.intents += 1
     state.orders[intent.order_id] = order
+    if len(state.orders) > ORDERS_KEPT:
+        _forget_the_oldest(state)
     _mark(state, order, "order", f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
     return intent
+
+
+def _forget_the_oldest(state: State) -> None:
+    """Drop the oldest order whose end is known; its trade stays in the ledger."""
+    for order_id, order in state.orders.items():
+        if order.state in ("filled", "killed", "denied"):
+            del state.orders[order_id]
+            return
 
 
 def submitted(state: State, event: e.OrderSubmitted) -> None:

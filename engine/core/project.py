@@ -194,11 +194,11 @@ def _settlement(state: State, market: Market) -> SettlementView:
 def _money(state: State, now_ms: Milliseconds) -> MoneyView:
     ledger = state.ledger
     return MoneyView(
-        realised=ledger.realised_e6() / ONE_E6,
-        realised_today=ledger.realised_e6(now_ms // DAY_MS) / ONE_E6,
+        realised=ledger.realised_e6 / ONE_E6,
+        realised_today=ledger.realised_on(now_ms // DAY_MS) / ONE_E6,
         open_cost=ledger.open_cost_e6() / ONE_E6,
-        fees=ledger.fees_e6() / ONE_E6,
-        trades=len(ledger.trade_times_ms),
+        fees=ledger.fees_e6 / ONE_E6,
+        trades=ledger.trades,
         trades_last_hour=ledger.trades_since(now_ms - HOUR_MS),
         max_daily_loss=state.limits.max_daily_loss_usd,
         max_trades_per_hour=int(state.limits.max_trades_per_hour),

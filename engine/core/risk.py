@@ -3,15 +3,17 @@
 What it does not know: whether a trade would be good. Every limit counts the worst case.
 """
 
+from typing import Final
+
 from engine.core import decide as gate
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.state import Market, State
 from engine.units import ONE_E6
 
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS: Final = 3
 """Orders of one market that may be killed unfilled before it is left alone."""
 
-IN_FLIGHT = ("intended", "sent", "unknown")
+IN_FLIGHT: Final = ("intended", "sent", "unknown")
 
 
 def blocks(state: State, market: Market) -> int:
@@ -70,11 +72,13 @@ def _limit_blocks(state: State, market: Market) -> int:
     if busy or market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
         bits |= gate.ONE_ORDER
     ledger, limits = state.ledger, state.limits
-    in_flight = sum(order.state in IN_FLIGHT for order in state.orders.values())
+    # A window that is put away has no order under way, so the open ones are all there is to count.
+    orders = (order for open_market in state.markets.values() for order in open_market.orders)
+    in_flight = sum(order.state in IN_FLIGHT for order in orders)
     if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight >= limits.max_trades_per_hour:
         bits |= gate.HOURLY
     at_stake = ledger.open_cost_e6() + (in_flight + 1) * state.params.quote_size_usd * ONE_E6
-    lost = -ledger.realised_e6(state.now_ms // DAY_MS)
+    lost = -ledger.realised_on(state.now_ms // DAY_MS)
     if lost + at_stake > limits.max_daily_loss_usd * ONE_E6:
         bits |= gate.DAILY_LOSS
     return bits

@@ -120,6 +120,7 @@ class State:
         "dry_run",
         "feeds",
         "halted_why",
+        "intents",
         "kill_who",
         "kill_why",
         "killed",
@@ -168,6 +169,7 @@ class State:
         self.tokens: dict[str, tuple[Market, Outcome]] = {}
         self.unknown_tokens = 0
         self.orders: dict[str, Order] = {}
+        self.intents = 0
         self.ledger = Ledger()
         self.feeds: dict[str, FeedState] = {}
         self.kinds: Counter[str] = Counter()

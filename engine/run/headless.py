@@ -54,14 +54,13 @@ async def run_headless(settings: Settings, seconds: float | None) -> dict[str, A
 
 def report(state: State) -> dict[str, Any]:
     """Sum a session up. The field names are an interface (docs/commands.md)."""
-    filled = [order for order in state.orders.values() if order.state == "filled"]
     markets = sorted([*state.past, *state.markets.values()], key=lambda market: market.contract.end_s)
     return {
         "frames": {kind: count for kind, count in sorted(state.kinds.items()) if kind not in OURS},
         "decisions": dict(sorted(state.decisions.items())),
-        "orders": len(state.orders),
-        "fills": len(filled),
-        "pnl": state.ledger.realised_e6() / ONE_E6,
+        "orders": state.intents,
+        "fills": state.ledger.trades,
+        "pnl": state.ledger.realised_e6 / ONE_E6,
         "windows": [_window(market) for market in markets if market.contract.start_s * 1000 <= state.now_ms],
         "halted": state.halted_why,
     }

@@ -30,7 +30,7 @@ def rule_of(market: Market, event: Event | None) -> tuple[SettlementRule | None,
     stated = sorted({source.rstrip("/") for source in sources if source})
     config = market.cryptoMarketConfig
     words = f"{_words(config)}; source {' and '.join(stated) or 'not given'}"[:500]
-    if len(stated) != 1 or not _is_about(config, market.slug):
+    if not _is_about(config, market.slug):
         return None, words
     if config is None or config.twapEnabled is False:
         return (SettlementRule("spot") if stated == [SPOT_SOURCE] else None), words

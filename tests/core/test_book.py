@@ -118,7 +118,7 @@ def test_a_snapshot_may_arrive_anywhere_among_the_changes(bids, changes, later, 
     for step in changes[later:]:
         model.apply(step)
     kept = book(bids)
-    arrivals = [(1_001 + number, step) for number, step in enumerate(changes)]
+    arrivals = data.draw(st.permutations([(1_001 + number, step) for number, step in enumerate(changes)]))
     place = data.draw(st.integers(0, len(arrivals)))
     for number, (stamp, step) in enumerate(arrivals):
         if number == place:
@@ -149,6 +149,17 @@ def test_a_late_frame_does_not_bring_a_removed_level_back():
     kept.change(level(Step("SELL", 4_500, 0)), 1_020)
     kept.change(level(Step("SELL", 4_500, 7)), 1_010)
     assert kept.ask == 6_000
+
+
+def test_of_equal_stamps_the_later_arrival_holds():
+    """A match sends its changes and the snapshot after it in one millisecond, in order."""
+    kept = book([(4_000, 5)])
+    kept.change(level(Step("BUY", 4_100, 7)), 2_000)
+    kept.replace(snapshot([(4_000, 5), (4_100, 6)], at=2_000))
+    assert kept.depth("BUY", 1) == ((4_100, 6),)
+    kept.change(level(Step("BUY", 4_100, 8)), 2_000)
+    kept.change(level(Step("BUY", 4_100, 9)), 2_000)
+    assert kept.depth("BUY", 1) == ((4_100, 9),)
 
 
 def test_an_older_snapshot_is_not_news():
@@ -255,12 +266,38 @@ def test_one_match_in_two_frames_is_no_disagreement():
 def test_a_statement_that_still_does_not_hold_when_the_stamp_moves_on_disagrees():
     """The frame that removed 0.87 was lost: from then on the book is not traded on."""
     kept = book([(8_600, 9)], [(8_700, 5), (8_800, 9)])
-    kept.change(level(Step("BUY", 8_500, 9), (8_600, 8_800)), 1_010)
+    assert kept.change(level(Step("BUY", 8_500, 9), (8_600, 8_800)), 1_010) is True
     assert (kept.state, kept.disagree) == ("awaiting snapshot", 0)
     kept.change(level(Step("BUY", 8_500, 8)), 1_020)
     assert (kept.state, kept.disagree) == ("awaiting snapshot", 1)
     kept.replace(snapshot([(8_600, 9)], [(8_800, 9)], at=1_030))
     assert (kept.state, kept.ask) == ("live", 8_800)
+
+
+def test_a_snapshot_of_the_same_stamp_settles_a_doubt():
+    """It is the end of the same match: what it shows is what was stated."""
+    kept = book([(8_600, 9)], [(8_700, 5), (8_800, 9)])
+    kept.change(level(Step("BUY", 8_500, 9), (8_600, 8_800)), 1_010)
+    kept.replace(snapshot([(8_600, 9)], [(8_800, 9)], at=1_010))
+    assert (kept.state, kept.checked, kept.disagree) == ("live", 1, 0)
+
+
+def test_a_later_snapshot_mends_the_book_but_not_the_count():
+    """The loss did happen; an audit that forgot it would prove nothing."""
+    kept = book([(8_600, 9)], [(8_700, 5), (8_800, 9)])
+    kept.change(level(Step("BUY", 8_500, 9), (8_600, 8_800)), 1_010)
+    kept.replace(snapshot([(8_600, 9)], [(8_800, 9)], at=1_030))
+    assert (kept.state, kept.checked, kept.disagree) == ("live", 1, 1)
+
+
+def test_a_late_statement_does_not_settle_a_newer_doubt():
+    """It agrees with the old touch, which is just what is in question."""
+    kept = book([(8_600, 9)], [(8_700, 5), (8_800, 9)])
+    kept.check(8_600, 8_800, 1_013)
+    kept.change(level(Step("BUY", 8_500, 9), (8_600, 8_700)), 1_005)
+    assert kept.state == "awaiting snapshot"
+    kept.change(level(Step("BUY", 8_500, 8)), 1_020)
+    assert kept.disagree == 1
 
 
 def test_a_book_that_agrees_again_is_trusted_again():
@@ -287,6 +324,9 @@ def test_a_statement_about_the_past_is_not_compared():
     kept.change(level(Step("BUY", 8_500, 8), (8_600, 8_700)), 1_010)
     assert (kept.checked, kept.disagree, kept.state) == (1, 0, "live")
     assert kept.depth("BUY", 2)[1] == (8_500, 8)
+    kept.replace(snapshot([(8_600, 9)], [(8_900, 9)], at=1_040))
+    kept.change(level(Step("BUY", 8_400, 8), (8_600, 8_800)), 1_030)
+    assert (kept.checked, kept.disagree, kept.state) == (1, 0, "live")
 
 
 def test_doubts_that_are_open_at_the_end_of_a_recording_are_disagreements():

@@ -80,7 +80,7 @@ def test_a_fill_is_booked_once_and_settles_on_the_reported_average() -> None:
     holding = core.state.ledger.holdings[contract().slug]
     assert holding.outcome == "UP"
     assert holding.realised_e6 == 22_220_000 - 19_998_000 - 139_990
-    assert core.state.ledger.realised_e6() == holding.realised_e6
+    assert core.state.ledger.realised_e6 == holding.realised_e6
 
 
 def test_the_venue_overrules_our_own_outcome() -> None:
@@ -105,7 +105,7 @@ def test_the_venue_overrules_our_own_outcome() -> None:
             final=Decimal("69999"),
         )
     )
-    assert core.state.ledger.realised_e6() == -9_000_000
+    assert core.state.ledger.realised_e6 == -9_000_000
     assert core.state.markets[contract().slug].outcome_source == "served"
 
 
