@@ -68,11 +68,10 @@ class Host(Protocol):
 
 
 class Tick(msgspec.Struct, frozen=True):
-    """One second of chart history, and the divergence the engine stated with it."""
+    """One second of chart history, and the version that brought it."""
 
     version: int
     point: Point
-    divergence_usd: float | None
 
 
 class Delta(msgspec.Struct, frozen=True):
@@ -208,7 +207,7 @@ class History:
                 self._ticks.clear()
                 self._marks.clear()
             if snapshot.point is not None:
-                tick = Tick(snapshot.version, snapshot.point, snapshot.divergence_usd)
+                tick = Tick(snapshot.version, snapshot.point)
                 self._ticks[snapshot.point.t_s] = tick
                 while len(self._ticks) > POINT_LIMIT:
                     del self._ticks[next(iter(self._ticks))]

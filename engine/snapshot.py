@@ -155,6 +155,8 @@ class Point(msgspec.Struct, frozen=True):
     spot: float | None
     contracts: dict[str, dict[str, float | None]]
     """By slug: ``strike``, ``z``, ``p_up``, ``ev_up``, ``ev_down``, ``ask_up``, ``ask_down``."""
+    divergence_usd: float | None = None
+    """Spot less Chainlink, both of this very second."""
 
 
 class Mark(msgspec.Struct, frozen=True):

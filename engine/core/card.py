@@ -191,17 +191,19 @@ def point_at(state: State, second: int, curves: Curves) -> Point:
     """Make the charts' point of one second; nothing is carried forward, a hole stays a hole.
 
     Args:
-        state: The core's memory, some seconds later: a price belongs to the second it is of, and arrives
-        late. second: Unix second.
+        state: The core's memory, some seconds later: a price belongs to the second it is of, and is late.
+        second: Unix second.
         curves: ``curves_now`` as it was in that second.
     """
-    twaps = (track.dollars(second) for (source, _), track in state.tracks.items() if source == "twap")
+    twaps = [track.dollars(second) for (source, _), track in state.tracks.items() if source == "twap"]
+    chainlink, spot = state.track("chainlink").dollars(second), state.track("spot").dollars(second)
     return Point(
         t_s=second,
         twap=next((value for value in twaps if value is not None), None),
-        chainlink=state.track("chainlink").dollars(second),
-        spot=state.track("spot").dollars(second),
+        chainlink=chainlink,
+        spot=spot,
         contracts=curves,
+        divergence_usd=None if chainlink is None or spot is None else spot - chainlink,
     )
 
 

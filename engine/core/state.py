@@ -161,7 +161,11 @@ class State:
         self.kill_why = ""
         self.killed_since_ms: Milliseconds | None = None
         self.halted_why: str | None = None
-        self.tracks: dict[tuple[Source, int], PriceTrack] = {}
+        self.tracks: dict[tuple[Source, int], PriceTrack] = {
+            ("chainlink", 0): PriceTrack(),
+            ("binance", 0): PriceTrack(),
+            ("spot", 0): PriceTrack(),
+        }
         self.sigma_usd: float | None = None
         self.watch_return: float | None = None
         self.markets: dict[str, Market] = {}

@@ -94,7 +94,7 @@ def _tick(tick: Tick) -> list[Any]:
         slug: [_short(values.get(name), 5) for name in CONTRACT_FIELDS]
         for slug, values in point.contracts.items()
     }
-    prices = [_short(value, 3) for value in (point.twap, point.chainlink, point.spot, tick.divergence_usd)]
+    prices = [_short(value, 3) for value in (point.twap, point.chainlink, point.spot, point.divergence_usd)]
     return [point.t_s, *prices, contracts]
 
 

@@ -297,7 +297,7 @@ class Market:
             return Point(
                 self.now_s, None, None, self._spot, {slug: dict.fromkeys(row) for slug, row in values.items()}
             )
-        return Point(self.now_s, self.twap, self._raw[-3], self._spot, values)
+        return Point(self.now_s, self.twap, self._raw[-3], self._spot, values, self._spot - self._raw[-3])
 
     def _window(self, name: str, length: int, fraction: float) -> list[ContractView]:
         start = self.now_s - self.now_s % length
