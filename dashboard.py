@@ -7,6 +7,7 @@ import sys
 
 import streamlit as st
 
+from engine import telemetry
 from engine.config import Settings, load_settings
 from engine.errors import SettingsError
 from engine.run.host import EngineHost
@@ -22,8 +23,10 @@ def settings_or_exit() -> Settings:
         sys.exit(2)
 
 
+settings = settings_or_exit()
+telemetry.log_to_stderr(settings.log_level)
 app = st.App(
     "pages/frame.py",
-    lifespan=engine_beside(settings_or_exit(), EngineHost),
+    lifespan=engine_beside(settings, EngineHost),
     routes=console_routes(),
 )

@@ -53,6 +53,9 @@ def test_a_contract_goes_from_watch_to_settlement_and_the_kill_outlives_the_serv
         expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at", timeout=3000)
         expect(page.locator(".decision .sentence")).to_contain_text("kill", timeout=10_000)
         page.context.close()
+        lines = [line for line in console.log.read_text().splitlines() if line.startswith("{")]
+        events = {json.loads(line)["event"] for line in lines}
+        assert "session opened" in events, "the console's log is the engine's, one JSON object a line"
     _still_killed(tmp_path, visit)
 
 
