@@ -32,7 +32,9 @@ def opened_events(frames: list[str], now_ms: int) -> list[e.AnyEvent]:
         accepting=True,
         version="v1",
     )
-    params = Params(watch_return_threshold=1e-9, d_min_usd=1e-9, book_stale_s=3600.0, price_stale_s=3600.0)
+    params = Params(
+        watch_return_threshold=1e-9, d_min_usd=1e-9, min_ev=1.0, book_stale_s=3600.0, price_stale_s=3600.0
+    )
     events: list[e.AnyEvent] = [
         e.SessionOpened(
             ts_recv_ms=(start_s - 400) * 1000,
@@ -41,7 +43,7 @@ def opened_events(frames: list[str], now_ms: int) -> list[e.AnyEvent]:
             dry_run=True,
             profile="paper",
             params=params._asdict(),
-            limits=Limits(max_trades_per_hour=0.0)._asdict(),
+            limits=Limits()._asdict(),
             killed=False,
         ),
         e.MarketDescribed(ts_recv_ms=(start_s - 300) * 1000, contract=contract),

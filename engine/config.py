@@ -33,7 +33,9 @@ PROFILES: Final[dict[str, dict[str, float]]] = {
 FEED_URLS: Final = ("rtds_ws_url", "clob_ws_url", "gamma_api_url", "clob_host", "spot_url")
 """Any of these set means an external venue; these four of them are then needed: all but ``spot_url``."""
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 
 
 class ProfileSource(PydanticBaseSettingsSource):
@@ -56,12 +58,12 @@ class Settings(BaseSettings):
 
     # where
     venue: Literal["practice", "external"] | None = None
-    rtds_ws_url: str | None = None
-    clob_ws_url: str | None = None
-    gamma_api_url: str | None = None
-    clob_host: str | None = None
-    clock_url: str | None = None
-    spot_url: str | None = Field(
+    rtds_ws_url: SocketUrl | None = None
+    clob_ws_url: SocketUrl | None = None
+    gamma_api_url: HttpUrl | None = None
+    clob_host: HttpUrl | None = None
+    clock_url: HttpUrl | None = None
+    spot_url: SocketUrl | None = Field(
         default=None, validation_alias=AliasChoices("spot_url", "chainlink_direct_api_url")
     )
     symbol: str = Field(default="btc/usd", pattern=r"^btc/usd$")
@@ -76,7 +78,7 @@ class Settings(BaseSettings):
     quote_size_usd: float = Field(default=20.0, ge=1)
     fee_bps: Positive = 10.0
     fee_rate_ttl_seconds: Positive = 300.0
-    price_staleness_threshold: Positive = 5.0
+    price_staleness_threshold: float = Field(default=5.0, gt=0, le=60)
     use_fallback_feed: bool = False
     allow_orders_while_fallback_active: bool = False
 

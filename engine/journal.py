@@ -126,15 +126,17 @@ class Journal:
                 group, barriers, status = self._next_group()
                 self._commit(group, flush=bool(barriers) or status is not None)
                 for barrier in barriers:
-                    barrier.done.set_result(None)
+                    if barrier.done.set_running_or_notify_cancel():
+                        barrier.done.set_result(None)
+                barriers = []
                 if status is not None:
                     self._database.execute("UPDATE meta SET value = ? WHERE key = 'status'", (status,))
                     self._database.close()
                     return
-        except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
+        except Exception as error:  # noqa: BLE001 (a recorder that is gone must say so, whatever it was)
             self.error = f"cannot record in {self.path}: {error}; free space or set DATA_DIR elsewhere"
             for barrier in barriers:
-                barrier.done.set_exception(JournalError(self.error))
+                _refuse(barrier, self.error)
             self._refuse_the_rest()
 
     def _next_group(self) -> tuple[list[Any], list[_Barrier], str | None]:
@@ -194,10 +196,16 @@ class Journal:
         while True:
             item = self._queue.get()
             if isinstance(item, _Barrier):
-                item.done.set_exception(JournalError(self.error or "the recorder stopped"))
+                _refuse(item, self.error or "the recorder stopped")
             if isinstance(item, str):
                 self._database.close()
                 return
+
+
+def _refuse(barrier: _Barrier, why: str) -> None:
+    """Tell whoever waits, if he still does."""
+    if barrier.done.set_running_or_notify_cancel():
+        barrier.done.set_exception(JournalError(why))
 
 
 def read_events(path: Path) -> Iterator[Record]:

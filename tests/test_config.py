@@ -118,6 +118,10 @@ def test_the_live_profile_alone_never_trades(monkeypatch: pytest.MonkeyPatch) ->
         ("QUOTE_SIZE_USD", "51"),
         ("SYMBOL", "eth/usd"),
         ("DRY_RUN", "perhaps"),
+        ("MAX_DAILY_LOSS", "inf"),
+        ("PRICE_STALENESS_THRESHOLD", "inf"),
+        ("RTDS_WS_URL", "nonsense"),
+        ("GAMMA_API_URL", "ftp://example"),
         ("SETTINGS_PROFILE", "yolo"),
     ],
 )

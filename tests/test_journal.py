@@ -1,5 +1,6 @@
 """The flight recorder: everything in, in order, durable when asked, and loud when it cannot."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
@@ -126,3 +127,17 @@ def test_a_file_that_is_no_session_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.sqlite").write_text("hello " * 500)
     with pytest.raises(JournalError, match=r"text\.sqlite is not a session"):
         list(read_events(tmp_path / "text.sqlite"))
+
+
+async def test_a_wait_that_was_given_up_does_not_stop_the_recorder(tmp_path: Path) -> None:
+    """An order task may be cancelled while it waits; everybody else goes on."""
+    journal = Journal(tmp_path / "s.sqlite", {})
+    for seq in range(1, 20):
+        waiting = asyncio.create_task(journal.wait_durable())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        journal.record(e.Record(seq, price(seq)))
+    await asyncio.wait_for(journal.wait_durable(), 10)
+    assert journal.error is None
+    journal.close()
+    assert len(list(read_events(tmp_path / "s.sqlite"))) == 19

@@ -61,3 +61,11 @@ def test_clearing_releases_it(tmp_path: Path) -> None:
     switch.clear()
     assert not switch.is_tripped()
     assert switch.read() is None
+
+
+def test_a_folder_that_cannot_be_looked_into_counts_as_tripped(tmp_path: Path) -> None:
+    """Not knowing is no permission. (A file in the folder's place is what also stops the superuser.)"""
+    (tmp_path / "data").write_text("")
+    switch = KillSwitch(tmp_path / "data")
+    assert switch.is_tripped()
+    assert switch.read() is not None

@@ -63,6 +63,8 @@ class Ledger:
         self.fees_e6 += fee_e6
         self.trades += 1
         self._times_ms.append(at_ms)
+        while self._times_ms[0] < at_ms - DAY_MS:
+            self._times_ms.popleft()
         self._open_cost_e6 += cost_e6 + fee_e6
         if holding.outcome is not None:
             self._open_cost_e6 -= cost_e6 + fee_e6
@@ -89,10 +91,8 @@ class Ledger:
         return self._open_cost_e6
 
     def trades_since(self, since_ms: Milliseconds) -> int:
-        """Count trades at or after a moment; those before it are forgotten, so moments must not go back."""
-        while self._times_ms and self._times_ms[0] < since_ms:
-            self._times_ms.popleft()
-        return len(self._times_ms)
+        """Count trades at or after a moment, of those of the last day."""
+        return sum(at_ms >= since_ms for at_ms in self._times_ms)
 
     def _realise(self, holding: Holding, outcome: Outcome, at_ms: Milliseconds) -> None:
         """Book a holding's profit for an outcome, in place of what was booked for it before."""

@@ -27,6 +27,10 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
     book = market.book_of(outcome)
     assert market.view is not None
     limit_e4 = best_limit_e4(probability, market.view.numbers, state.params, book.tick_e4 or contract.tick_e4)
+    usd_e6 = round(state.params.quote_size_usd * ONE_E6)
+    cap_e4 = int(state.params.max_entry_price * ONE_E4 + 1e-6)
+    # The decision priced the whole order; its worst level has to be within the limit, or it could not fill.
+    limit_e4 = max(limit_e4, *(price for price, _ in book.walk(usd_e6, cap_e4)))
     market.attempts += 1
     intent = OrderIntent(
         order_id=f"{contract.slug}#{market.attempts}",
@@ -34,7 +38,7 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
         outcome=outcome,
         token=contract.token_up if outcome == "UP" else contract.token_down,
         limit_e4=limit_e4,
-        usd_e6=round(state.params.quote_size_usd * ONE_E6),
+        usd_e6=usd_e6,
         deadline_ms=min(state.now_ms + GOOD_FOR_MS, contract.end_s * 1000),
         decided_seq=state.seq,
     )
@@ -59,7 +63,7 @@ def _forget_the_oldest(state: State) -> None:
 def submitted(state: State, event: e.OrderSubmitted) -> None:
     """The broker took it over."""
     order = state.orders.get(event.order_id)
-    if order is not None:
+    if order is not None and order.state == "intended":
         order.state = "sent"
 
 
@@ -71,6 +75,9 @@ def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
     order.state, order.fills, order.fee_e6 = "filled", event.fills, event.fee_e6
     slug, outcome = order.intent.slug, order.intent.outcome
     state.ledger.book_fill(slug, outcome, event.fills, event.fee_e6, event.ts_recv_ms)
+    ended = _ended_market(state, slug)
+    if ended is not None and ended.outcome is not None:
+        state.ledger.settle(slug, ended.outcome, state.now_ms)
     shares = sum(size for _, size in event.fills) / ONE_E6
     _mark(state, order, "fill", f"{shares:g} {outcome.title()}")
     return _market_of(state, slug)
@@ -96,6 +103,11 @@ def _ended(state: State, order_id: str, how: Literal["killed", "denied"], reason
     for market in markets:
         market.retry_at_ms = state.now_ms + RETRY_AFTER_MS
     return markets
+
+
+def _ended_market(state: State, slug: str) -> Market | None:
+    """Return a window whether it is put away or not: a fill may be told after its settlement."""
+    return state.markets.get(slug) or next((m for m in state.past if m.contract.slug == slug), None)
 
 
 def _market_of(state: State, slug: str) -> list[Market]:

@@ -15,7 +15,8 @@ KEPT_S: Final = 480
 class PriceTrack:
     """One source: values by venue second, and what arrived last.
 
-    ``newest_s`` is the latest second for which a value is known, ``arrived_ms`` when the last report arrived.
+    ``newest_s`` is the latest second for which a value is known, ``arrived_ms`` when it arrived: a repeated
+    or late report is no sign of life.
     """
 
     __slots__ = ("_by_second", "_floats", "arrived_ms", "lag_ms", "newest_s")
@@ -37,7 +38,6 @@ class PriceTrack:
         Returns:
             Whether it told anything new: False for a second already known, or one too old to keep.
         """
-        self.arrived_ms = arrived_ms
         second = stamp_ms // 1000
         if second in self._by_second or (self.newest_s is not None and second <= self.newest_s - KEPT_S):
             return False
@@ -45,6 +45,7 @@ class PriceTrack:
         self._floats[second] = float(value)
         if self.newest_s is None or second > self.newest_s:
             self.newest_s = second
+            self.arrived_ms = arrived_ms
             self.lag_ms = arrived_ms - stamp_ms
             self._forget()
         return True

@@ -20,6 +20,9 @@ from engine.snapshot import Mark
 
 Effect: TypeAlias = Decision | OrderIntent
 
+FUTURE_MS: Final = 5_000
+"""A price stamped so far ahead of its arrival has a wrong stamp; it would outdate all others."""
+
 GAP_S: Final = 5
 """A hole of more seconds than this in the raw feed is worth a mark on the chart."""
 
@@ -107,15 +110,21 @@ def _feed_opened(state: State, event: e.FeedOpened) -> None:
     feed = _feed(state, event.feed)
     feed.connected, feed.epoch, feed.detail = True, event.epoch, ""
     if event.feed == "clob":
-        # Nothing of an old connection is trusted: each book waits for its own snapshot.
-        for market in state.markets.values():
-            market.up.void()
-            market.down.void()
+        _void_books(state)
+
+
+def _void_books(state: State) -> None:
+    """Trust nothing of an old connection: each book waits for its own snapshot."""
+    for market in state.markets.values():
+        market.up.void()
+        market.down.void()
 
 
 def _feed_closed(state: State, event: e.FeedClosed) -> None:
     feed = _feed(state, event.feed)
     feed.connected, feed.epoch, feed.detail = False, event.epoch, event.reason
+    if event.feed == "clob":
+        _void_books(state)
 
 
 def _frame_ignored(state: State, event: e.FrameIgnored) -> None:
@@ -133,6 +142,9 @@ _FEED_OF_SOURCE: Final = {"twap": "rtds", "chainlink": "rtds", "binance": "rtds"
 
 def _price_printed(state: State, event: e.PricePrinted) -> list[Market] | None:
     _heard(state, _FEED_OF_SOURCE[event.source], event)
+    if event.ts_venue_ms > event.ts_recv_ms + FUTURE_MS:
+        state.kinds["price_from_the_future"] += 1
+        return None
     track = state.track(event.source, event.lookback_s)
     before = track.newest_s
     if event.source == "spot":
@@ -261,6 +273,9 @@ def _market_described(state: State, event: e.MarketDescribed) -> tuple[Market] |
         market = state.markets[contract.slug] = Market(contract)
         state.tokens[contract.token_up] = (market, "UP")
         state.tokens[contract.token_down] = (market, "DOWN")
+    elif market.contract.rule != contract.rule:
+        # What was captured by another rule is worth nothing: it is looked for again, by the new one.
+        market.strike = market.final = market.fair = None
     market.contract = contract
     windows.capture(state, market)
     _reprice(state, market)

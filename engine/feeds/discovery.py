@@ -34,6 +34,7 @@ OUTCOME_AFTER_S: Final = 30
 OUTCOME_RETRY_S: Final = 10.0
 GIVEN_UP_AFTER_S: Final = 900
 TIMEOUT_S: Final = 5.0
+NOT_THERE: Final = "HTTP 404"
 
 log = logging.getLogger("engine.feeds")
 
@@ -109,7 +110,7 @@ class Discovery:
         for event in await self._ask(slug, gamma.event_path(slug)):
             if isinstance(event, OutcomeServed) and event.final is not None:
                 self._settled.add(slug)
-            elif isinstance(event, MarketUnavailable):
+            elif isinstance(event, MarketUnavailable) and event.reason == NOT_THERE:
                 self._later(f"outcome {slug}", GIVEN_UP_AFTER_S)
 
     def _later(self, key: str, seconds: float) -> None:

@@ -16,11 +16,13 @@ from websockets.asyncio.client import ClientConnection
 
 from engine.clock import Clock
 from engine.events import AnyEvent, FeedClosed, FeedOpened
+from engine.feeds.address import is_loopback
 
 FIRST_PAUSE_S: Final = 0.1
 LONGEST_PAUSE_S: Final = 2.0
 PENALTY_PAUSE_S: Final = 30.0
 """After HTTP 429: the venue's per-address penalty box (protocol sheet, section 1.7)."""
+TOO_MANY: Final = "refused with HTTP 429"
 CONNECT_TIMEOUT_S: Final = 10.0
 LEAST_SILENCE_S: Final = 5.0
 """Wall seconds before silence counts at all: a venue at 60x may pause for a tenth of a second."""
@@ -87,7 +89,7 @@ class SocketFeed:
             )
             log.warning("feed closed", extra={"feed": self.name, "epoch": self.epoch, "reason": reason})
             pause = FIRST_PAUSE_S if self._had_data else min(pause * 2, LONGEST_PAUSE_S)
-            limited = "429" in reason
+            limited = reason.startswith(TOO_MANY)
             await asyncio.sleep(PENALTY_PAUSE_S if limited else random.uniform(pause / 2, pause))
 
     async def _one_connection(self) -> str:
@@ -100,6 +102,7 @@ class SocketFeed:
                 close_timeout=1,
                 max_size=2**22,
                 compression=None,
+                proxy=None if is_loopback(self._url) else True,
             ) as connection:
                 self._connection = connection
                 self._opened()
@@ -112,6 +115,10 @@ class SocketFeed:
                     watcher.cancel()
                     pinger.cancel()
                 return reason
+        except websockets.InvalidStatus as error:
+            return f"refused with HTTP {error.response.status_code}"
+        except websockets.InvalidURI:
+            return "the address is not one of a WebSocket"  # the error would repeat it, keys included
         except (OSError, TimeoutError, websockets.WebSocketException) as error:
             return f"{type(error).__name__}: {error}"
         finally:

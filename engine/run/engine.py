@@ -20,6 +20,7 @@ from engine.clock import Clock, ScaledClock, SystemClock
 from engine.config import Settings
 from engine.errors import JournalError, StartError
 from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
+from engine.feeds.address import is_loopback, without_secrets
 from engine.feeds.discovery import Discovery
 from engine.feeds.sockets import ClobFeed, rtds_feed, spot_feed
 from engine.feeds.venue_clock import keep_clock, open_clock
@@ -77,7 +78,11 @@ class Engine:
                 venue = EmbeddedVenue(self.settings)
                 endpoints = await stack.enter_async_context(venue)
             client = await stack.enter_async_context(
-                httpx.AsyncClient(headers={"User-Agent": USER_AGENT}, follow_redirects=True)
+                httpx.AsyncClient(
+                    headers={"User-Agent": USER_AGENT},
+                    follow_redirects=True,
+                    trust_env=not is_loopback(endpoints.gamma_api_url),
+                )
             )
             clock: Clock = SystemClock()
             if endpoints.clock_url is not None:
@@ -107,7 +112,7 @@ class Engine:
             "session": session_id,
             "mode": "paper",
             "venue": "external" if self.settings.is_external else "practice",
-            "rtds": endpoints.rtds_ws_url,
+            "rtds": without_secrets(endpoints.rtds_ws_url),
             "version": __version__,
             "python": platform.python_version(),
             "platform": platform.platform(),

@@ -8,6 +8,7 @@ formats.
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -25,6 +26,9 @@ from engine.units import Milliseconds
 
 CHART_DELAY_S: Final = 4
 """A second's chart point is made so much later, when its prices have arrived (99 % come within 4 s)."""
+
+POINTS_WAITING: Final = 60
+"""Chart points that may wait for a snapshot to carry them; older ones are left out of the chart."""
 
 EXCERPT_CHARACTERS: Final = 2_000
 
@@ -56,7 +60,7 @@ class Session:
         self._version = 0
         self._opened_mono = time.monotonic()
         self._curves: dict[int, Curves] = {}
-        self._points: list[Point] = []
+        self._points: deque[Point] = deque(maxlen=POINTS_WAITING)
         self._point_s: int | None = None
 
     def accept(self, event: AnyEvent) -> None:
@@ -119,7 +123,7 @@ class Session:
         self._version += 1
         marks: list[Mark] = list(self.state.marks)
         self.state.marks.clear()
-        point = self._points.pop(0) if self._points else None
+        point = self._points.popleft() if self._points else None
         outside = Outside(
             version=self._version,
             now_ms=self.clock.now_ms(),
@@ -148,7 +152,7 @@ class Session:
         ready = second - CHART_DELAY_S
         first = ready if self._point_s is None else self._point_s + 1
         # A jump of the clock is no reason to draw an hour of nothing.
-        for past in range(max(first, ready - 60), ready + 1):
+        for past in range(max(first, ready - POINTS_WAITING + 1), ready + 1):
             self._points.append(point_at(self.state, past, self._curves.pop(past, {})))
         self._point_s = max(ready, self._point_s or ready)
         for old in [kept for kept in self._curves if kept <= ready]:

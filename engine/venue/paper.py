@@ -119,6 +119,16 @@ def fill_or_kill(book: Book, usd_e6: UsdE6, limit_e4: int) -> tuple[Level, ...] 
     fills = book.walk(usd_e6, limit_e4)
     if not fills or usd_e6 - cost_of(fills) >= UNSPENT_E6:
         return None
+    return _in_lots(fills)
+
+
+def _in_lots(fills: tuple[Level, ...]) -> tuple[Level, ...] | None:
+    """Cut fills, from the last level on, so that their shares come to whole lots."""
     surplus = sum(size for _, size in fills) % LOT_E6
-    price, size = fills[-1]
-    return (*fills[:-1], (price, size - surplus)) if size > surplus else fills[:-1]
+    kept = list(fills)
+    while surplus and kept:
+        price, size = kept.pop()
+        if size > surplus:
+            kept.append((price, size - surplus))
+        surplus -= min(size, surplus)
+    return tuple(kept) or None

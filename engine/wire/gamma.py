@@ -153,16 +153,22 @@ def _winner(market: Market) -> Outcome | None:
 
 
 def _fee(market: Market) -> FeeSchedule | None:
-    """Return the taker's fee; None where the market does not say, or says what no fee can be."""
+    """Return the taker's fee; None where the market publishes none.
+
+    Raises:
+        WireError: It has fees and does not say which, or says what no fee can be.
+    """
     terms: FeeTerms | None = market.feeSchedule
-    if terms is None or market.feesEnabled is None:
-        return None
-    if not market.feesEnabled:
+    if market.feesEnabled is False:
         return FeeSchedule(Decimal(0), Decimal(1))
+    if terms is None:
+        if market.feesEnabled:
+            raise WireError(f"{market.slug} has fees and publishes no schedule")
+        return None
     if not (terms.rate.is_finite() and terms.exponent.is_finite()):
-        return None
+        raise WireError(f"{market.slug} has a fee of {terms.rate} to the {terms.exponent}")
     if not (0 <= terms.rate <= 1 and 0 <= terms.exponent <= 10):
-        return None
+        raise WireError(f"{market.slug} has a fee of {terms.rate} to the {terms.exponent}")
     return FeeSchedule(terms.rate, terms.exponent)
 
 

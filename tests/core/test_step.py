@@ -329,3 +329,105 @@ def test_replaying_the_records_gives_every_effect_again() -> None:
     encode = msgspec.msgpack.encode
     assert [encode(effect) for effect in replayed] == [encode(effect) for effect in core.effects]
     assert sum(isinstance(effect, Decision) for effect in replayed) > 100
+
+
+# --- found by review ---
+
+
+def test_a_rule_that_changes_takes_its_strike_with_it() -> None:
+    """A strike captured as spot is not the strike of an average, however exact it was."""
+    core = Core()
+    core.describe(rule=SettlementRule("spot"))
+    core.price(START_S, 69_900)
+    market = core.state.markets[contract().slug]
+    assert market.strike is not None
+    core.feed(e.MarketDescribed(ts_recv_ms=(START_S + 10) * 1000, contract=contract()))
+    assert market.strike is None
+    core.price(START_S, "70000.25", "twap", lag_ms=11_000)
+    assert market.strike is not None
+    assert market.strike.value == Decimal("70000.25")
+
+
+def test_a_repeated_report_is_no_sign_of_life() -> None:
+    """A feed that is stuck says something every second and nothing new."""
+    core = Core()
+    story(core, END_S - 40)
+    for second in range(END_S - 40, END_S - 12):
+        core.price(END_S - 41, CALM, lag_ms=(second - END_S + 41) * 1000 + 1650)
+    quote(core, END_S - 12)
+    decision = core.state.markets[contract().slug].decision
+    assert decision is not None
+    assert decision.reason == "price fresh"
+    assert intents(core) == []
+
+
+def test_old_values_that_arrive_now_are_not_fresh() -> None:
+    """The snapshot of a subscription is a minute of the past."""
+    core = Core()
+    story(core, END_S - 40)
+    points = tuple((second * 1000, Decimal(70_400)) for second in range(END_S - 60, END_S - 35))
+    core.feed(e.PriceHistoryServed(ts_recv_ms=(END_S - 12) * 1000, source="chainlink", points=points))
+    quote(core, END_S - 12)
+    decision = core.state.markets[contract().slug].decision
+    assert decision is not None
+    assert decision.reason == "price fresh"
+
+
+def test_a_stamp_from_the_future_is_counted_and_has_no_effect() -> None:
+    """One wrong stamp must not outdate every right one after it."""
+    core = Core()
+    core.price(START_S + 86_400, 71_000, lag_ms=-86_400_000)
+    assert core.state.track("chainlink").newest_s is None
+    assert core.state.kinds["price_from_the_future"] == 1
+    core.price(START_S, 70_000)
+    assert core.state.track("chainlink").newest_s == START_S
+
+
+def test_a_closed_book_feed_leaves_no_book_to_trade_on() -> None:
+    """The books died with their connection, not with the next one."""
+    core = Core()
+    story(core, END_S - 15)
+    core.book(UP, [(80, 500)], [(98, 500)], (END_S - 14) * 1000)
+    core.feed(e.FeedClosed(ts_recv_ms=(END_S - 13) * 1000, feed="clob", epoch=1, reason="reset"))
+    core.price(END_S - 14, CALM + 400, lag_ms=2_000)
+    decision = core.state.markets[contract().slug].decision
+    assert decision is not None
+    assert decision.reason == "book"
+
+
+def test_a_fill_told_after_the_settlement_is_settled_too() -> None:
+    """Its money must not stay open for ever, and telling it again changes nothing."""
+    core = Core()
+    story(core, END_S - 15)
+    quote(core, END_S - 12)
+    order_id = intents(core)[0].order_id
+    core.price(END_S, "70400", "twap")
+    late = e.OrderFilled(
+        ts_recv_ms=(END_S + 5) * 1000, order_id=order_id, fills=((9_000, 10_000_000),), fee_e6=0
+    )
+    core.feed(late)
+    assert core.state.ledger.realised_e6 == 1_000_000
+    assert core.state.ledger.open_cost_e6() == 0
+    core.feed(e.OrderSubmitted(ts_recv_ms=(END_S + 6) * 1000, order_id=order_id))
+    core.feed(late)
+    assert core.state.ledger.trades == 1
+
+
+def test_an_order_can_be_filled_by_the_book_it_was_decided_on() -> None:
+    """Its limit reaches the worst level that its price was made of."""
+    core = Core()
+    story(core, END_S - 15)
+    core.book(UP, [(40, 500)], [(50, 10), (95, 500)], (END_S - 12) * 1000)
+    (intent,) = intents(core)
+    book = core.state.markets[contract().slug].up
+    fills = book.walk(intent.usd_e6, intent.limit_e4)
+    assert sum(price * size for price, size in fills) // 10_000 >= intent.usd_e6 - 10_000
+
+
+def test_looking_changes_nothing() -> None:
+    """What a snapshot counts is not forgotten by counting it."""
+    core = Core()
+    for at_ms in (1, 2, 3):
+        core.state.ledger.book_fill("a", "UP", ((5_000, 2),), 0, at_ms)
+    core.state.ledger.trades_since(10**13)
+    assert core.state.ledger.trades_since(0) == 3

@@ -111,3 +111,23 @@ async def test_an_answer_that_is_not_understood_is_kept() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert "maintenance" in refused.excerpt  # type: ignore[union-attr]
+
+
+async def test_a_time_out_does_not_lose_a_settlement() -> None:
+    """Only a market that is not there is given up; anything else is asked again."""
+    asked = 0
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        nonlocal asked
+        asked += "/events/" in request.url.path
+        raise httpx.ReadTimeout("slow")
+
+    clock = ManualClock((START_S + 10) * 1000)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+        seeker = Seeker(client, "http://gamma.example", clock)
+        seeker.discovery._windows_wanted()
+        for seconds in (340.0, 60.0, 60.0):
+            clock.advance(seconds)
+            for slug in seeker.discovery._outcomes_wanted():
+                await seeker.discovery._fetch_outcome(slug)
+    assert asked >= 3

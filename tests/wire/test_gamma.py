@@ -136,16 +136,28 @@ def test_words_that_are_new_or_contradict_each_other_give_no_rule(changes):
     [
         ({"feesEnabled": False}, FeeSchedule(Decimal(0), Decimal(1))),
         ({"feeSchedule": {"rate": "0.02", "exponent": "2"}}, FeeSchedule(Decimal("0.02"), Decimal(2))),
-        ({"feeSchedule": None}, None),
-        ({"feesEnabled": None}, None),
-        ({"feeSchedule": {"rate": 7, "exponent": 1}}, None),
-        ({"feeSchedule": {"rate": -0.07, "exponent": 1}}, None),
-        ({"feeSchedule": {"rate": "NaN", "exponent": 1}}, None),
+        ({"feesEnabled": None}, FeeSchedule(Decimal("0.07"), Decimal(1))),
+        ({"feesEnabled": None, "feeSchedule": None}, None),
     ],
 )
-def test_the_fee_is_the_markets_schedule_or_unknown(changes, fee):
-    """``takerBaseFee`` 1000 is not the fee, and an unknown fee is not zero."""
+def test_the_fee_is_the_markets_schedule_or_none_published(changes, fee):
+    """``takerBaseFee`` 1000 is not the fee; only a market that publishes none gets the fallback."""
     assert contract(**changes).fee == fee
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"feeSchedule": None},
+        {"feeSchedule": {"rate": 7, "exponent": 1}},
+        {"feeSchedule": {"rate": -0.07, "exponent": 1}},
+        {"feeSchedule": {"rate": "NaN", "exponent": 1}},
+    ],
+)
+def test_a_fee_that_is_charged_and_not_understood_refuses_the_market(changes):
+    """An unknown fee is not the fallback's tenth of a percent."""
+    with pytest.raises(WireError, match="fee"):
+        contract(**changes)
 
 
 def test_the_protocol_version_chooses_the_tokens():
