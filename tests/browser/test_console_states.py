@@ -55,8 +55,8 @@ def test_the_theme_follows_the_system_at_once(scripted: Serve, visit: Open) -> N
     page = visit(scripted("live")).page
     expect(page.locator(".live")).to_have_attribute("data-theme", "dark")
     page.emulate_media(color_scheme="light")
-    expect(page.locator(".live")).to_have_attribute("data-theme", "light", timeout=5000)
-    expect(page.locator(".control")).to_have_attribute("data-theme", "light", timeout=5000)
+    expect(page.locator(".live")).to_have_attribute("data-theme", "light", timeout=15_000)
+    expect(page.locator(".control")).to_have_attribute("data-theme", "light", timeout=15_000)
     expect(page.locator(".price canvas")).to_have_count(1)
 
 
@@ -83,7 +83,7 @@ def test_a_missed_strike_names_the_next_boundary(scripted: Serve, visit: Open) -
     """The engine started inside a window: it must not guess that strike, and says when the next one is."""
     page = visit(scripted("opening")).page
     expect(page.locator(".card .empty").first).to_contain_text(
-        "captured exactly at 14:30:00 UTC", timeout=3000
+        "captured exactly at 14:30:00 UTC", timeout=15_000
     )
 
 
@@ -131,8 +131,8 @@ def test_the_kill_switch_answers_every_tab_and_needs_a_phrase_to_clear(scripted:
     one, other = visit(console).page, visit(console).page
     one.get_by_role("button", name="KILL").first.click()
     for page in (one, other):
-        expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at", timeout=3000)
-        expect(page.locator(".status .mode")).to_have_text("HALTED", timeout=3000)
+        expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at", timeout=15_000)
+        expect(page.locator(".status .mode")).to_have_text("HALTED", timeout=15_000)
         expect(page.get_by_role("alert").first).to_contain_text("No order leaves")
     assert (console.data_dir / "KILL").exists()
     picture(one, "killed-dark")
@@ -146,8 +146,8 @@ def test_the_kill_switch_answers_every_tab_and_needs_a_phrase_to_clear(scripted:
     one.get_by_label("Type CLEAR").fill("CLEAR")
     one.get_by_role("button", name="Clear", exact=True).click()
     for page in (one, other):
-        expect(page.locator(".control .kill-line")).to_contain_text("NOT TRIPPED", timeout=5000)
-        expect(page.locator(".status .mode")).to_have_text("PRACTICE", timeout=3000)
+        expect(page.locator(".control .kill-line")).to_contain_text("NOT TRIPPED", timeout=15_000)
+        expect(page.locator(".status .mode")).to_have_text("PRACTICE", timeout=15_000)
     assert not (console.data_dir / "KILL").exists()
 
 
@@ -178,7 +178,7 @@ def test_the_kill_goes_through_the_session_where_its_route_is_out_of_reach(
         "**/kill", lambda route: route.fulfill(status=200, content_type="text/html", body="<html>")
     )
     one.page.get_by_role("button", name="KILL").first.click()
-    expect(one.page.locator(".control .kill-line")).to_contain_text("KILLED by", timeout=5000)
+    expect(one.page.locator(".control .kill-line")).to_contain_text("KILLED by", timeout=15_000)
     assert (console.data_dir / "KILL").exists()
 
 
@@ -219,7 +219,7 @@ def test_the_phone_shows_status_and_kill_first_and_nothing_sideways(scripted: Se
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
     picture(page, "hammer-phone")
     kill.click()
-    expect(page.locator(".status .kill-line")).to_contain_text("KILLED by", timeout=3000)
+    expect(page.locator(".status .kill-line")).to_contain_text("KILLED by", timeout=15_000)
 
 
 def test_a_hole_in_the_feed_is_drawn_as_a_gap(scripted: Serve, visit: Open) -> None:

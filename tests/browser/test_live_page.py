@@ -50,7 +50,7 @@ def test_a_contract_goes_from_watch_to_settlement_and_the_kill_outlives_the_serv
         assert json.loads(console.get("/healthz")[1])["state"] == "running"
 
         page.get_by_role("button", name="KILL").first.click()
-        expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at", timeout=3000)
+        expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at", timeout=15_000)
         expect(page.locator(".decision .sentence")).to_contain_text("kill", timeout=10_000)
         page.context.close()
         lines = [line for line in console.log.read_text().splitlines() if line.startswith("{")]
