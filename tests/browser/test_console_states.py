@@ -60,6 +60,20 @@ def test_the_theme_follows_the_system_at_once(scripted: Serve, visit: Open) -> N
     expect(page.locator(".price canvas")).to_have_count(1)
 
 
+def test_no_frozen_copy_of_the_page_survives_a_change_of_theme(scripted: Serve, visit: Open) -> None:
+    """Streamlit mounts the panels anew: what it leaves behind would show old numbers above the live ones."""
+    page = visit(scripted("live")).page
+    for scheme in ("light", "dark", "light", "dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(150)
+    expect(page.locator(".live").last).to_have_attribute("data-theme", "light", timeout=15_000)
+    expect(page.locator(".live")).to_have_count(1)
+    expect(page.locator(".control")).to_have_count(1)
+    shown = page.locator(".live").get_attribute("data-version")
+    expect(page.locator(".live")).not_to_have_attribute("data-version", str(shown))
+    expect(page.locator(".nodata")).to_be_hidden()
+
+
 def test_numbers_move_by_themselves(scripted: Serve, visit: Open) -> None:
     """A console that looks alive but is not would be worse than none: the countdown falls on every look."""
     page = visit(scripted("live")).page

@@ -189,5 +189,6 @@ class KillControl {
     clearInterval(this.timer);
     killDesk.views.delete(this);
     this.button.close();
+    this.node.remove();
   }
 }

@@ -110,6 +110,7 @@ class LivePage {
     this.page.classList.toggle("blank", store.head === null);
     show(this.nodata, lost && store.engine.alive);
     if (lost) this.paintSilence(silent, at);
+    this.page.dataset.version = store.version;
     this.status.paint(store, at);
     for (const card of this.cards) card.paint(store, at, card.name === this.selected);
     const contract = store.current(this.selected);
@@ -211,6 +212,7 @@ class LivePage {
     document.removeEventListener("visibilitychange", this.wake);
     for (const chart of this.group.charts) chart.close();
     this.status.close();
+    this.page.remove();
   }
 }
 
@@ -219,13 +221,15 @@ function prepare(root, Part) {
   if (!part) {
     const styles = document.createElement("style");
     styles.textContent = STYLES;
-    root.append(styles);
+    root.replaceChildren(styles);
     part = new Part(root);
     started.set(root, part);
   }
   return part;
 }
 
+// Streamlit may mount into the same root again, and may clean up only after it did (a change of theme does both).
+// So nothing may be left behind: a closed part that stayed visible would show old numbers as if they were live.
 function leave(root) {
   return () => {
     started.get(root)?.close();
