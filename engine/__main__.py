@@ -3,8 +3,9 @@
 import asyncio
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -21,6 +22,19 @@ def _print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value).decode() + "\n")
     sys.stdout.flush()
 
+
+TIMES: Final = [
+    f"{day}{clock}{zone}"
+    for day, clock, zone in (
+        ("%Y-%m-%d", "", ""),
+        ("%Y-%m-%d", "T%H:%M", ""),
+        ("%Y-%m-%d", "T%H:%M", "Z"),
+        ("%Y-%m-%d", "T%H:%M:%S", ""),
+        ("%Y-%m-%d", "T%H:%M:%S", "Z"),
+        ("%Y-%m-%d", "T%H:%M:%S", "%z"),
+    )
+]
+"""ISO 8601 as the command line takes it; without an offset it is UTC."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -89,6 +103,43 @@ def audit_frames(
         sys.stdout.write(render(report) + "\n")
     if report["errors"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def calibrate(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this command line is written)
+    prices: Annotated[list[Path], typer.Option(help="Price files: CSV, also .gz.")],
+    rule: Annotated[str, typer.Option(help="spot, or twap:SECONDS.")],
+    more: Annotated[list[Path] | None, typer.Argument(help="More price files.")] = None,
+    window: Annotated[int, typer.Option(help="Seconds of a window: 300 or 900.", min=60)] = 300,
+    tau: Annotated[str, typer.Option(help="Seconds before the end, with commas.")] = "5,10,15,30,60",
+    model: Annotated[str, typer.Option(help="engine, seed, or a candidate of docs/model.md.")] = "engine",
+    from_: Annotated[
+        datetime | None,
+        typer.Option("--from", help="ISO 8601 UTC: windows that end then or later.", formats=TIMES),
+    ] = None,
+    to: Annotated[
+        datetime | None, typer.Option(help="ISO 8601 UTC: windows that end before.", formats=TIMES)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score the engine's probabilities on recorded prices: Brier, log-loss, reliability."""
+    from engine.run.calibrate import Wish, calibrate, render, rule_from  # noqa: PLC0415 (only needed here)
+
+    taus = tuple(int(part) for part in tau.split(",") if part.strip().isdigit() and int(part) > 0)
+    if not taus or len(taus) != len(tau.split(",")):
+        raise typer.BadParameter(f"{tau!r}: write seconds with commas, such as 15,30,60")
+    wish = Wish(rule_from(rule), window, taus, model, _unix_s(from_), _unix_s(to))
+    report = calibrate([*prices, *(more or [])], wish)
+    if json:
+        _print_json(report)
+    else:
+        sys.stdout.write(render(report) + "\n")
+
+
+def _unix_s(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 @app.command()

@@ -33,6 +33,8 @@ PROFILES: Final[dict[str, dict[str, float]]] = {
 FEED_URLS: Final = ("rtds_ws_url", "clob_ws_url", "gamma_api_url", "clob_host", "spot_url")
 """Any of these set means an external venue; these four of them are then needed: all but ``spot_url``."""
 
+VENUE_URLS: Final = tuple(name.upper() for name in FEED_URLS[:4])
+
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
@@ -63,6 +65,7 @@ class Settings(BaseSettings):
     gamma_api_url: HttpUrl | None = None
     clob_host: HttpUrl | None = None
     clock_url: HttpUrl | None = None
+    site_price_url: HttpUrl | None = None
     spot_url: SocketUrl | None = Field(
         default=None, validation_alias=AliasChoices("spot_url", "chainlink_direct_api_url")
     )
@@ -124,9 +127,14 @@ class Settings(BaseSettings):
             names = ", ".join(name.upper() for name in given)
             raise ValueError(f"VENUE=practice and {names} are both set: remove one of them")
         if self.is_external:
-            missing = [name.upper() for name in FEED_URLS[:4] if not getattr(self, name)]
+            missing = [name for name in VENUE_URLS if not getattr(self, name.lower())]
             if missing:
                 raise ValueError(f"an external venue also needs {', '.join(missing)}")
+        elif self.site_price_url:
+            raise ValueError(
+                "SITE_PRICE_URL is set and the venue is practice, which would be compared with a real site: "
+                f"remove it, or set the addresses of the venue it belongs to ({', '.join(VENUE_URLS)})"
+            )
         if self.quote_size_usd > self.max_usd_per_trade:
             raise ValueError("QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE")
         return self
@@ -145,6 +153,7 @@ class Settings(BaseSettings):
             max_entry_price=self.max_entry_price,
             quote_size_usd=self.quote_size_usd,
             price_stale_s=self.price_staleness_threshold,
+            fee_ttl_s=self.fee_rate_ttl_seconds,
             fallback_fee_rate=self.fee_bps / 10_000,
         )
 

@@ -34,7 +34,7 @@ MARK_LIMIT: Final = 200
 STALE_S: Final = 3.0
 """Age of the newest snapshot from which on the engine counts as unwell: fifteen missed snapshots."""
 CLEAR_PHRASE: Final = "CLEAR"
-SLOW_SECTIONS: Final = ("mode", "orders", "settlements", "money", "decisions")
+SLOW_SECTIONS: Final = ("mode", "orders", "settlements", "money", "decisions", "bad_prices")
 """Parts of a snapshot that rarely change, and are sent only when they did."""
 
 _ANCHOR: Final = "_updown_console_anchor"

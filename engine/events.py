@@ -14,10 +14,11 @@ import msgspec
 from engine.contract import Contract, Outcome
 from engine.units import Milliseconds, PriceE4, SizeE6, UsdE6
 
-Source: TypeAlias = Literal["twap", "chainlink", "binance", "spot"]
+Source: TypeAlias = Literal["polybolt", "twap", "chainlink", "binance", "spot"]
 """Where a BTC price comes from.
 
-``twap``: Chainlink's time-weighted average stream, on which these contracts settle. ``chainlink``:
+``polybolt`` and ``twap``: Chainlink's time-weighted average stream, on which these contracts settle, as
+PolyBolt and as RTDS deliver it. ``chainlink``:
 Chainlink's spot stream. ``binance``: Binance as RTDS relays it. ``spot``: an exchange's own ticker. The last
 two are for liveness and divergence only.
 """
@@ -233,6 +234,18 @@ class OutcomeServed(Event, frozen=True, tag="outcome_served"):
     final: Decimal | None
 
 
+class SitePriceServed(Event, frozen=True, tag="site_price_served"):
+    """The venue's own site told a window's price to beat, and after its end the closing price.
+
+    Undocumented and sometimes provisional: it is compared, never trusted. Source: protocol sheet, 4.4.
+    """
+
+    slug: str
+    open_price: Decimal | None
+    close_price: Decimal | None
+    completed: bool
+
+
 # --- orders -------------------------------------------------------------------------------------------------
 
 
@@ -285,6 +298,7 @@ AnyEvent: TypeAlias = (
     | MarketListed
     | MarketResolved
     | OutcomeServed
+    | SitePriceServed
     | OrderSubmitted
     | OrderFilled
     | OrderKilled

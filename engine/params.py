@@ -23,14 +23,26 @@ class Params(NamedTuple):
     """Dollars of one order, before fee."""
     min_ev: float = 0.0
     """EV per share has to be above this, in dollars."""
-    sigma_multiplier: float = 1.5
-    """Applied to the larger of the 60 s and 300 s deviations. Source: settlement-and-strategy, section 2."""
+    sigma_long_s: float = 900.0
+    """Seconds of the long span that volatility is measured over (chosen in docs/model.md, "Volatility")."""
+    sigma_short_s: float = 60.0
+    """Seconds of the short span (seed: "1-second returns over last 60s")."""
+    sigma_short_weight: float = 0.5
+    """Share of the short span's variance that counts, where that is the larger. Same source as the long."""
+    sigma_multiplier: float = 1.05
+    """Applied to the deviation. Same source."""
     sigma_floor: float = 1e-5
-    """Least deviation per root second, as a share of the price. Same source."""
+    """Least deviation per root second, as a share of the price. Source: settlement-and-strategy, 2."""
+    memory: float = 0.3
+    """Share of a second's move that the next one repeats: the feed smooths (docs/model.md, same place)."""
     price_stale_s: float = 5.0
     """Silence of the settlement feed after which it is stale (fault catalogue, F1: block entries at 5 s)."""
     book_stale_s: float = 15.0
     """Silence of a market's book after which it is stale."""
+    fee_ttl_s: float = 300.0
+    """How old a market's fee terms may grow; twice as old they are unknown (seed: FEE_RATE_TTL_SECONDS)."""
+    least_order_usd: float = 1.0
+    """Smallest marketable BUY the venue takes (settlement-and-strategy, section 3)."""
     fallback_fee_rate: float = 0.001
     """Fee rate where a market publishes no schedule: ``FEE_BPS`` / 10,000 of the dollars spent."""
 

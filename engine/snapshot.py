@@ -24,6 +24,25 @@ class FeedView(msgspec.Struct, frozen=True):
     detail: str
 
 
+class CanonicalView(msgspec.Struct, frozen=True):
+    """The price that markets of one rule settle on, as of now, and the rung of the ladder that gave it.
+
+    ``coverage`` is the share of the averaged seconds that are known (1.0 for a report), ``error_usd`` a bound
+    of what the own mean may be off (0.0 for a report). ``rungs`` names every rung, best first, with its age
+    in seconds, None where it never spoke.
+    """
+
+    rule: str
+    rung: str
+    value: float
+    stamp_ms: int
+    recv_ms: int
+    age_s: float
+    coverage: float
+    error_usd: float
+    rungs: list[tuple[str, float | None]]
+
+
 class PriceView(msgspec.Struct, frozen=True):
     """The newest value of one price source. ``lag_s`` is receive time less the time it is of."""
 
@@ -35,10 +54,11 @@ class PriceView(msgspec.Struct, frozen=True):
 
 
 class LevelView(msgspec.Struct, frozen=True, array_like=True):
-    """One level of a book: dollars a share, shares."""
+    """One level of a book: dollars a share, shares, and for an ask the probability that breaks even."""
 
     price: float
     size: float
+    break_even: float | None = None
 
 
 class BookView(msgspec.Struct, frozen=True):
@@ -53,12 +73,16 @@ class BookView(msgspec.Struct, frozen=True):
 
 
 class GateView(msgspec.Struct, frozen=True):
-    """One condition of a trade: what it is, what was seen, what is required, whether it holds."""
+    """One condition of a trade: what it is, what was seen, what is required, whether it holds.
+
+    ``change`` says what would have to change for it to hold; empty where it holds.
+    """
 
     name: str
     value: str
     requirement: str
     passed: bool
+    change: str = ""
 
 
 class DecisionView(msgspec.Struct, frozen=True):
@@ -76,7 +100,12 @@ class ContractView(msgspec.Struct, frozen=True):
     """One window on its card.
 
     ``strike_source`` and ``final_source`` say how a price is known: ``exact`` (the report stamped at the very
-    second), ``estimate`` (own mean of the raw seconds, ``*_error`` dollars), ``served`` (the venue said so).
+    second), ``estimate`` (own mean of the raw seconds, ``*_error`` dollars), ``served`` (the venue said so);
+    ``strike_rung`` names the feed. ``observe_only`` says why this window is only watched, None where it may
+    be traded; ``rule_words`` are the venue's words on settlement, ``rule_before`` those of the window before
+    where they differ. ``locked_mean`` is the mean of the part of the average already fixed and
+    ``flip_average`` what BTC must average over the rest for the other outcome. ``p_seed`` and ``z_seed`` are
+    the spot formula that most bots use, for comparison; nothing is decided by them.
     """
 
     slug: str
@@ -86,9 +115,13 @@ class ContractView(msgspec.Struct, frozen=True):
     seconds_left: float
     phase: Phase
     rule: str
+    rule_words: str
+    rule_before: str | None
+    observe_only: str | None
     strike: float | None
     strike_source: str | None
     strike_error: float | None
+    strike_rung: str | None
     expected: float | None
     deviation_usd: float | None
     distance_usd: float | None
@@ -96,7 +129,13 @@ class ContractView(msgspec.Struct, frozen=True):
     z: float | None
     p_up: float | None
     sigma_usd: float | None
+    p_seed: float | None
+    z_seed: float | None
     locked_share: float | None
+    locked_mean: float | None
+    flip_average: float | None
+    fee_rate: float | None
+    fee_age_s: float | None
     watch_return: float | None
     ev_up: float | None
     ev_down: float | None
@@ -112,6 +151,11 @@ class ContractView(msgspec.Struct, frozen=True):
     position_up: float
     position_down: float
     pnl: float | None
+
+    @property
+    def p_difference(self) -> float | None:
+        """Return the engine's probability of Up less the spot formula's."""
+        return None if self.p_up is None or self.p_seed is None else self.p_up - self.p_seed
 
 
 class OrderView(msgspec.Struct, frozen=True):
@@ -130,18 +174,41 @@ class OrderView(msgspec.Struct, frozen=True):
     fee: float
 
 
+Verdict: TypeAlias = Literal["agrees", "within error", "outside error", "drift", "waiting", "unknown"]
+
+
 class SettlementView(msgspec.Struct, frozen=True):
-    """One window that is over."""
+    """One window that is over: our prices beside the venue's, a row of the truth table.
+
+    Differences are own less served, dollars. ``verdict`` speaks of strike, final and outcome together:
+    ``agrees`` (exact, and equal to the served ones), ``within error`` (an estimate, off by less than it
+    claimed), ``outside error`` (an estimate, off by more), ``drift`` (called exact and was not, or the
+    outcome was another), ``waiting`` (not all served yet), ``unknown`` (a price of ours is missing).
+    ``site_strike`` is what the venue's own site showed as the price to beat.
+    """
 
     slug: str
     name: str
     end_s: int
+    rule: str
     strike: float | None
     strike_source: str | None
+    strike_rung: str | None
+    strike_error: float | None
+    strike_served: float | None
+    strike_difference: float | None
+    site_strike: float | None
+    site_difference: float | None
     final: float | None
     final_source: str | None
+    final_rung: str | None
+    final_error: float | None
+    final_served: float | None
+    final_difference: float | None
     outcome: str | None
     outcome_source: str | None
+    outcome_own: str | None
+    verdict: Verdict
     traded: bool
     pnl: float | None
 
@@ -163,7 +230,7 @@ class Mark(msgspec.Struct, frozen=True):
     """Something worth a mark on the chart: a watch, a hammer, an order, a fill, a settlement."""
 
     t_ms: int
-    kind: Literal["watch", "hammer", "order", "fill", "killed", "settled", "gap"]
+    kind: Literal["watch", "hammer", "order", "fill", "killed", "settled", "gap", "rule", "drift"]
     slug: str
     text: str
 
@@ -209,6 +276,9 @@ class Snapshot(msgspec.Struct, frozen=True):
     mode: ModeView
     feeds: list[FeedView]
     prices: list[PriceView]
+    canonical: list[CanonicalView]
+    bad_prices: dict[str, int]
+    """Reports of prices that were refused or came late, counted by name (docs/feeds.md)."""
     divergence_usd: float | None
     divergence_bp: float | None
     contracts: list[ContractView]

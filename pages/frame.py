@@ -5,14 +5,23 @@ Streamlit falls back to listing, and serving, the files of a ``pages`` folder as
 """
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 ICON = Path(__file__).parent.joinpath("component", "assets", "icon.png")
 
-st.set_page_config(page_title="BTC Up or Down", page_icon=str(ICON), layout="wide", initial_sidebar_state=220)
+# The width goes out in a session's first run only: sent in every run, it made the browser drop the lock at
+# every other change of page, and the kill control could be folded away (measured, Streamlit 1.67).
+sidebar: Literal["locked"] | int = "locked" if "framed" in st.session_state else 220
+st.set_page_config(
+    page_title="BTC Up or Down", page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar
+)
 st.set_page_config(initial_sidebar_state="locked")
-page = st.navigation([st.Page("live.py", title="Live", default=True)])
+page = st.navigation(
+    [st.Page("live.py", title="Live", default=True), st.Page("truth.py", title="Settlement truth")]
+)
+st.session_state["framed"] = True
 
 from engine import desk  # noqa: E402  (the navigation is first: see above)
 from pages import component  # noqa: E402

@@ -27,6 +27,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "SETTINGS_PROFILE",
         "CLOCK_URL",
         "SPOT_URL",
+        "SITE_PRICE_URL",
         "D_MIN",
         "HAMMER_SECS",
     ):
@@ -66,6 +67,32 @@ def test_practice_and_a_url_contradict_each_other(monkeypatch: pytest.MonkeyPatc
     text = fault(monkeypatch, VENUE="practice", SPOT_URL="wss://ticker.example")
     assert "VENUE=practice" in text
     assert "SPOT_URL" in text
+
+
+@pytest.mark.parametrize("venue", ["", "practice"])
+def test_the_site_of_a_venue_is_not_set_without_the_venue(
+    monkeypatch: pytest.MonkeyPatch, venue: str
+) -> None:
+    """Practice would be compared with the real site, and every window would look like a drift."""
+    text = fault(monkeypatch, VENUE=venue, SITE_PRICE_URL="https://site.example")
+    assert text.startswith("SITE_PRICE_URL is set and the venue is practice")
+    assert all(name in text for name in POLYMARKET)
+
+
+def test_the_site_of_an_external_venue_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is compared, never needed."""
+    for name, value in POLYMARKET.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().site_price_url is None
+    monkeypatch.setenv("SITE_PRICE_URL", "https://site.example")
+    assert load_settings().site_price_url == "https://site.example"
+    assert "SITE_PRICE_URL" in fault(monkeypatch, SITE_PRICE_URL="wss://site.example")
+
+
+def test_the_site_alone_does_not_make_a_venue_external(monkeypatch: pytest.MonkeyPatch) -> None:
+    """VENUE=external with it still lacks everything else."""
+    text = fault(monkeypatch, VENUE="external", SITE_PRICE_URL="https://site.example")
+    assert "an external venue also needs RTDS_WS_URL" in text
 
 
 def test_the_old_name_of_the_ticker_works(monkeypatch: pytest.MonkeyPatch) -> None:

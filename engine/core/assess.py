@@ -44,11 +44,11 @@ def numbers_of(state: State, market: Market) -> Numbers:
 
 
 def order_cost(book: Book, state: State) -> tuple[float, float]:
-    """Price the whole order against a book.
+    """Price the order against a book; its size is capped by the depth on display.
 
     Returns:
-        The average price a share walking the asks up to the price cap, and the share of the order's dollars
-        which they fill; (best ask, 0.0) where even the best ask is above the cap, (0.0, 0.0) where there is
+        The average price a share walking the asks up to the price cap, and the dollars which they fill of
+        the order's size; (best ask, 0.0) where even the best ask is above the cap, (0.0, 0.0) where there is
         none.
     """
     if book.ask is None or book.state != "live":
@@ -60,7 +60,7 @@ def order_cost(book: Book, state: State) -> tuple[float, float]:
         return book.ask / ONE_E4, 0.0
     spent = cost_of(fills)
     # Shares come in hundredths of a hundredth; what such rounding leaves unspent is not a lack of depth.
-    return spent / shares, 1.0 if usd - spent < ONE_E6 // 100 else spent / usd
+    return spent / shares, (usd if usd - spent < ONE_E6 // 100 else spent) / ONE_E6
 
 
 def fee_terms(fee: FeeSchedule | None, fallback_rate: float) -> tuple[float, float, float]:

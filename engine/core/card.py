@@ -7,6 +7,7 @@ decision left out is computed by the decision's own functions.
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from engine.core import risk
+from engine.core.assess import fee_terms
 from engine.core.book import Book
 from engine.core.decide import (
     BUY_DOWN,
@@ -15,10 +16,11 @@ from engine.core.decide import (
     Numbers,
     View,
     expected_value,
-    explain,
     probability_up,
 )
-from engine.core.fees import fee_per_share
+from engine.core.explain import gate_rows
+from engine.core.fees import fee_at
+from engine.core.seed import seed_odds
 from engine.core.state import Market, State
 from engine.snapshot import BookView, ContractView, DecisionView, LevelView, Phase, Point
 from engine.units import ONE_E4, ONE_E6, Milliseconds
@@ -32,19 +34,20 @@ ACTIONS: Final[dict[int, Action]] = {BUY_UP: "buy_up", BUY_DOWN: "buy_down"}
 SENTENCES: Final = {
     "kill switch": "The kill switch is latched.",
     "halt": "The engine is halted.",
-    "settlement rule": "The venue's settlement rule was not understood: observe only.",
-    "strike": "The strike is not known exactly: observe only.",
+    "settlement rule": "The settlement rule is unknown or has changed: observe only.",
+    "strike": "The strike is not proven: observe only.",
     "price fresh": "The settlement feed is stale.",
     "volatility": "Too few prices yet to know the volatility.",
     "book": "No live order book.",
     "market open": "The market does not accept orders.",
+    "fee known": "The market's fee terms are too old.",
     "watch": "BTC has not moved enough in this window to watch it.",
     "one order a market": "This market has had its order.",
     "trades an hour": "The hourly number of trades is used up.",
     "daily loss": "Another trade could exceed the daily loss limit.",
     "distance": "The expected settlement is too close to the strike.",
     "price cap": "No ask at or below the price cap.",
-    "depth": "The asks do not fill the order.",
+    "depth": "The asks on display are smaller than the smallest order.",
     "EV": "Nothing is cheap after the fee.",
 }
 """Why not, for people, by the first gate that refused. Hammer time has a sentence of its own: it counts."""
@@ -70,7 +73,7 @@ def _worth(numbers: Numbers | None, known: bool) -> _Worth:
     def side(probability: float, cost: float) -> tuple[float | None, float | None]:
         if cost <= 0.0:
             return None, None
-        fee = fee_per_share(cost, numbers.fee_rate, numbers.fee_exponent) + numbers.fee_of_price * cost
+        fee = fee_at(cost, numbers.fee_rate, numbers.fee_exponent, numbers.fee_of_price)
         return expected_value(probability, cost, numbers), fee
 
     ev_up, fee_up = side(p_up, numbers.cost_up)
@@ -86,6 +89,8 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
     worth = _worth(numbers, strike is not None and fair is not None)
     expected = None if fair is None or over else fair.mean_usd
     distance = None if expected is None or strike is None else expected - float(strike.value)
+    seed = None if over else seed_odds(state, market)
+    before = market.rule_before
     holding = state.ledger.holdings.get(contract.slug)
     return ContractView(
         slug=contract.slug,
@@ -94,10 +99,14 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         end_s=contract.end_s,
         seconds_left=max(0.0, contract.end_s - now_ms / 1000),
         phase=_phase(state, market, now_ms),
-        rule=contract.rule_text if contract.rule is None else str(contract.rule),
+        rule="not understood" if contract.rule is None else str(contract.rule),
+        rule_words=contract.rule_text,
+        rule_before=None if before is None else f"{before.rule}: {before.words}",
+        observe_only=None if over else _observe_only(market, now_ms),
         strike=None if strike is None else float(strike.value),
         strike_source=None if strike is None else strike.source,
         strike_error=None if strike is None else strike.error_usd,
+        strike_rung=None if strike is None else strike.rung,
         expected=expected,
         deviation_usd=None if expected is None or fair is None else fair.deviation_usd,
         distance_usd=distance,
@@ -105,7 +114,15 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         z=worth.z,
         p_up=worth.p_up,
         sigma_usd=state.sigma_usd,
+        p_seed=None if seed is None else seed.p_up,
+        z_seed=None if seed is None else seed.z,
         locked_share=None if fair is None else fair.locked_share,
+        locked_mean=None if fair is None else fair.locked_mean_usd,
+        flip_average=None
+        if fair is None or strike is None or over
+        else fair.average_to_end_at(float(strike.value)),
+        fee_rate=None if contract.fee is None else float(contract.fee.rate),
+        fee_age_s=max(0.0, (now_ms - market.described_ms) / 1000),
         watch_return=state.watch_return,
         ev_up=worth.ev_up,
         ev_down=worth.ev_down,
@@ -122,6 +139,20 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         position_down=0.0 if holding is None else holding.shares_e6["DOWN"] / ONE_E6,
         pnl=None if holding is None or holding.realised_e6 is None else holding.realised_e6 / ONE_E6,
     )
+
+
+def _observe_only(market: Market, now_ms: Milliseconds) -> str | None:
+    """Say why a window may not be traded however good its price; None where it may."""
+    rule, strike = market.contract.rule, market.strike
+    if rule is None:
+        return "the venue's settlement rule is missing or new"
+    if market.rule_before is not None:
+        return f"the rule changed from {market.rule_before.rule} to {rule}; one window has to prove it"
+    if now_ms < market.contract.start_s * 1000 or (strike is not None and strike.is_proven):
+        return None
+    if strike is None:
+        return "the strike is not known yet"
+    return f"the strike is an estimate, +-${strike.error_usd:.2f}"
 
 
 def _phase(state: State, market: Market, now_ms: Milliseconds) -> Phase:
@@ -144,23 +175,30 @@ def _book(state: State, market: Market, book: Book, now_ms: Milliseconds) -> Boo
         bid=None if book.bid is None else book.bid / ONE_E4,
         ask=None if book.ask is None else book.ask / ONE_E4,
         bids=[LevelView(price / ONE_E4, size / ONE_E6) for price, size in book.depth("BUY", LEVELS_SHOWN)],
-        asks=[LevelView(price / ONE_E4, size / ONE_E6) for price, size in book.depth("SELL", LEVELS_SHOWN)],
+        asks=[
+            LevelView(price / ONE_E4, size / ONE_E6, _break_even(state, market, price / ONE_E4))
+            for price, size in book.depth("SELL", LEVELS_SHOWN)
+        ],
         age_s=None if arrived is None else max(0.0, (now_ms - arrived) / 1000),
         state="stale" if is_stale else book.state,
     )
 
 
+def _break_even(state: State, market: Market, price: float) -> float:
+    """Return the probability at which buying at a price neither earns nor loses, fee included."""
+    return price + fee_at(price, *fee_terms(market.contract.fee, state.params.fallback_fee_rate))
+
+
 def _decision(state: State, market: Market, decision: Decision) -> DecisionView:
     view = market.view
     assert view is not None
-    gates = explain(view, state.params)
     return DecisionView(
         action=ACTIONS.get(decision.action, "no_trade"),
         reason=decision.reason,
         sentence=_sentence(decision, view),
         at_ms=decision.at_ms,
         seq=decision.seq,
-        gates=gates,
+        gates=gate_rows(state, market),
     )
 
 
@@ -168,6 +206,7 @@ def _sentence(decision: Decision, view: View) -> str:
     """Say the decision as a person would."""
     if decision.action:
         side, ev = ("Up", decision.ev_up) if decision.action == BUY_UP else ("Down", decision.ev_down)
+        assert ev is not None
         return f"Buy {side}: EV {ev:+.4f} a share after fee, p(Up) {decision.p_up:.4f}."
     if decision.reason == "hammer time":
         return f"Not yet: {view.numbers.seconds_left:.0f} s left."
@@ -181,7 +220,7 @@ def curves_now(state: State) -> Curves:
     """Return what the charts draw of each open window at this moment, by slug."""
     now_ms = state.now_ms
     return {
-        slug: _contract_point(market)
+        slug: _contract_point(state, market)
         for slug, market in state.markets.items()
         if market.contract.start_s * 1000 <= now_ms < market.contract.end_s * 1000
     }
@@ -207,14 +246,16 @@ def point_at(state: State, second: int, curves: Curves) -> Point:
     )
 
 
-def _contract_point(market: Market) -> dict[str, float | None]:
+def _contract_point(state: State, market: Market) -> dict[str, float | None]:
     strike = None if market.strike is None else float(market.strike.value)
     numbers = None if market.view is None else market.view.numbers
     worth = _worth(numbers, strike is not None and market.fair is not None)
+    seed = seed_odds(state, market)
     return {
         "strike": strike,
         "z": worth.z,
         "p_up": worth.p_up,
+        "p_seed": None if seed is None else seed.p_up,
         "ev_up": worth.ev_up,
         "ev_down": worth.ev_down,
         "ask_up": None if market.up.ask is None else market.up.ask / ONE_E4,

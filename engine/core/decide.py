@@ -1,8 +1,8 @@
 """The one decision of the product.
 
 ``judge`` takes and gives plain numbers, so that live, paper, replay, sweep and what-if all run it, and numba
-can compile it unchanged. ``decide`` wraps it for a contract; ``explain`` builds the gate rows for people. It
-is total: what is not known is a gate that refuses, never an exception. Formulas: docs/model.md.
+can compile it unchanged. ``decide`` wraps it for a contract; ``engine.core.explain`` builds the gate rows for
+people. It is total: what is not known is a gate that refuses, never an exception. Formulas: docs/model.md.
 """
 
 import math
@@ -10,9 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from engine.core.fees import fee_per_share
 from engine.params import Params
-from engine.snapshot import GateView
 
 # One bit for each gate, in the order in which they are asked and shown. A set bit refuses.
 KILLED: Final = 1 << 0
@@ -23,15 +21,16 @@ PRICE: Final = 1 << 4
 VOLATILITY: Final = 1 << 5
 BOOK: Final = 1 << 6
 ACCEPTING: Final = 1 << 7
-WATCH: Final = 1 << 8
-HAMMER: Final = 1 << 9
-ONE_ORDER: Final = 1 << 10
-HOURLY: Final = 1 << 11
-DAILY_LOSS: Final = 1 << 12
-DISTANCE: Final = 1 << 13
-PRICE_CAP: Final = 1 << 14
-DEPTH: Final = 1 << 15
-EV: Final = 1 << 16
+FEE: Final = 1 << 8
+WATCH: Final = 1 << 9
+HAMMER: Final = 1 << 10
+ONE_ORDER: Final = 1 << 11
+HOURLY: Final = 1 << 12
+DAILY_LOSS: Final = 1 << 13
+DISTANCE: Final = 1 << 14
+PRICE_CAP: Final = 1 << 15
+DEPTH: Final = 1 << 16
+EV: Final = 1 << 17
 
 GATE_NAMES: Final[dict[int, str]] = {
     KILLED: "kill switch",
@@ -42,6 +41,7 @@ GATE_NAMES: Final[dict[int, str]] = {
     VOLATILITY: "volatility",
     BOOK: "book",
     ACCEPTING: "market open",
+    FEE: "fee known",
     WATCH: "watch",
     HAMMER: "hammer time",
     ONE_ORDER: "one order a market",
@@ -57,16 +57,21 @@ NO_TRADE: Final = 0
 BUY_UP: Final = 1
 BUY_DOWN: Final = 2
 
-_ROOT_HALF: Final = math.sqrt(0.5)
+_SURE_Z: Final = 1e9
+"""Beyond this the tail is below 1e-27, and z / (1 + z z) would soon divide infinity by infinity."""
+
+NOT_COMPUTED: Final = math.nan
+"""What an early exit leaves out, inside ``judge``; outside of it unknown is None."""
 
 
 class Numbers(NamedTuple):
     """What a decision is made of. Prices and dollars as floats; 0.0 where the matching gate already refuses.
 
-    ``blocks`` holds the gates that the state answers (bits above). ``cost_*`` is the average price a share
-    of the order's whole size walking the asks, 0.0 when there is no ask; ``depth_*`` the share of that size
-    which the asks can fill at or below the price cap. The fee per share at p is ``fee_rate * (p (1 -
-    p))**fee_exponent + fee_of_price * p``: a market's schedule uses the first term, ``FEE_BPS`` the second.
+    ``blocks`` holds the gates that the state answers (bits above). ``depth_*`` is what the asks at or below
+    the price cap can fill of the order's size, in dollars: so large is the order. ``cost_*`` is its average
+    price a share walking those asks (the best ask where none is below the cap), 0.0 without an ask. The fee
+    per share at p is ``fee_rate * (p (1 - p))**fee_exponent + fee_of_price * p``: a market's schedule uses
+    the first term, ``FEE_BPS`` the second.
     """
 
     blocks: int
@@ -85,9 +90,10 @@ class Numbers(NamedTuple):
 
 class Verdict(NamedTuple):
     """What was decided. ``gates`` holds the gates that refused; after an early exit the rest was not looked
-    at.
+    at and the numbers are ``NOT_COMPUTED``.
 
-    EVs are dollars a share; -1.0 where that side has no ask.
+    EVs are dollars a share; -1.0 where that side has no ask. ``z`` is infinite once nothing can happen any
+    more.
     """
 
     action: int
@@ -101,11 +107,23 @@ class Verdict(NamedTuple):
 def probability_up(strike: float, expected: float, deviation: float) -> float:
     """Return the probability that the settlement price is at or above the strike.
 
-    With nothing left to happen (deviation 0) a tie is Up, as the venue settles.
+    The settlement price follows Student's t with three degrees of freedom, scaled to the deviation: moves
+    of BTC have far heavier tails than the normal (docs/model.md, "Tails"). With nothing left to happen
+    (deviation 0) a tie is Up, as the venue settles.
     """
     if deviation <= 0.0:
         return 1.0 if expected >= strike else 0.0
-    return 0.5 * (1.0 + math.erf((expected - strike) / deviation * _ROOT_HALF))
+    z = (expected - strike) / deviation
+    if abs(z) > _SURE_Z:
+        return 1.0 if z > 0.0 else 0.0
+    return 0.5 + (z / (1.0 + z * z) + math.atan(z)) / math.pi
+
+
+def z_of(distance: float, deviation: float) -> float:
+    """Return the distance from the strike in deviations; infinite where nothing is left to happen."""
+    if deviation > 0.0:
+        return distance / deviation
+    return math.inf if distance >= 0.0 else -math.inf
 
 
 def expected_value(probability: float, cost: float, numbers: Numbers) -> float:
@@ -130,10 +148,10 @@ def judge(numbers: Numbers, params: Params) -> Verdict:
     """
     gates = numbers.blocks | (0 if 0.0 < numbers.seconds_left <= params.hammer_s else HAMMER)
     if gates != 0:
-        return Verdict(NO_TRADE, gates, 0.0, 0.0, 0.0, 0.0)
+        return Verdict(NO_TRADE, gates, NOT_COMPUTED, NOT_COMPUTED, NOT_COMPUTED, NOT_COMPUTED)
     distance = numbers.expected - numbers.strike
     p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
-    z = distance / numbers.deviation if numbers.deviation > 0.0 else 0.0
+    z = z_of(distance, numbers.deviation)
     ev_up = expected_value(p_up, numbers.cost_up, numbers)
     ev_down = expected_value(1.0 - p_up, numbers.cost_down, numbers)
     far = 0 if abs(distance) >= params.d_min_usd else DISTANCE
@@ -150,7 +168,7 @@ def judge(numbers: Numbers, params: Params) -> Verdict:
 def side_gates(ev: float, cost: float, depth: float, params: Params) -> int:
     """Return the gates that refuse one side; each says what must hold, so that a NaN refuses."""
     gates = 0 if 0.0 < cost <= params.max_entry_price else PRICE_CAP
-    gates |= 0 if depth >= 1.0 else DEPTH
+    gates |= 0 if depth >= params.least_order_usd else DEPTH
     return gates | (0 if ev > params.min_ev else EV)
 
 
@@ -164,17 +182,17 @@ class View(NamedTuple):
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A verdict on a contract, as it is journaled."""
+    """A verdict on a contract, as it is journaled. None is what an early exit did not look at."""
 
     slug: str
     seq: int
     at_ms: int
     action: int
     gates: int
-    z: float
-    p_up: float
-    ev_up: float
-    ev_down: float
+    z: float | None
+    p_up: float | None
+    ev_up: float | None
+    ev_down: float | None
 
     @property
     def reason(self) -> str:
@@ -184,7 +202,12 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def decide(view: View, params: Params) -> Decision:
     """Decide on a contract."""
-    return Decision(view.slug, view.seq, view.at_ms, *judge(view.numbers, params))
+    verdict = judge(view.numbers, params)
+    if verdict.p_up != verdict.p_up:
+        return Decision(
+            view.slug, view.seq, view.at_ms, verdict.action, verdict.gates, None, None, None, None
+        )
+    return Decision(view.slug, view.seq, view.at_ms, *verdict)
 
 
 def first_gate(gates: int) -> str:
@@ -207,44 +230,3 @@ def best_limit_e4(probability: float, numbers: Numbers, params: Params, tick_e4:
     while price_e4 > 0 and expected_value(probability, price_e4 / 10_000, numbers) <= params.min_ev:
         price_e4 -= tick_e4
     return price_e4
-
-
-def explain(view: View, params: Params) -> list[GateView]:
-    """Build the gate rows that people read, in asking order; computes what an early exit left out.
-
-    The rows of distance, price, depth and EV speak of the side with the higher EV.
-    """
-    numbers = view.numbers
-    refused = numbers.blocks
-    rows = [
-        GateView(name, "refuses" if refused & bit else "holds", "must hold", not refused & bit)
-        for bit, name in GATE_NAMES.items()
-        if bit < DISTANCE and bit != HAMMER
-    ]
-    in_time = 0.0 < numbers.seconds_left <= params.hammer_s
-    hammer = GateView(
-        "hammer time", f"{numbers.seconds_left:.1f} s left", f"<= {params.hammer_s:g} s", in_time
-    )
-    rows.insert(list(GATE_NAMES).index(HAMMER), hammer)
-    if refused & (RULE | STRIKE | PRICE | VOLATILITY):
-        return rows
-    p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
-    ev_up = expected_value(p_up, numbers.cost_up, numbers)
-    ev_down = expected_value(1.0 - p_up, numbers.cost_down, numbers)
-    side, cost, depth, ev = (
-        ("Up", numbers.cost_up, numbers.depth_up, ev_up)
-        if ev_up >= ev_down
-        else ("Down", numbers.cost_down, numbers.depth_down, ev_down)
-    )
-    distance = abs(numbers.expected - numbers.strike)
-    gates = side_gates(ev, cost, depth, params)
-    price = f"{side} {cost:.4f}" if cost > 0.0 else "no ask"
-    fee = fee_per_share(cost, numbers.fee_rate, numbers.fee_exponent) + numbers.fee_of_price * cost
-    worth = f"{side} {ev:+.4f} after fee {fee:.4f}" if cost > 0.0 else "no ask"
-    return [
-        *rows,
-        GateView("distance", f"${distance:.2f}", f">= ${params.d_min_usd:g}", distance >= params.d_min_usd),
-        GateView("price cap", price, f"<= {params.max_entry_price:g}", not gates & PRICE_CAP),
-        GateView("depth", f"{side} {depth:.0%} of the order", "100%", not gates & DEPTH),
-        GateView("EV", worth, f"> {params.min_ev:g}", not gates & EV),
-    ]

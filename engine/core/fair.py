@@ -6,42 +6,71 @@ settlement-and-strategy, section 2.
 """
 
 import math
-from typing import NamedTuple
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from engine.contract import SettlementRule
 from engine.core.prices import PriceTrack
 from engine.core.settlement import fill_holes, sampled_seconds
 
+LONGEST_STEP_S: Final = 5
+"""A last move over more seconds than this says nothing of the next second."""
+
+LONGEST_BRIDGE_S: Final = 120
+"""A hole is bridged from neighbours this far outside the averaged seconds; its doubt grows with its cube."""
+
 
 class Fair(NamedTuple):
-    """The settlement price as a normal distribution.
+    """The settlement price as a distribution.
 
     ``mean_usd`` and ``deviation_usd`` in dollars; ``locked_share`` is the part of the average already fixed,
-    ``locked_mean_usd`` the mean of that part (None while nothing is).
+    ``locked_mean_usd`` the mean of that part (None while nothing is), ``averaged`` how many seconds the
+    average is of. ``coverage`` is the share of the fixed part's seconds that arrived.
     """
 
     mean_usd: float
     deviation_usd: float
     locked_share: float
     locked_mean_usd: float | None
+    averaged: int
+    coverage: float
+
+    def average_to_end_at(self, strike: float) -> float | None:
+        """Return what the seconds still unknown must average, in dollars, for the price to end at a strike.
+
+        None once every second is known.
+        """
+        unknown = round(self.averaged * (1.0 - self.locked_share))
+        if unknown == 0:
+            return None
+        fixed = 0.0 if self.locked_mean_usd is None else self.locked_mean_usd * (self.averaged - unknown)
+        return (strike * self.averaged - fixed) / unknown
+
+
+class Unknown(NamedTuple):
+    """What the seconds still unknown do to their own sum.
+
+    ``drift`` multiplies the last move (dollars a second), ``variance`` the square of the deviation.
+    """
+
+    drift: float
+    variance: float
 
 
 def expect_settlement(
-    rule: SettlementRule, end_s: int, chainlink: PriceTrack, sigma_usd: float
+    rule: SettlementRule, end_s: int, chainlink: PriceTrack, sigma_usd: float, memory: float = 0.0
 ) -> Fair | None:
     """Say what is known now of the settlement price at ``end_s``.
-
-    With ``n`` seconds unknown, the first of them ``gap + 1`` seconds after the newest one received, the sum
-    of the unknown part has variance sigma^2 * (gap * n^2 + n (n + 1) (2 n + 1) / 6): every unknown second
-    shares the walk across the gap, then each step is shared by all seconds after it.
 
     Args:
         rule: The market's rule.
         end_s: Unix second at which the window ends.
         chainlink: Raw Chainlink seconds.
         sigma_usd: Dollars per root second.
+        memory: Share of a second's move that the next second repeats, 0 to below 1.
     Returns:
-        The distribution; None where the known part has holes too wide to fill.
+        The distribution; None before the first value, or where nothing near is known. Holes in the part
+        already fixed are bridged, and what the bridges may have missed is in the deviation.
     """
     newest_s = chainlink.newest_s
     if newest_s is None:
@@ -51,12 +80,49 @@ def expect_settlement(
     first, last = sampled_seconds(rule, end_s)
     total = last - first + 1
     unknown = min(total, max(0, last - newest_s))
-    gap = max(0, first - 1 - newest_s)
-    variance = sigma_usd**2 * (gap * unknown**2 + unknown * (unknown + 1) * (2 * unknown + 1) / 6) / total**2
+    part = unknown_part(unknown, max(0, first - 1 - newest_s), memory)
+    ahead = unknown * spot + part.drift * (chainlink.last_step(LONGEST_STEP_S) if memory else 0.0)
     if unknown == total:
-        return Fair(spot, math.sqrt(variance), 0.0, None)
-    known, _ = fill_holes(chainlink, first, min(last, newest_s))
-    if known is None:
+        return Fair(ahead / total, sigma_usd * math.sqrt(part.variance) / total, 0.0, None, total, 1.0)
+    fixed_to = min(last, newest_s)
+    filled = fill_holes(chainlink, first, fixed_to, LONGEST_BRIDGE_S)
+    if filled is None:
         return None
-    mean = (sum(known) + unknown * spot) / total
-    return Fair(mean, math.sqrt(variance), len(known) / total, sum(known) / len(known))
+    fixed = sum(filled.values)
+    # Over the seconds of a hole a walk with memory spreads as one without and 1 / (1 - memory) the step.
+    variance = part.variance + filled.doubt_s3 / (1.0 - memory) ** 2
+    known = len(filled.values)
+    return Fair(
+        (fixed + ahead) / total,
+        sigma_usd * math.sqrt(variance) / total,
+        known / total,
+        fixed / known,
+        total,
+        filled.coverage,
+    )
+
+
+@lru_cache(maxsize=4096)
+def unknown_part(unknown: int, gap: int, memory: float) -> Unknown:
+    """Sum up a walk whose steps repeat a share of the step before: step(t+1) = memory * step(t) + news(t+1).
+
+    Args:
+        unknown: Seconds of the average that are not known.
+        gap: Seconds between the newest known one and the first of them.
+        memory: 0 to below 1; at 0 the variance is ``gap n^2 + n (n + 1) (2 n + 1) / 6``.
+    Returns:
+        The drift and the variance of the sum of the unknown seconds, each less ``unknown`` times the newest
+        value.
+    """
+    # reach[h]: what a second's news has moved the price h seconds on; sums[h]: the sum of reach below h.
+    reach = [(1.0 - memory**ahead) / (1.0 - memory) for ahead in range(unknown + gap + 1)]
+    sums = [0.0]
+    for value in reach:
+        sums.append(sums[-1] + value)
+    drift = memory * (sums[gap + unknown + 1] - sums[gap + 1])
+    variance = 0.0
+    for news_at in range(1, gap + unknown + 1):
+        begin = max(gap + 1, news_at)
+        moved = sums[gap + unknown - news_at + 2] - sums[begin - news_at + 1]
+        variance += moved * moved
+    return Unknown(drift, variance)

@@ -22,6 +22,11 @@ def fee_per_share(price: float, rate: float, exponent: float) -> float:
     return float(rate * (price * (1.0 - price)) ** exponent)
 
 
+def fee_at(price: float, rate: float, exponent: float, of_price: float) -> float:
+    """Return dollars of fee per share: by a market's schedule, or ``of_price`` of it where there is none."""
+    return fee_per_share(price, rate, exponent) + of_price * price
+
+
 def taker_fee_e6(schedule: FeeSchedule, fills: Iterable[tuple[PriceE4, SizeE6]]) -> UsdE6:
     """Return the fee of an order's fills, exactly, rounded as the venue does.
 

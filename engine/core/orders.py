@@ -22,12 +22,16 @@ RETRY_AFTER_MS: Final = 1_000
 def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
     """Turn a decision to buy into an intent: fill or kill, at the highest price that has an EV."""
     outcome: Outcome = "UP" if decision.action == BUY_UP else "DOWN"
+    assert decision.p_up is not None
+    assert market.view is not None
+    numbers = market.view.numbers
     probability = decision.p_up if outcome == "UP" else 1.0 - decision.p_up
     contract = market.contract
     book = market.book_of(outcome)
-    assert market.view is not None
-    limit_e4 = best_limit_e4(probability, market.view.numbers, state.params, book.tick_e4 or contract.tick_e4)
-    usd_e6 = round(state.params.quote_size_usd * ONE_E6)
+    limit_e4 = best_limit_e4(probability, numbers, state.params, book.tick_e4 or contract.tick_e4)
+    depth_usd = numbers.depth_up if outcome == "UP" else numbers.depth_down
+    # Amounts are whole cents (settlement-and-strategy, section 3), never more than the book shows.
+    usd_e6 = int(depth_usd * 100 + 1e-6) * (ONE_E6 // 100)
     cap_e4 = int(state.params.max_entry_price * ONE_E4 + 1e-6)
     # The decision priced the whole order; its worst level has to be within the limit, or it could not fill.
     limit_e4 = max(limit_e4, *(price for price, _ in book.walk(usd_e6, cap_e4)))

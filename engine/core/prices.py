@@ -1,15 +1,28 @@
 """Recent values of one price source, by the second each is of.
 
+A value is kept under its own stamp whenever it comes. One that comes after a newer one is *late*: it counts
+for the average it belongs to and for the report of its very second, and says nothing of how BTC moves now.
 What it does not know: what a value is for. Missing seconds stay missing; nothing is invented here.
 """
 
 from decimal import Decimal
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from engine.units import Milliseconds
 
-KEPT_S: Final = 480
-"""Seconds kept: 300 for the volatility, 60 for an average, and room for late reports (79 s was seen)."""
+KEPT_S: Final = 1_080
+"""Seconds kept: 900 for the volatility, 60 for an average, and room for late reports (79 s was seen)."""
+
+JUMP_SHARE: Final = 0.05
+"""A report so far off the last one is not believed. On the recorded day the largest move of a whole minute
+was 0.29 % (settlement-and-strategy, section 2)."""
+
+JUMP_CONFIRMED: Final = 3
+"""Reports in a row that have to agree with each other before a jump is believed, as after a long outage."""
+
+Told: TypeAlias = Literal["new", "late", "duplicate", "restated", "too old", "jump"]
+"""What a report told: something new; of an earlier second than the newest; the same again; another value for
+a second already known (the first is kept); of a second no longer kept; too far off to be believed."""
 
 
 class PriceTrack:
@@ -19,50 +32,77 @@ class PriceTrack:
     or late report is no sign of life.
     """
 
-    __slots__ = ("_by_second", "_floats", "arrived_ms", "lag_ms", "newest_s")
+    __slots__ = (
+        "_arrived",
+        "_by_second",
+        "_doubted",
+        "_doubts",
+        "_floats",
+        "_late",
+        "arrived_ms",
+        "lag_ms",
+        "newest_s",
+    )
 
     def __init__(self) -> None:
         self._by_second: dict[int, Decimal] = {}
         self._floats: dict[int, float] = {}
+        self._arrived: dict[int, Milliseconds] = {}
+        self._late: set[int] = set()
+        self._doubted: float | None = None
+        self._doubts = 0
         self.newest_s: int | None = None
         self.arrived_ms: Milliseconds | None = None
         self.lag_ms: Milliseconds = 0
 
-    def add(self, stamp_ms: Milliseconds, value: Decimal, arrived_ms: Milliseconds) -> bool:
+    def add(self, stamp_ms: Milliseconds, value: Decimal, arrived_ms: Milliseconds) -> Told:
         """Take a report in.
 
         Args:
             stamp_ms: Venue time the value is of; the second it lies in counts.
-            value: Dollars.
+            value: Dollars, finite and positive.
             arrived_ms: Receive time.
         Returns:
-            Whether it told anything new: False for a second already known, or one too old to keep.
+            What it told; only ``new`` and ``late`` changed anything.
         """
         second = stamp_ms // 1000
-        if second in self._by_second or (self.newest_s is not None and second <= self.newest_s - KEPT_S):
-            return False
-        self._by_second[second] = value
-        self._floats[second] = float(value)
-        if self.newest_s is None or second > self.newest_s:
-            self.newest_s = second
-            self.arrived_ms = arrived_ms
-            self.lag_ms = arrived_ms - stamp_ms
-            self._forget()
-        return True
+        known = self._by_second.get(second)
+        if known is not None:
+            return "duplicate" if known == value else "restated"
+        newest = self.newest_s
+        if newest is not None and second <= newest - KEPT_S:
+            return "too old"
+        if newest is not None and not self._believes(float(value), self._floats[newest]):
+            return "jump"
+        newest = self.newest_s
+        self._put(second, value, arrived_ms)
+        if newest is not None and second < newest:
+            self._late.add(second)
+            return "late"
+        self.newest_s = second
+        self.arrived_ms = arrived_ms
+        self.lag_ms = arrived_ms - stamp_ms
+        self._forget()
+        return "new"
 
-    def overwrite(self, stamp_ms: Milliseconds, value: Decimal, arrived_ms: Milliseconds) -> None:
+    def overwrite(self, stamp_ms: Milliseconds, value: Decimal, arrived_ms: Milliseconds) -> Told:
         """Take in a report of a source that prints many times a second: the last print of a second counts."""
         second = stamp_ms // 1000
-        if second == self.newest_s:
-            self._by_second[second] = value
-            self._floats[second] = float(value)
-            self.arrived_ms = arrived_ms
-        else:
-            self.add(stamp_ms, value, arrived_ms)
+        if second != self.newest_s:
+            return self.add(stamp_ms, value, arrived_ms)
+        if not self._believes(float(value), self._floats[second]):
+            return "jump"
+        self._put(second, value, arrived_ms)
+        self.newest_s, self.arrived_ms = second, arrived_ms
+        return "new"
 
     def at(self, second: int) -> Decimal | None:
         """Return the value of exactly that second, or None."""
         return self._by_second.get(second)
+
+    def arrival_of(self, second: int) -> Milliseconds | None:
+        """Return when the value of exactly that second arrived, or None."""
+        return self._arrived.get(second)
 
     def newest(self) -> Decimal | None:
         """Return the value of the latest second known."""
@@ -85,6 +125,49 @@ class PriceTrack:
         floats = self._floats
         return [(second, floats[second]) for second in range(first, last + 1) if second in floats]
 
+    def in_order(self, first: int, last: int) -> list[tuple[int, float]]:
+        """Return (second, dollars) as ``between`` does, without the values that came late."""
+        if not self._late:
+            return self.between(first, last)
+        late = self._late
+        return [point for point in self.between(first, last) if point[0] not in late]
+
+    def last_step(self, longest_s: int) -> float:
+        """Return the last move, dollars a second; 0.0 where the value before is older than ``longest_s``."""
+        if self.newest_s is None:
+            return 0.0
+        points = self.in_order(self.newest_s - longest_s, self.newest_s)
+        if len(points) < 2:
+            return 0.0
+        (before_s, before), (now_s, now) = points[-2:]
+        return (now - before) / (now_s - before_s)
+
+    def _put(self, second: int, value: Decimal, arrived_ms: Milliseconds) -> None:
+        self._by_second[second] = value
+        self._floats[second] = float(value)
+        self._arrived[second] = arrived_ms
+
+    def _believes(self, dollars: float, newest: float) -> bool:
+        """Say whether a value may follow the newest one; forget everything once a jump is confirmed."""
+        if abs(dollars - newest) < JUMP_SHARE * newest:
+            self._doubted, self._doubts = None, 0
+            return True
+        agrees = self._doubted is not None and abs(dollars - self._doubted) < JUMP_SHARE * self._doubted
+        self._doubts = self._doubts + 1 if agrees else 1
+        self._doubted = dollars
+        if self._doubts < JUMP_CONFIRMED:
+            return False
+        self._start_over()
+        return True
+
+    def _start_over(self) -> None:
+        """Forget all values: no step across the jump may be taken for volatility, nor bridged."""
+        for known in (self._by_second, self._floats, self._arrived):
+            known.clear()
+        self._late.clear()
+        self._doubted, self._doubts = None, 0
+        self.newest_s = self.arrived_ms = None
+
     def _forget(self) -> None:
         assert self.newest_s is not None
         oldest = self.newest_s - KEPT_S
@@ -93,4 +176,5 @@ class PriceTrack:
             second = next(iter(self._by_second))
             if second > oldest:
                 second = min(self._by_second)
-            del self._by_second[second], self._floats[second]
+            del self._by_second[second], self._floats[second], self._arrived[second]
+            self._late.discard(second)

@@ -4,12 +4,18 @@ What it does not know: who looks at it. It changes nothing and decides nothing. 
 ``engine.core.card``.
 """
 
+from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
+from engine.contract import SettlementRule
 from engine.core.card import contract_view
 from engine.core.ledger import DAY_MS, HOUR_MS, cost_of
+from engine.core.prices import PriceTrack
+from engine.core.settlement import OWN_MEAN, PriceAt, estimated, rungs_of, sampled_seconds
 from engine.core.state import FeedState, Market, Order, State
+from engine.core.truth import difference, verdict_of
 from engine.snapshot import (
+    CanonicalView,
     FeedView,
     Mark,
     ModeView,
@@ -23,6 +29,14 @@ from engine.snapshot import (
 from engine.units import ONE_E4, ONE_E6, Milliseconds
 
 FEEDS: Final = ("rtds", "clob", "gamma", "spot")
+OPTIONAL_FEEDS: Final = ("polybolt", "site")
+"""Shown once they were asked for."""
+
+DIVERGENCE_REACH_S: Final = 10
+"""How many seconds back a second is looked for that both sources know."""
+
+TRUTH_ROWS: Final = 50
+"""Windows in the truth table, as many as the core keeps."""
 
 
 class Outside(NamedTuple):
@@ -60,13 +74,18 @@ def project(state: State, outside: Outside) -> Snapshot:
         wall_ms=outside.wall_ms,
         uptime_s=outside.uptime_s,
         mode=_mode(state, outside),
-        feeds=[_feed(name, state.feeds.get(name), state, outside.now_ms) for name in FEEDS],
+        feeds=[
+            _feed(name, state.feeds.get(name), state, outside.now_ms)
+            for name in (*FEEDS, *(name for name in OPTIONAL_FEEDS if name in state.feeds))
+        ],
         prices=_prices(state, outside.now_ms),
+        canonical=_canonical(state, outside.now_ms),
+        bad_prices=dict(sorted(state.bad_prices.items())),
         divergence_usd=None if divergence is None else divergence[0],
         divergence_bp=None if divergence is None else divergence[1],
         contracts=[contract_view(state, market, outside.now_ms) for market in markets],
         orders=[_order(order) for order in list(state.orders.values())[-50:]][::-1],
-        settlements=[_settlement(state, market) for market in _finished(state, outside.now_ms)],
+        settlements=[_settlement(state, market) for market in _finished(state, outside.now_ms)[:TRUTH_ROWS]],
         money=_money(state, outside.now_ms),
         point=outside.point,
         marks=outside.marks,
@@ -107,8 +126,8 @@ def _feed(name: str, feed: FeedState | None, state: State, now_ms: Milliseconds)
     limit_s = {"rtds": state.params.price_stale_s, "spot": state.params.price_stale_s}.get(
         name, state.params.book_stale_s
     )
-    # Gamma is asked when there is something to ask; silence of it is no fault.
-    stale = name != "gamma" and (age_s is None or age_s > limit_s)
+    # Gamma and the site are asked when there is something to ask; silence of them is no fault.
+    stale = name not in ("gamma", "site") and (age_s is None or age_s > limit_s)
     return FeedView(
         name=name,
         connected=feed.connected,
@@ -140,11 +159,69 @@ def _prices(state: State, now_ms: Milliseconds) -> list[PriceView]:
 
 
 def _divergence(state: State) -> tuple[float, float] | None:
-    canonical, spot = state.track("chainlink").newest(), state.track("spot").newest()
-    if canonical is None or spot is None:
+    """Return spot less Chainlink, in dollars and basis points, at the newest second that both know."""
+    chainlink, spot = state.track("chainlink"), state.track("spot")
+    if chainlink.newest_s is None or spot.newest_s is None:
         return None
-    usd = float(spot - canonical)
-    return usd, usd / float(canonical) * 10_000
+    newest = min(chainlink.newest_s, spot.newest_s)
+    for second in range(newest, newest - DIVERGENCE_REACH_S, -1):
+        ours, theirs = chainlink.dollars(second), spot.dollars(second)
+        if ours is not None and theirs is not None:
+            return theirs - ours, (theirs - ours) / ours * 10_000
+    return None
+
+
+def _canonical(state: State, now_ms: Milliseconds) -> list[CanonicalView]:
+    """Return what markets settle on as of now, once for each rule that an open market has."""
+    rules: dict[str, SettlementRule] = {}
+    for market in state.markets.values():
+        if market.contract.rule is not None:
+            rules.setdefault(str(market.contract.rule), market.contract.rule)
+    views = (_canonical_of(state, rule, now_ms) for rule in rules.values())
+    return [view for view in views if view is not None]
+
+
+def _canonical_of(state: State, rule: SettlementRule, now_ms: Milliseconds) -> CanonicalView | None:
+    """Take the best rung that is fresh; where none is, the one that spoke last."""
+    known = [(name, _newest_report(name, track)) for name, track in rungs_of(rule, state.track)]
+    if rule.basis == "twap":
+        known.append((OWN_MEAN, _own_mean(state, rule)))
+    rungs = [
+        (name, None if price is None else max(0.0, (now_ms - price.recv_ms) / 1000)) for name, price in known
+    ]
+    found = [price for _, price in known if price is not None]
+    if not found:
+        return None
+    limit_ms = state.params.price_stale_s * 1000
+    fresh = (price for price in found if now_ms - price.recv_ms <= limit_ms)
+    best = next(fresh, None) or max(found, key=lambda price: price.recv_ms)
+    return CanonicalView(
+        rule=str(rule),
+        rung=best.rung,
+        value=float(best.value),
+        stamp_ms=best.stamp_ms,
+        recv_ms=best.recv_ms,
+        age_s=max(0.0, (now_ms - best.recv_ms) / 1000),
+        coverage=best.coverage,
+        error_usd=best.error_usd,
+        rungs=rungs,
+    )
+
+
+def _newest_report(rung: str, track: PriceTrack) -> PriceAt | None:
+    value = track.newest()
+    if value is None or track.newest_s is None or track.arrived_ms is None:
+        return None
+    return PriceAt(value, "exact", 0.0, rung, track.newest_s * 1000, track.arrived_ms)
+
+
+def _own_mean(state: State, rule: SettlementRule) -> PriceAt | None:
+    """Return the own mean for the latest stamp whose seconds have all had their chance to arrive."""
+    chainlink = state.track("chainlink")
+    if chainlink.newest_s is None:
+        return None
+    _, last = sampled_seconds(rule, 0)
+    return estimated(rule, chainlink.newest_s - last, chainlink)
 
 
 # --- lists --------------------------------------------------------------------------------------------------
@@ -174,21 +251,41 @@ def _finished(state: State, now_ms: Milliseconds) -> list[Market]:
 
 
 def _settlement(state: State, market: Market) -> SettlementView:
-    contract, strike, final = market.contract, market.strike, market.final
+    contract, strike, final, served = market.contract, market.strike, market.final, market.served
     holding = state.ledger.holdings.get(contract.slug)
+    strike_served = None if served is None else served.strike
+    final_served = None if served is None else served.final
+    site = None if market.site is None else market.site.open_price
     return SettlementView(
         slug=contract.slug,
         name=contract.name,
         end_s=contract.end_s,
+        rule="not understood" if contract.rule is None else str(contract.rule),
         strike=None if strike is None else float(strike.value),
         strike_source=None if strike is None else strike.source,
+        strike_rung=None if strike is None else strike.rung,
+        strike_error=None if strike is None else strike.error_usd,
+        strike_served=_dollars(strike_served),
+        strike_difference=_dollars(difference(strike, strike_served)),
+        site_strike=_dollars(site),
+        site_difference=_dollars(difference(strike, site)),
         final=None if final is None else float(final.value),
         final_source=None if final is None else final.source,
+        final_rung=None if final is None else final.rung,
+        final_error=None if final is None else final.error_usd,
+        final_served=_dollars(final_served),
+        final_difference=_dollars(difference(final, final_served)),
         outcome=market.outcome,
         outcome_source=market.outcome_source,
+        outcome_own=market.outcome_own,
+        verdict=verdict_of(market),
         traded=holding is not None,
         pnl=None if holding is None or holding.realised_e6 is None else holding.realised_e6 / ONE_E6,
     )
+
+
+def _dollars(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _money(state: State, now_ms: Milliseconds) -> MoneyView:

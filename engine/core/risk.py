@@ -16,6 +16,9 @@ MAX_ATTEMPTS: Final = 3
 DELIVERY_MS: Final = 4_000
 """How old a value may be on arrival: 99.9 % of the recorded ones were under 3 s."""
 
+FEE_TTLS: Final = 2
+"""Times FEE_RATE_TTL_SECONDS: Gamma is asked again after one; one answer may be lost."""
+
 IN_FLIGHT: Final = ("intended", "sent", "unknown")
 
 
@@ -58,9 +61,9 @@ def _session_blocks(state: State) -> int:
 
 def _market_blocks(state: State, market: Market) -> int:
     bits = 0
-    if market.contract.rule is None:
+    if market.contract.rule is None or market.rule_before is not None:
         bits |= gate.RULE
-    if market.strike is None or market.strike.source != "exact":
+    if market.strike is None or not market.strike.is_proven:
         bits |= gate.STRIKE
     if market.fair is None:
         bits |= gate.VOLATILITY
@@ -68,6 +71,8 @@ def _market_blocks(state: State, market: Market) -> int:
         bits |= gate.BOOK
     if not market.contract.accepting:
         bits |= gate.ACCEPTING
+    if state.now_ms - market.described_ms > state.params.fee_ttl_s * FEE_TTLS * 1000:
+        bits |= gate.FEE
     if market.watched_at_ms is None:
         bits |= gate.WATCH
     return bits
@@ -79,13 +84,22 @@ def _limit_blocks(state: State, market: Market) -> int:
     if busy or market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
         bits |= gate.ONE_ORDER
     ledger, limits = state.ledger, state.limits
-    # A window that is put away has no order under way, so the open ones are all there is to count.
-    orders = (order for open_market in state.markets.values() for order in open_market.orders)
-    in_flight = sum(order.state in IN_FLIGHT for order in orders)
-    if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight >= limits.max_trades_per_hour:
+    if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight(state) >= limits.max_trades_per_hour:
         bits |= gate.HOURLY
-    at_stake = ledger.open_cost_e6() + (in_flight + 1) * state.params.quote_size_usd * ONE_E6
     lost = -ledger.realised_on(state.now_ms // DAY_MS)
-    if lost + at_stake > limits.max_daily_loss_usd * ONE_E6:
+    if lost + at_stake_e6(state) > limits.max_daily_loss_usd * ONE_E6:
         bits |= gate.DAILY_LOSS
     return bits
+
+
+def in_flight(state: State) -> int:
+    """Count the orders whose end is not known."""
+    # A window that is put away has no order under way, so the open ones are all there is to count.
+    orders = (order for market in state.markets.values() for order in market.orders)
+    return sum(order.state in IN_FLIGHT for order in orders)
+
+
+def at_stake_e6(state: State) -> float:
+    """Return what is lost if every holding, every order and one order more pay nothing, in millionths."""
+    under_way = (in_flight(state) + 1) * state.params.quote_size_usd * ONE_E6
+    return state.ledger.open_cost_e6() + under_way

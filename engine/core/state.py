@@ -5,18 +5,18 @@ proves.
 """
 
 from collections import Counter, deque
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
-from engine.contract import Contract, Outcome
+from engine.contract import Contract, Outcome, SettlementRule
 from engine.core.book import Book
 from engine.core.decide import Decision, View
 from engine.core.fair import Fair
 from engine.core.ledger import Ledger
 from engine.core.prices import PriceTrack
 from engine.core.settlement import PriceAt
-from engine.events import Level, OutcomeServed, Source
+from engine.events import Level, OutcomeServed, SitePriceServed, Source
 from engine.params import Limits, Params
 from engine.snapshot import Mark
 from engine.units import Milliseconds, PriceE4, UsdE6
@@ -51,6 +51,13 @@ class Order:
         self.fee_e6: UsdE6 = 0
 
 
+class TrustedRule(NamedTuple):
+    """The rule by which the windows of one length have settled so far, and the venue's words for it."""
+
+    rule: SettlementRule
+    words: str
+
+
 class Market:
     """One contract: its books, its prices at both ends, what was decided and done."""
 
@@ -59,23 +66,29 @@ class Market:
         "book_arrived_ms",
         "contract",
         "decision",
+        "described_ms",
         "down",
         "fair",
         "final",
         "hammered",
         "orders",
         "outcome",
+        "outcome_own",
         "outcome_source",
         "retry_at_ms",
+        "rule_before",
         "served",
+        "site",
         "strike",
         "up",
         "view",
         "watched_at_ms",
     )
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, described_ms: Milliseconds) -> None:
         self.contract = contract
+        self.described_ms = described_ms
+        self.rule_before: TrustedRule | None = None
         self.up = Book(contract.token_up)
         self.down = Book(contract.token_down)
         self.book_arrived_ms: Milliseconds | None = None
@@ -91,7 +104,9 @@ class Market:
         self.retry_at_ms: Milliseconds = 0
         self.outcome: Outcome | None = None
         self.outcome_source: Literal["own", "served"] | None = None
+        self.outcome_own: Outcome | None = None
         self.served: OutcomeServed | None = None
+        self.site: SitePriceServed | None = None
 
     def book_of(self, outcome: Outcome) -> Book:
         """Return the book of one token."""
@@ -116,6 +131,7 @@ class State:
     """The core's whole memory."""
 
     __slots__ = (
+        "bad_prices",
         "decisions",
         "dry_run",
         "feeds",
@@ -136,8 +152,10 @@ class State:
         "params",
         "past",
         "profile",
+        "rules",
         "seq",
         "session",
+        "sigma_seed_usd",
         "sigma_usd",
         "tokens",
         "tracks",
@@ -167,8 +185,10 @@ class State:
             ("spot", 0): PriceTrack(),
         }
         self.sigma_usd: float | None = None
+        self.sigma_seed_usd: float | None = None
         self.watch_return: float | None = None
         self.markets: dict[str, Market] = {}
+        self.rules: dict[str, TrustedRule] = {}
         self.past: deque[Market] = deque(maxlen=50)
         self.tokens: dict[str, tuple[Market, Outcome]] = {}
         self.unknown_tokens = 0
@@ -177,6 +197,7 @@ class State:
         self.ledger = Ledger()
         self.feeds: dict[str, FeedState] = {}
         self.kinds: Counter[str] = Counter()
+        self.bad_prices: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
         self.marks: deque[Mark] = deque(maxlen=200)
 

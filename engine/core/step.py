@@ -9,19 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from engine import events as e
-from engine.core import assess, orders, windows
+from engine.core import assess, orders, reports, windows
 from engine.core.decide import Decision
 from engine.core.fair import expect_settlement
+from engine.core.prices import PriceTrack
 from engine.core.signal import watch_fires, watch_return
 from engine.core.state import FeedState, Market, OrderIntent, State
-from engine.core.volatility import sigma_usd
+from engine.core.volatility import realised_vol, sigma_usd
 from engine.params import Limits, Params
 from engine.snapshot import Mark
 
 Effect: TypeAlias = Decision | OrderIntent
 
-FUTURE_MS: Final = 5_000
-"""A price stamped so far ahead of its arrival has a wrong stamp; it would outdate all others."""
+PRICE_FEEDS: Final = ("rtds", "polybolt", "spot")
 
 GAP_S: Final = 5
 """A hole of more seconds than this in the raw feed is worth a mark on the chart."""
@@ -129,28 +129,39 @@ def _feed_closed(state: State, event: e.FeedClosed) -> None:
 
 def _frame_ignored(state: State, event: e.FrameIgnored) -> None:
     _feed(state, event.feed)
+    if event.feed in PRICE_FEEDS and event.reason == "other symbol":
+        state.bad_prices[f"{event.feed}: {event.reason}"] += 1
 
 
 def _frame_refused(state: State, event: e.FrameRefused) -> None:
     _feed(state, event.feed).refused += 1
+    if event.feed in PRICE_FEEDS:
+        # A parser names the fault before the colon, and shows the text after it.
+        state.bad_prices[f"{event.feed}: {event.reason.partition(':')[0][:60]}"] += 1
 
 
 # --- prices -------------------------------------------------------------------------------------------------
 
-_FEED_OF_SOURCE: Final = {"twap": "rtds", "chainlink": "rtds", "binance": "rtds", "spot": "spot"}
+SEED_SPAN_S: Final = 60
+"""Seconds of the seed's volatility ("realized sigma1 from 1-second returns over last 60s")."""
+
+_FEED_OF_SOURCE: Final = {
+    "polybolt": "polybolt",
+    "twap": "rtds",
+    "chainlink": "rtds",
+    "binance": "rtds",
+    "spot": "spot",
+}
 
 
 def _price_printed(state: State, event: e.PricePrinted) -> list[Market] | None:
     _heard(state, _FEED_OF_SOURCE[event.source], event)
-    if event.ts_venue_ms > event.ts_recv_ms + FUTURE_MS:
-        state.kinds["price_from_the_future"] += 1
-        return None
     track = state.track(event.source, event.lookback_s)
     before = track.newest_s
-    if event.source == "spot":
-        track.overwrite(event.ts_venue_ms, event.value, event.ts_recv_ms)
-        return None
-    if not track.add(event.ts_venue_ms, event.value, event.ts_recv_ms):
+    told = reports.take(track, event.ts_venue_ms, event.value, event)
+    if told in reports.COUNTED:
+        state.bad_prices[f"{event.source}: {told}"] += 1
+    if told not in ("new", "late") or event.source == "spot":
         return None
     if event.source == "chainlink" and before is not None and track.newest_s is not None:
         missing = track.newest_s - before - 1
@@ -163,22 +174,35 @@ def _price_history_served(state: State, event: e.PriceHistoryServed) -> list[Mar
     _heard(state, _FEED_OF_SOURCE[event.source], event)
     track = state.track(event.source, event.lookback_s)
     for stamp_ms, value in event.points:
-        track.add(stamp_ms, value, event.ts_recv_ms)
+        told = reports.take(track, stamp_ms, value, event)
+        # A history tells again what is known and what was missed: neither is a fault.
+        if told in reports.COUNTED and told not in ("duplicate", "late"):
+            state.bad_prices[f"{event.source}: {told}"] += 1
     return _prices_changed(state, event.source)
 
 
 def _prices_changed(state: State, source: e.Source) -> list[Market] | None:
-    if source not in ("twap", "chainlink"):
+    if source not in ("polybolt", "twap", "chainlink"):
         return None
     chainlink = state.track("chainlink")
     if source == "chainlink":
         state.sigma_usd = sigma_usd(chainlink, state.params)
+        state.sigma_seed_usd = _seed_sigma_usd(chainlink)
         state.watch_return = watch_return(chainlink, state.params)
     for market in state.markets.values():
         windows.capture(state, market)
         if source == "chainlink":
             _reprice(state, market)
+            _watch(state, market)
     return list(state.markets.values())
+
+
+def _seed_sigma_usd(track: PriceTrack) -> float | None:
+    """Return the plain deviation over 60 s, for the comparison with the formula that most bots use."""
+    if track.newest_s is None:
+        return None
+    points = track.in_order(track.newest_s - SEED_SPAN_S, track.newest_s)
+    return realised_vol(points) if len(points) > 1 else None
 
 
 def _reprice(state: State, market: Market) -> None:
@@ -186,9 +210,13 @@ def _reprice(state: State, market: Market) -> None:
     if rule is None or state.sigma_usd is None:
         market.fair = None
         return
-    end_s = market.contract.end_s
-    market.fair = expect_settlement(rule, end_s, state.track("chainlink"), state.sigma_usd)
-    is_open = market.contract.start_s * 1000 <= state.now_ms < end_s * 1000
+    track = state.track("chainlink")
+    market.fair = expect_settlement(rule, market.contract.end_s, track, state.sigma_usd, state.params.memory)
+
+
+def _watch(state: State, market: Market) -> None:
+    """Watch an open window from the moment that a fresh return reaches the threshold."""
+    is_open = market.contract.start_s * 1000 <= state.now_ms < market.contract.end_s * 1000
     if is_open and market.watched_at_ms is None and watch_fires(state.watch_return, state.params):
         market.watched_at_ms = state.now_ms
         text = f"{state.watch_return:+.3%} in {state.params.watch_window_s:g} s"
@@ -270,13 +298,9 @@ def _market_described(state: State, event: e.MarketDescribed) -> tuple[Market] |
     if market is None:
         if contract.end_s * 1000 <= state.now_ms:
             return None
-        market = state.markets[contract.slug] = Market(contract)
-        state.tokens[contract.token_up] = (market, "UP")
-        state.tokens[contract.token_down] = (market, "DOWN")
-    elif market.contract.rule != contract.rule:
-        # What was captured by another rule is worth nothing: it is looked for again, by the new one.
-        market.strike = market.final = market.fair = None
-    market.contract = contract
+        market = windows.open_market(state, contract)
+    else:
+        windows.describe(state, market, contract)
     windows.capture(state, market)
     _reprice(state, market)
     return (market,)
@@ -292,9 +316,14 @@ def _outcome_served(state: State, event: e.OutcomeServed) -> None:
     market = state.markets.get(event.slug)
     if market is None:
         return
-    market.served = event
-    if event.outcome is not None and market.outcome_source != "served":
-        windows.settle(state, market, event.outcome, "served")
+    windows.served(state, market, event)
+
+
+def _site_price_served(state: State, event: e.SitePriceServed) -> None:
+    _heard(state, "site", event)
+    market = state.markets.get(event.slug)
+    if market is not None:
+        market.site = event
 
 
 Handler: TypeAlias = Callable[[State, Any], Sequence[Market] | None]
@@ -320,6 +349,7 @@ _HANDLERS: Final[dict[type[e.Event], Handler]] = {
     e.MarketListed: _heard_on_clob,
     e.MarketResolved: _market_resolved,
     e.OutcomeServed: _outcome_served,
+    e.SitePriceServed: _site_price_served,
     e.OrderSubmitted: orders.submitted,
     e.OrderFilled: orders.filled,
     e.OrderKilled: orders.killed,

@@ -1,7 +1,7 @@
 """How far BTC moves in a second, from the seconds that arrived.
 
 A missing second is a longer step, not a smaller move: squared steps are divided by the time they took.
-Formula and origin: docs/model.md, "Volatility".
+Formula, origin of every number and the candidates measured: docs/model.md, "Volatility".
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,11 @@ from typing import Final
 from engine.core.prices import PriceTrack
 from engine.params import Params
 
-SHORT_S: Final = 60
-LONG_S: Final = 300
 LEAST_POINTS: Final = 20
-"""Fewer steps than this say too little: their deviation is unknown, not small."""
+"""Fewer seconds than this say too little: their deviation is unknown, not small."""
+
+WARM_S: Final = 300
+"""Until so many seconds are known the short span counts whole: a young long span has seen too little."""
 
 
 def realised_vol(points: Sequence[tuple[int, float]]) -> float:
@@ -39,21 +40,28 @@ def realised_vol(points: Sequence[tuple[int, float]]) -> float:
 
 
 def sigma_usd(track: PriceTrack, params: Params) -> float | None:
-    """Return the deviation the engine uses: the larger of 60 s and 300 s, multiplied, with a floor.
+    """Return the deviation the engine uses: of a long span, or a share of a short one's where that is larger.
 
     Args:
-        track: Raw Chainlink seconds.
-        params: ``sigma_multiplier`` and ``sigma_floor``.
+        track: Raw Chainlink seconds; those that came late are left out.
+        params: ``sigma_long_s``, ``sigma_short_s``, ``sigma_short_weight``, ``sigma_multiplier`` and
+            ``sigma_floor``.
     Returns:
         Dollars per root second, or None while there are too few seconds.
-    Source: settlement-and-strategy, section 2.
+    Source: docs/model.md, "Volatility" (chosen among the candidates measured there).
     """
     newest = track.newest_s
     if newest is None:
         return None
-    long = track.between(newest - LONG_S, newest)
-    short = [point for point in long if point[0] >= newest - SHORT_S]
-    if len(short) < LEAST_POINTS:
+    points = track.in_order(newest - int(params.sigma_long_s), newest)
+    if len(points) < LEAST_POINTS:
         return None
-    larger = max(realised_vol(short), realised_vol(long))
-    return max(larger * params.sigma_multiplier, params.sigma_floor * long[-1][1])
+    larger = realised_vol(points)
+    short_from = newest - int(params.sigma_short_s)
+    short = [point for point in points[-int(params.sigma_short_s) - 1 :] if point[0] >= short_from]
+    if len(short) >= LEAST_POINTS:
+        is_warm = newest - points[0][0] >= min(WARM_S, params.sigma_long_s)
+        # The weight is of variances, as it was measured.
+        weight = params.sigma_short_weight**0.5 if is_warm else 1.0
+        larger = max(larger, weight * realised_vol(short))
+    return max(larger * params.sigma_multiplier, params.sigma_floor * points[-1][1])

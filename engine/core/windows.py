@@ -1,14 +1,16 @@
-"""Both ends of a window: capture the strike and the final price, settle, put the window away.
+"""Both ends of a window: capture the strike and the final price, settle, compare, put the window away.
 
 What it does not know: when to trade. An exact report replaces an estimate whenever it comes; the venue's
-served outcome replaces our own.
+served outcome replaces our own. A price that we called exact and the venue denies stops the engine.
 """
 
 from typing import Final, Literal
 
-from engine.contract import Outcome, SettlementRule, outcome_of
-from engine.core.settlement import PriceAt, estimated, reported
-from engine.core.state import Market, State
+from engine.contract import Contract, Outcome, outcome_of
+from engine.core.settlement import SERVED_RUNG, PriceAt, disagreement, estimated, reported
+from engine.core.state import Market, State, TrustedRule
+from engine.core.truth import DRIFT_USD, drift_text, verdict_of
+from engine.events import OutcomeServed
 from engine.snapshot import Mark
 
 SETTLE_GRACE_MS: Final = 8_000
@@ -22,20 +24,65 @@ FORGOTTEN_AFTER_MS: Final = 900_000
 """A window without a served outcome for so long is put away with what is known."""
 
 
+def open_market(state: State, contract: Contract) -> Market:
+    """Take a window up, and say whether its rule is the one that its kind of window settled by so far."""
+    market = state.markets[contract.slug] = Market(contract, state.now_ms)
+    state.tokens[contract.token_up] = (market, "UP")
+    state.tokens[contract.token_down] = (market, "DOWN")
+    _trust(state, market)
+    return market
+
+
+def describe(state: State, market: Market, contract: Contract) -> None:
+    """Take in what the venue now says of a window."""
+    if market.contract.rule != contract.rule:
+        # What was captured by another rule is worth nothing: it is looked for again, by the new one.
+        market.strike = market.final = market.fair = None
+    market.contract = contract
+    market.described_ms = state.now_ms
+    _trust(state, market)
+
+
 def capture(state: State, market: Market) -> None:
     """Look for the strike, and after the end for the final price; settle when both are known."""
     contract = market.contract
     if contract.rule is None:
         return
     if market.strike is None or market.strike.source != "exact":
-        market.strike = _price_at(state, contract.rule, contract.start_s) or market.strike
+        market.strike = _price_at(state, market, contract.start_s) or market.strike
     if state.now_ms >= contract.end_s * 1000 and (market.final is None or market.final.source != "exact"):
-        market.final = _price_at(state, contract.rule, contract.end_s) or market.final
+        market.final = _price_at(state, market, contract.end_s) or market.final
         _settle_by_own_prices(state, market)
+
+
+def served(state: State, market: Market, event: OutcomeServed) -> None:
+    """Take in what the venue served of a finished window: compare, settle, hand its final price on.
+
+    The price at which one window ends is the strike of the next of the same rule (2,676 of 2,676 windows:
+    settlement-and-strategy, section 1), so it stands in for a report that never arrived.
+    """
+    market.served = event
+    if event.outcome is not None and market.outcome_source != "served":
+        settle(state, market, event.outcome, "served")
+    verdict = verdict_of(market)
+    if verdict == "drift":
+        _halt(state, market, drift_text(market))
+    elif verdict in ("agrees", "within error"):
+        _prove_rule(state, market)
+    if event.final is None or market.contract.rule is None:
+        return
+    end_s = market.contract.end_s
+    for following in state.markets.values():
+        if following.contract.start_s != end_s or following.contract.rule != market.contract.rule:
+            continue
+        if following.strike is None or not following.strike.is_proven:
+            following.strike = PriceAt(event.final, "served", 0.0, SERVED_RUNG, end_s * 1000, state.now_ms)
 
 
 def settle(state: State, market: Market, outcome: Outcome, source: Literal["own", "served"]) -> None:
     """Give a window its outcome and pay it out."""
+    if market.outcome == outcome and market.outcome_source == source:
+        return
     market.outcome, market.outcome_source = outcome, source
     slug = market.contract.slug
     state.ledger.settle(slug, outcome, state.now_ms)
@@ -55,21 +102,57 @@ def close(state: State, market: Market) -> None:
         state.past.append(state.markets.pop(market.contract.slug))
 
 
-def _price_at(state: State, rule: SettlementRule, at_s: int) -> PriceAt | None:
-    chainlink = state.track("chainlink")
-    exact = reported(rule, at_s, state.track("twap", rule.lookback_s), chainlink)
-    if exact is not None or state.now_ms < at_s * 1000 + SETTLE_GRACE_MS:
+def _trust(state: State, market: Market) -> None:
+    """Set what the rule was before, where a window's rule is not the proven one of its kind."""
+    contract = market.contract
+    if contract.rule is None:
+        return
+    trusted = state.rules.setdefault(contract.name, TrustedRule(contract.rule, contract.rule_text))
+    before = None if trusted.rule == contract.rule else trusted
+    if before is not None and market.rule_before != before:
+        text = f"{contract.name} now settles by {contract.rule}, before by {before.rule}: observe only"
+        state.marks.append(Mark(state.now_ms, "rule", contract.slug, text))
+    market.rule_before = before
+
+
+def _prove_rule(state: State, market: Market) -> None:
+    """Trust a changed rule once a whole window under it came out as we said."""
+    contract = market.contract
+    if contract.rule is None or market.rule_before is None:
+        return
+    state.rules[contract.name] = TrustedRule(contract.rule, contract.rule_text)
+    for other in state.markets.values():
+        _trust(state, other)
+
+
+def _price_at(state: State, market: Market, at_s: int) -> PriceAt | None:
+    rule = market.contract.rule
+    assert rule is not None
+    exact = reported(rule, at_s, state.track)
+    if exact is not None:
+        apart = disagreement(rule, at_s, state.track)
+        if apart > DRIFT_USD:
+            _halt(state, market, f"settlement drift: the feeds' reports of second {at_s} are ${apart} apart")
         return exact
-    return estimated(rule, at_s, chainlink)
+    if state.now_ms < at_s * 1000 + SETTLE_GRACE_MS:
+        return None
+    known = market.strike if at_s == market.contract.start_s else market.final
+    return None if known is not None and known.is_proven else estimated(rule, at_s, state.track("chainlink"))
 
 
 def _settle_by_own_prices(state: State, market: Market) -> None:
     strike, final = market.strike, market.final
-    if strike is None or final is None or market.outcome_source == "served":
+    if strike is None or final is None:
         return
     doubt = strike.error_usd + final.error_usd
     if doubt > 0.0 and abs(float(final.value - strike.value)) <= doubt:
         return  # too close to call from an estimate: the venue's word is waited for
-    outcome = outcome_of(strike.value, final.value)
-    if market.outcome != outcome:
-        settle(state, market, outcome, "own")
+    market.outcome_own = outcome_of(strike.value, final.value)
+    if market.outcome_source != "served" and market.outcome != market.outcome_own:
+        settle(state, market, market.outcome_own, "own")
+
+
+def _halt(state: State, market: Market, why: str) -> None:
+    if state.halted_why is None:
+        state.halted_why = why
+        state.marks.append(Mark(state.now_ms, "drift", market.contract.slug, why))

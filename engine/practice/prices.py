@@ -23,9 +23,9 @@ class PriceBoard:
         kept = self._printed.setdefault((moment.source, moment.lookback_s), deque(maxlen=KEPT_POINTS))
         kept.append(moment)
 
-    def newest(self, source: Source) -> PriceMoment | None:
+    def newest(self, source: Source, lookback_s: int = 0) -> PriceMoment | None:
         """Return the price printed last, or None before the first."""
-        kept = self._printed.get((source, 0))
+        kept = self._printed.get((source, lookback_s))
         return kept[-1] if kept else None
 
     def since(

@@ -13,9 +13,10 @@ from typing import Any, Literal
 import msgspec
 
 from engine.clock import SystemClock
-from engine.contract import Contract, slug_of
+from engine.contract import Contract, SettlementRule, slug_of
 from engine.errors import SessionFileError
-from engine.practice.recording import Recording
+from engine.events import Source
+from engine.practice.recording import Recording, price_by_rule
 from engine.practice.recording_events import read_events
 from engine.practice.recording_seconds import read_seconds
 from engine.practice.tape import Moment, PriceMoment, Truth
@@ -37,6 +38,7 @@ class RecordedTape:
         self._contract = recording.contract
         self._truth = recording.truth
         self._played_ms: Milliseconds = self.start_ms
+        self._prices = _by_second(recording.moments)
 
     def moments(self) -> Iterator[Moment]:
         for moment in self._moments:
@@ -51,6 +53,16 @@ class RecordedTape:
     def truth(self, slug: str) -> Truth | None:
         played_past_end = self._played_ms >= self._contract.end_s * 1000
         return self._truth if slug == self._contract.slug and played_past_end else None
+
+    def price_at(self, second: int, rule: SettlementRule) -> Decimal | None:
+        if rule == self._contract.rule and self._truth is not None:
+            told = {self._contract.start_s: self._truth.strike, self._contract.end_s: self._truth.final}
+            if second in told:
+                return told[second]
+        averages = self._prices.get(("twap", rule.lookback_s), {})
+        return price_by_rule(
+            second, rule, {"chainlink": self._prices.get(("chainlink", 0), {}), "twap": averages}
+        )
 
 
 def open_recorded(path: Path, at_own_time: bool = True) -> RecordedTape:
@@ -76,6 +88,16 @@ def open_recorded(path: Path, at_own_time: bool = True) -> RecordedTape:
         recording = _moved(recording, behind_ms // window_ms * window_ms)
         when = "moved to now"
     return RecordedTape(recording, f"{path.name} {when}. {recording.manifest.note} {recording.caveat}")
+
+
+def _by_second(moments: list[Moment]) -> dict[tuple[Source, int], dict[int, Decimal]]:
+    """Sort the recorded prices by source and averaging time, then by the second they are of."""
+    prices: dict[tuple[Source, int], dict[int, Decimal]] = {}
+    for moment in moments:
+        if isinstance(moment, PriceMoment):
+            of_source = prices.setdefault((moment.source, moment.lookback_s), {})
+            of_source[moment.stamp_ms // 1000] = moment.value
+    return prices
 
 
 def _read_bytes(path: Path) -> bytes:

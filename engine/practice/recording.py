@@ -105,11 +105,35 @@ def truth_by_rule(window: Window, rule: SettlementRule, seconds: Mapping[Source,
     Returns:
         What it settled on; None where the seconds that decide it were not recorded.
     """
-    strike = _price_by_rule(window.start_s, rule, seconds)
-    final = _price_by_rule(window.end_s, rule, seconds)
+    strike = price_by_rule(window.start_s, rule, seconds)
+    final = price_by_rule(window.end_s, rule, seconds)
     if strike is None or final is None:
         return None
     return Truth(strike, final, outcome_of(strike, final))
+
+
+def price_by_rule(at_s: int, rule: SettlementRule, seconds: Mapping[Source, Seconds]) -> Decimal | None:
+    """Return the price of one second by a rule.
+
+    Args:
+        at_s: The second.
+        rule: Spot, or a mean with its lookback.
+        seconds: As ``truth_by_rule`` takes them.
+    Returns:
+        The report of that second where recorded, else made from the raw seconds; None where they have holes.
+    """
+    chainlink = seconds.get("chainlink", {})
+    if rule.basis == "spot":
+        return _standing(chainlink, at_s)
+    exact = seconds.get("twap", {}).get(at_s)
+    if exact is not None:
+        return exact
+    last = at_s - STREAM_TAIL_S
+    values = [_standing(chainlink, second) for second in range(last - rule.lookback_s + 1, last + 1)]
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return None
+    return (sum(known, Decimal(0)) / len(known)).quantize(Decimal("1e-18"))
 
 
 def decimal_of(number: object) -> Decimal:
@@ -129,21 +153,6 @@ def decimal_of(number: object) -> Decimal:
 def milliseconds_of(seconds: object) -> int:
     """Turn recorded Unix seconds into whole milliseconds."""
     return round(decimal_of(seconds) * 1000)
-
-
-def _price_by_rule(at_s: int, rule: SettlementRule, seconds: Mapping[Source, Seconds]) -> Decimal | None:
-    chainlink = seconds.get("chainlink", {})
-    if rule.basis == "spot":
-        return _standing(chainlink, at_s)
-    exact = seconds.get("twap", {}).get(at_s)
-    if exact is not None:
-        return exact
-    last = at_s - STREAM_TAIL_S
-    values = [_standing(chainlink, second) for second in range(last - rule.lookback_s + 1, last + 1)]
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
-        return None
-    return (sum(known, Decimal(0)) / len(known)).quantize(Decimal("1e-18"))
 
 
 def _standing(values: Seconds, at_s: int) -> Decimal | None:

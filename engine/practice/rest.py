@@ -1,6 +1,6 @@
-"""The venue's REST calls: Gamma, the CLOB's public reads, the clock. No orders are taken here yet.
+"""The venue's REST calls: Gamma, the CLOB's public reads, the site's price to beat, the clock.
 
-Answers and errors as in the protocol sheet, sections 4 and 5.1.
+No orders are taken here yet. Answers and errors as in the protocol sheet, sections 4 and 5.1.
 """
 
 from collections.abc import Awaitable, Callable
@@ -43,6 +43,7 @@ def routes(venue: Venue) -> list[BaseRoute]:
         *(Route(path, _of_token(venue, describe)) for path, describe in by_token.items()),
         *_gamma_routes(venue),
         *_clob_routes(venue),
+        Route("/site/api/crypto/crypto-price", _site_price(venue)),
         Route("/clock", _always(lambda: {"now_ms": venue.clock.now_ms(), "rate": venue.clock.rate})),
         Route("/status", _always(venue.status)),
     ]
@@ -96,6 +97,16 @@ def _clob_routes(venue: Venue) -> list[BaseRoute]:
         Route("/markets/{condition_id}", of_condition(long)),
         Route("/markets-by-token/{token_id}", by_token),
     ]
+
+
+def _site_price(venue: Venue) -> Answer:
+    async def answer(request: Request) -> Response:
+        try:
+            return _json(venue.site.crypto_price(request.query_params, venue.clock.now_ms()))
+        except ValueError as error:
+            return _json({"error": str(error)}, 400)
+
+    return answer
 
 
 def _of_token(venue: Venue, describe: Described) -> Answer:

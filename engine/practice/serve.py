@@ -130,6 +130,7 @@ def urls_of(port: int) -> dict[str, str]:
         "CLOB_HOST": f"http://{HOST}:{port}",
         "CLOCK_URL": f"http://{HOST}:{port}/clock",
         "SPOT_URL": f"ws://{HOST}:{port}/spot",
+        "SITE_PRICE_URL": f"http://{HOST}:{port}/site",
     }
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-from engine.contract import Contract, Outcome
+from engine.contract import Contract, Outcome, SettlementRule
 from engine.events import Level, Side, Source
 from engine.units import Milliseconds, PriceE4, SizeE6
 
@@ -95,4 +95,11 @@ class Tape(Protocol):
 
     def truth(self, slug: str) -> Truth | None:
         """Return what a market settled on; None while the tape has not played past its end."""
+        ...
+
+    def price_at(self, second: int, rule: SettlementRule) -> Decimal | None:
+        """Return the price of a window's boundary by some rule, be it the market's own or not.
+
+        Whoever asks sees to it that the boundary has been played. None where the tape cannot tell.
+        """
         ...

@@ -16,6 +16,7 @@ from engine.practice.clob_socket import ClobFeed
 from engine.practice.market import RESOLVES_AFTER_MS, BookSides, Change, Market, Markets
 from engine.practice.prices import PriceBoard
 from engine.practice.rtds_socket import RtdsFeed
+from engine.practice.site import Site
 from engine.practice.spot_socket import SpotFeed
 from engine.practice.tape import BookMoment, Moment, PriceMoment, Tape, TickSizeMoment, TradeMoment
 from engine.units import Milliseconds
@@ -73,6 +74,7 @@ class Venue:
         self.clock = ScaledClock(tape.start_ms, speed)
         self.markets = Markets(tape)
         self.board = PriceBoard()
+        self.site = Site(tape, self.board)
         self.rtds = RtdsFeed(self.board, self.clock)
         self.clob = ClobFeed(self.markets, self.clock)
         self.spot = SpotFeed(self.board)

@@ -29,6 +29,7 @@ class Endpoints(NamedTuple):
     clob_host: str
     clock_url: str | None
     spot_url: str | None
+    site_price_url: str | None = None
 
 
 def external_endpoints(settings: Settings) -> Endpoints:
@@ -44,6 +45,7 @@ def external_endpoints(settings: Settings) -> Endpoints:
         settings.clob_host,
         settings.clock_url,
         settings.spot_url,
+        settings.site_price_url,
     )
 
 

@@ -22,6 +22,7 @@ from engine.errors import JournalError, StartError
 from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
 from engine.feeds.address import is_loopback, without_secrets
 from engine.feeds.discovery import Discovery
+from engine.feeds.site_price import SitePrices, site_client
 from engine.feeds.sockets import ClobFeed, rtds_feed, spot_feed
 from engine.feeds.venue_clock import keep_clock, open_clock
 from engine.journal import Journal
@@ -152,6 +153,8 @@ class Engine:
             spot_socket = spot_feed(endpoints.spot_url, clock, session.accept)
             spot_socket.on_frame = lambda frame: session.accept_frame("spot", frame, spot.parse)
             parts["spot"] = spot_socket.run()
+        if endpoints.site_price_url is not None:
+            parts["site"] = _ask_site(session, endpoints.site_price_url)
         if isinstance(clock, ScaledClock) and endpoints.clock_url is not None:
             parts["clock"] = keep_clock(clock, client, endpoints.clock_url)
         tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
@@ -247,6 +250,13 @@ async def _watch_kill(session: Session, kill: KillSwitch) -> None:
                 )
             )
         await asyncio.sleep(KILL_LOOK_EVERY_S)
+
+
+async def _ask_site(session: Session, url: str) -> None:
+    """Ask the venue's own site for the prices of the windows that the core knows; with its own client."""
+    async with site_client(url) as client:
+        contracts = lambda: [market.contract for market in session.state.markets.values()]  # noqa: E731 (one use)
+        await SitePrices(client, url, session.clock, session.accept, contracts).run()
 
 
 async def _follow_tokens(session: Session, clob: ClobFeed) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.config import Settings
 from engine.core.state import Market, State
+from engine.core.truth import verdict_of
 from engine.run.engine import Engine
 from engine.units import ONE_E6
 
@@ -32,7 +33,8 @@ async def run_headless(settings: Settings, seconds: float | None) -> dict[str, A
         seconds: Wall seconds; None runs until a signal.
     Returns:
         ``frames{kind}``, ``decisions{reason}``, ``orders``, ``fills``, ``pnl`` (dollars), ``windows[{slug,
-        strike, strike_source, final, final_source, outcome}]``, and ``session`` (its file), ``halted``.
+        strike, strike_source, strike_error, final, final_source, final_error, outcome, verdict}]``, and
+        ``session`` (its file), ``halted``.
     Raises:
         StartError: It could not start.
         JournalError: It could not record.
@@ -72,10 +74,13 @@ def _window(market: Market) -> dict[str, Any]:
         "slug": market.contract.slug,
         "strike": None if strike is None else float(strike.value),
         "strike_source": None if strike is None else strike.source,
+        "strike_error": None if strike is None else strike.error_usd,
         "final": None if final is None else float(final.value),
         "final_source": None if final is None else final.source,
+        "final_error": None if final is None else final.error_usd,
         "outcome": market.outcome,
         "outcome_source": market.outcome_source,
         "served_strike": None if served is None or served.strike is None else float(served.strike),
         "served_final": None if served is None or served.final is None else float(served.final),
+        "verdict": verdict_of(market),
     }

@@ -86,7 +86,7 @@ def dollars(text: str) -> Decimal:
             of the volatility mathematics hold.
     """
     if not _PLAIN.fullmatch(text):
-        raise WireError(f"price {text[:60]!r} is not a plain positive number")
+        raise WireError(_fault_of(text))
     return checked_dollars(Decimal(text))
 
 
@@ -97,18 +97,33 @@ def dollars_e18(text: str) -> Decimal:
         WireError: Not an integer, or not a price (a plain decimal without a point ends up below the least).
     """
     if not (text.isascii() and text.isdigit() and len(text) <= 40):
-        raise WireError(f"full_accuracy_value {text[:60]!r} is not an integer scaled by 10^18")
+        raise WireError(_fault_of(text, "not an integer scaled by 10^18"))
     # Through the constructor, which is exact; arithmetic would round to the context's 28 digits.
     return checked_dollars(Decimal(f"{text}E-18"))
 
 
 def checked_dollars(value: Decimal) -> Decimal:
     """Return a BTC price if it can be one, else raise ``WireError``."""
-    if not (value.is_finite() and _LEAST_DOLLARS <= value <= _MOST_DOLLARS):
-        raise WireError(f"price {str(value)[:60]} is not finite, positive and credible")
+    shown = str(value)[:60]
+    if not value.is_finite():
+        raise WireError(f"not a number: price {shown}")
+    if value <= 0:
+        raise WireError(f"{'negative' if value < 0 else 'zero'} price: {shown}")
+    if not _LEAST_DOLLARS <= value <= _MOST_DOLLARS:
+        raise WireError(f"incredible price: {shown}")
     if len(value.as_tuple().digits) > 60:
-        raise WireError("a price of more than 60 digits")
+        raise WireError("overlong price: more than 60 digits")
     return value
+
+
+def _fault_of(text: str, otherwise: str = "not a plain number") -> str:
+    """Name what is wrong with a price text; the name stands before the colon and is counted by."""
+    shown = repr(text[:60])
+    if _PLAIN.fullmatch(text.removeprefix("-")) and text.startswith("-"):
+        return f"negative price: {shown}"
+    if text.strip().casefold().lstrip("+-") in ("nan", "inf", "infinity"):
+        return f"not a number: {shown}"
+    return f"{otherwise}: {shown}"
 
 
 def unix_ms(text: str) -> Milliseconds:

@@ -77,11 +77,13 @@ def live(message: bytes, on_resync: Callable[[], None], on_kill: Callable[[], No
     _component("live")(data=message, key="updown-live", on_resync_change=on_resync, on_kill_change=on_kill)
 
 
-def kill_control(message: bytes, on_kill: Callable[[], None]) -> None:
+def kill_control(message: bytes, on_kill: Callable[[], None], narrow: bool) -> None:
     """Show the mode and the kill button.
 
     Args:
         message: What ``pages.component.message`` encoded.
         on_kill: Called when the button could not reach the kill route.
+        narrow: Whether it is the one that only narrow screens show.
     """
-    _component("kill")(data=message, key="updown-kill", on_kill_change=on_kill)
+    name = "kill_narrow" if narrow else "kill"
+    _component(name)(data=message, key=f"updown-{name}", on_kill_change=on_kill)

@@ -22,6 +22,7 @@ FAST_SECTIONS: Final = (
     "uptime_s",
     "feeds",
     "prices",
+    "canonical",
     "divergence_usd",
     "divergence_bp",
     "contracts",

@@ -29,11 +29,23 @@ def control() -> None:
     if counter is None:
         st.error("The engine was stopped together with its server.")
         return
-    mode = counter.latest.mode if counter.latest else None
-    url = f"{base_path()}/kill"
-    component.kill_control(message.kill_state(mode, counter.health(), counter.settings, url), on_kill=trip)
+    _button(counter, narrow=False)
     if counter.host.kill.is_tripped():
         _clear_form()
+
+
+@st.fragment(run_every=REFRESH_S)
+def control_on_narrow_screens() -> None:
+    """Show mode and button on the page itself where the sidebar is folded away; wide screens hide it."""
+    counter = desk.current()
+    if counter is not None:
+        _button(counter, narrow=True)
+
+
+def _button(counter: desk.Desk, narrow: bool) -> None:
+    mode = counter.latest.mode if counter.latest else None
+    state = message.kill_state(mode, counter.health(), counter.settings, f"{base_path()}/kill")
+    component.kill_control(state, on_kill=trip, narrow=narrow)
 
 
 def _clear_form() -> None:

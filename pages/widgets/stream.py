@@ -6,6 +6,7 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
+from engine.snapshot import Snapshot
 from pages import component
 from pages.component import message
 from pages.server import base_path
@@ -62,12 +63,30 @@ def live_panels() -> None:
     if counter is None:
         st.error("The engine was stopped together with its server.")
         return
-    queue = session_queue()
-    if queue not in counter.hub:
-        session_queue.clear()
-        queue = session_queue()
     state = st.session_state.setdefault(STATE, {})
-    component.live(next_frame(counter, queue, state), on_resync=_start_over, on_kill=kill.trip)
+    component.live(next_frame(counter, _fed_queue(counter), state), on_resync=_start_over, on_kill=kill.trip)
+
+
+def newest_snapshot() -> Snapshot | None:
+    """Return this session's newest snapshot, for a page without live panels; None before the first.
+
+    The next frame of the live page is whole again: its panels went with the page.
+    """
+    counter = desk.current()
+    if counter is None:
+        return None
+    drained = _fed_queue(counter).drain()
+    state = st.session_state.setdefault(STATE, {})
+    snapshot: Snapshot | None = drained[-1] if drained else state.get("snapshot") or counter.latest
+    state.update(snapshot=snapshot, sent=[])
+    return snapshot
+
+
+def _fed_queue(counter: desk.Desk) -> desk.SessionQueue:
+    """Return the session's queue, a new one where the desk no longer feeds it."""
+    if session_queue() not in counter.hub:
+        session_queue.clear()
+    return session_queue()
 
 
 def _start_over() -> None:

@@ -18,6 +18,7 @@ from engine.contract import slug_of
 from engine.kill import KillSwitch
 from engine.snapshot import (
     BookView,
+    CanonicalView,
     ContractView,
     DecisionView,
     FeedView,
@@ -33,6 +34,20 @@ from engine.snapshot import (
     SettlementView,
     Snapshot,
 )
+from tests.browser.fake_truth import (
+    CHANGED_RULE,
+    CHANGED_WORDS,
+    RULE,
+    RUNG,
+    WORDS,
+    answered,
+    past_windows,
+    settled_now,
+)
+
+FEE_RATE: Final = 0.07
+SIGMA_USD: Final = 2.4
+"""Dollars a root second."""
 
 BOUNDARY_S: Final = 1_787_236_200
 """2026-08-20 14:30:00 UTC, where a 5m and a 15m window start together."""
@@ -50,13 +65,19 @@ class Script:
     silent_after_s: float | None = None
     stale_feed: str | None = None
     hole: tuple[int, int] | None = None
+    past: bool = False
+    """Whether windows were over before it began, one of them with a drift."""
+    new_rule: str | None = None
+    """The length of window whose rule changed."""
 
 
 SCRIPTS: Final[dict[str, Script]] = {
     "live": Script(lead_s=200, hole=(BOUNDARY_S + 96, BOUNDARY_S + 104)),
     "hammer": Script(lead_s=298, rate=1.0, hole=(BOUNDARY_S + 96, BOUNDARY_S + 104)),
     "settled": Script(lead_s=316, rate=1.0),
-    "long": Script(lead_s=1190, rate=1.0),
+    "long": Script(lead_s=1190, rate=1.0, past=True),
+    # As slow as that, so that the two formulas are still as far apart when the browser looks.
+    "rule": Script(lead_s=288, rate=0.1, new_rule="5m"),
     # Slow enough that the boundary is still to come when a busy machine has opened its browser.
     "opening": Script(rate=0.05),
     "empty": Script(snapshots=False),
@@ -115,6 +136,7 @@ class Market:
     def __init__(self, settings: Settings, script: Script) -> None:
         self._settings, self._script = settings, script
         self._random = random.Random(7)
+        self._ages = random.Random(8)
         self._spot = 71_480.0
         self._lean = 0.0
         self._raw: deque[float] = deque([71_480.0] * 63, maxlen=63)
@@ -123,7 +145,7 @@ class Market:
         self._strikes: dict[str, float] = {}
         self._finals: dict[str, float] = {}
         self._orders: list[OrderView] = []
-        self._settlements: list[SettlementView] = []
+        self._settlements: list[SettlementView] = past_windows(BOUNDARY_S) if script.past else []
         self._marks: list[Mark] = []
         self._phases: dict[str, Phase] = {}
         self._tally: dict[str, int] = {}
@@ -149,6 +171,10 @@ class Market:
                 self._settle(name, self.now_s - length)
         for name, length in (("5m", 300), ("15m", 900)):
             self._strike_at(name, length)
+        self._settlements = [
+            answered(row) if row.verdict == "waiting" and self.now_s - row.end_s == 30 else row
+            for row in self._settlements
+        ]
 
     def _strike_at(self, name: str, length: int) -> None:
         """Move a window through its states and, in the hammer, fill one order."""
@@ -161,7 +187,7 @@ class Market:
                 self._mark("watch" if phase == "watch" else "hammer", slug, f"{left} s left")
         reason = "trade" if left == 11 else "too_early" if left > 15 else "ev_too_low"
         self._tally[reason] = self._tally.get(reason, 0) + 4
-        if left == 11 and slug in self._strikes:
+        if left == 11 and slug in self._strikes and name != self._script.new_rule:
             self._fill(slug, name)
 
     def _fill(self, slug: str, name: str) -> None:
@@ -198,11 +224,7 @@ class Market:
         outcome = "UP" if self.twap >= strike else "DOWN"
         mine = [order for order in self._orders if order.slug == slug and order.state == "filled"]
         pnl = sum((21.6 if order.outcome == outcome else 0.0) - 20.1 for order in mine) if mine else None
-        self._settlements.append(
-            SettlementView(
-                slug, name, self.now_s, strike, "exact", self.twap, "exact", outcome, "own", bool(mine), pnl
-            )
-        )
+        self._settlements.append(settled_now(name, self.now_s, strike, self.twap, pnl))
         self._mark("settled", slug, f"{outcome} (own)")
 
     def _mark(self, kind: str, slug: str, text: str) -> None:
@@ -229,6 +251,8 @@ class Market:
             mode=self._mode(kill),
             feeds=self._feeds(),
             prices=self._prices(),
+            canonical=self._canonical(),
+            bad_prices={"duplicate": 14, "late": 3, "jump": 1} if self._troubled else {},
             divergence_usd=self._spot - self._raw[-3],
             divergence_bp=(self._spot - self._raw[-3]) / self._spot * 1e4,
             contracts=contracts,
@@ -247,7 +271,7 @@ class Market:
     def _mode(self, kill: KillSwitch) -> ModeView:
         latch = kill.read()
         return ModeView(
-            mode="HALTED" if latch else "PRACTICE",
+            mode="HALTED" if latch or self._halted_why() else "PRACTICE",
             venue="practice",
             venue_banner="Embedded practice venue: simulation, seed 1. Practice P&L proves nothing.",
             dry_run=True,
@@ -256,9 +280,32 @@ class Market:
             kill_who=latch.who if latch else "",
             kill_why=latch.why if latch else "",
             kill_since_ms=latch.since_ms if latch else None,
-            halted_why=None,
+            halted_why=self._halted_why(),
             clock_rate=self._script.rate,
         )
+
+    @property
+    def _troubled(self) -> bool:
+        return self._script.stale_feed is not None
+
+    def _halted_why(self) -> str | None:
+        drift = next((row for row in self._settlements if row.verdict == "drift"), None)
+        if drift is None:
+            return None
+        prices = f"final own {drift.final:.4f} ({drift.final_rung}), served {drift.final_served:.4f}"
+        return f"settlement drift in {drift.slug}: {prices}"
+
+    def _canonical(self) -> list[CanonicalView]:
+        stamp, age = (self.now_s - 2) * 1000, 0.2 + self._ages.random() * 0.8
+        rungs = [("PolyBolt TWAP", None), (RUNG, 7.4 if self._troubled else age), ("own mean", age)]
+        rung, coverage, error = ("own mean", 58 / 60, 0.0613) if self._troubled else (RUNG, 1.0, 0.0)
+        spot = self._raw[-3]
+        return [
+            CanonicalView(RULE, rung, self.twap, stamp, stamp + 2_100, age, coverage, error, rungs),
+            CanonicalView(
+                "spot", "RTDS spot", spot, stamp, stamp + 1_600, age, 1.0, 0.0, [("RTDS spot", age)]
+            ),
+        ]
 
     def _feeds(self) -> list[FeedView]:
         feeds = []
@@ -288,8 +335,9 @@ class Market:
         missing = hole is not None and hole[0] <= self.now_s < hole[1]
         values: dict[str, dict[str, float | None]] = {
             view.slug: {
-                "strike": view.strike, "z": view.z, "p_up": view.p_up, "ev_up": view.ev_up,
-                "ev_down": view.ev_down, "ask_up": view.up.ask, "ask_down": view.down.ask,
+                "strike": view.strike, "z": view.z, "p_up": view.p_up, "p_seed": view.p_seed,
+                "ev_up": view.ev_up, "ev_down": view.ev_down,
+                "ask_up": view.up.ask, "ask_down": view.down.ask,
             }
             for view in contracts
             if view.phase not in ("settling", "settled", "upcoming")
@@ -316,25 +364,35 @@ class Market:
         strike = self._strikes.get(slug)
         begun = start <= self.now_s
         phase: Phase = self._phases.get(slug, "idle") if begun else "upcoming"
-        sigma = 2.4 * math.sqrt(max(left - 40, left**3 / 10_800, 0.2))
+        sigma = SIGMA_USD * math.sqrt(max(left - 40, left**3 / 10_800, 0.2))
         known = min(1.0, max(0.0, (60 - left) / 60))
         expected = self.twap * known + self._raw[-3] * (1 - known)
         distance = None if strike is None else expected - strike
         z = None if distance is None else distance / sigma
-        p_up = None if z is None else 0.5 * (1 + math.erf(z / math.sqrt(2)))
+        p_up = None if z is None else phi(z)
         up, down = self._books(p_up)
-        fee = 0.0 if p_up is None else 0.07 * p_up * (1 - p_up)
+        z_seed = None if strike is None else (self._spot - strike) / (SIGMA_USD * math.sqrt(max(left, 0.1)))
+        fee = 0.0 if p_up is None else fee_at(p_up)
+        fixed = list(self._raw)[-round(known * 60) :] if begun and known > 0 else []
+        changed = self._script.new_rule == name
         ev_up = None if p_up is None or up.ask is None else p_up - up.ask - fee
         ev_down = None if p_up is None or down.ask is None else 1 - p_up - down.ask - fee
         held = [order for order in self._orders if order.slug == slug and order.state == "filled"]
         return ContractView(
             slug=slug, name=name, start_s=start, end_s=start + length, seconds_left=left, phase=phase,
-            rule="TWAP over 60 s", strike=strike, strike_source="exact" if strike else None,
+            rule=CHANGED_RULE if changed else RULE, rule_words=CHANGED_WORDS if changed else WORDS,
+            rule_before=WORDS if changed else None, observe_only=observe_only(changed, begun, strike),
+            strike=strike, strike_source="exact" if strike else None, strike_rung=RUNG if strike else None,
             strike_error=0.0 if strike else None, expected=expected if begun else None, distance_usd=distance,
             distance_bp=None if distance is None else distance / self._spot * 1e4, z=z, p_up=p_up,
             sigma_usd=sigma, deviation_usd=sigma,
-            locked_share=known, watch_return=0.0053, ev_up=ev_up, ev_down=ev_down, fee_up=fee, fee_down=fee,
-            up=up, down=down, decision=self._decision(left, ev_up, ev_down, distance) if strike else None,
+            p_seed=None if z_seed is None else phi(z_seed), z_seed=z_seed,
+            locked_share=known, locked_mean=sum(fixed) / len(fixed) if fixed else None,
+            flip_average=flip_average(strike, fixed), fee_rate=FEE_RATE,
+            fee_age_s=self.seconds % 240 + fraction, watch_return=0.0053, ev_up=ev_up,
+            ev_down=ev_down, fee_up=fee, fee_down=fee,
+            up=up, down=down,
+            decision=self._decision(left, (ev_up, ev_down), distance, changed) if strike else None,
             final=None, final_source=None, outcome=None, outcome_source=None,
             position_up=sum(order.filled_shares for order in held if order.outcome == "UP"),
             position_down=sum(order.filled_shares for order in held if order.outcome == "DOWN"), pnl=None,
@@ -348,7 +406,8 @@ class Market:
         changes = {
             "phase": "settled" if served else "settling", "seconds_left": 0.0, "final": self._finals[slug],
             "final_source": "exact", "outcome": outcome, "outcome_source": "served" if served else "own",
-            "expected": self._finals[slug], "locked_share": 1.0, "pnl": 1.5 if view.position_up or
+            "expected": self._finals[slug], "locked_share": 1.0, "flip_average": None, "observe_only": None,
+            "p_seed": None, "z_seed": None, "pnl": 1.5 if view.position_up or
             view.position_down else None,
         }  # fmt: skip
         fields = {name_: getattr(view, name_) for name_ in ContractView.__struct_fields__}
@@ -362,10 +421,8 @@ class Market:
         bid = min(0.98, max(0.01, math.floor(middle * 100) / 100))
         sizes = [round(self._random.expovariate(1 / 220) + 5, 2) for _ in range(16)]
         bids = [LevelView(round(bid - i / 100, 4), sizes[i]) for i in range(8) if bid - i / 100 > 0.004]
-        asks = [
-            LevelView(round(bid + 0.01 + i / 100, 4), sizes[8 + i]) for i in range(8) if bid + i / 100 < 0.985
-        ]
-        mirrored = [LevelView(round(1 - level.price, 4), level.size) for level in bids]
+        asks = [ask_level(bid + 0.01 + i / 100, sizes[8 + i]) for i in range(8) if bid + i / 100 < 0.985]
+        mirrored = [ask_level(1 - level.price, level.size) for level in bids]
         opposite = [LevelView(round(1 - level.price, 4), level.size) for level in asks]
         age = self._random.random() * 0.9
         return (
@@ -377,18 +434,34 @@ class Market:
         )  # fmt: skip
 
     def _decision(
-        self, left: float, ev_up: float | None, ev_down: float | None, distance: float | None
+        self, left: float, evs: tuple[float | None, float | None], distance: float | None, changed: bool
     ) -> DecisionView:
-        best = max(ev_up or -1.0, ev_down or -1.0)
+        ev_up, ev_down = evs
+        best, away = max(ev_up or -1.0, ev_down or -1.0), abs(distance or 0)
         gates = [
             GateView("kill switch", "clear", "clear", True),
+            gate(
+                "settlement rule",
+                f"{CHANGED_RULE}, before {RULE}" if changed else RULE,
+                "known, unchanged",
+                not changed,
+                "a window under this rule has to settle as we say",
+            ),
             GateView("strike", "exact", "exact, or error under $1", True),
-            GateView("settlement feed", "0.7 s old", "under 5 s", self._script.stale_feed != "rtds"),
+            gate("settlement feed", "0.7 s old", "under 5 s", not self._troubled, "the feed has to speak"),
             GateView("book", "live, 0.4 s old", "live, under 15 s", True),
-            GateView("time", f"{left:.1f} s left", "at most 15 s", left <= 15),
-            GateView("distance", f"${abs(distance or 0):.2f}", "at least $5", abs(distance or 0) >= 5),
+            gate("time", f"{left:.1f} s left", "at most 15 s", left <= 15, f"wait {left - 15:.1f} s"),
+            gate(
+                "distance",
+                f"${away:.2f}",
+                "at least $5",
+                away >= 5,
+                f"BTC has to move ${5 - away:.2f} further",
+            ),
             GateView("price", "0.926 for $20", "at most 0.97", True),
-            GateView("expected value", f"{best * 100:+.2f} c", "above 0 c", best > 0),
+            gate(
+                "expected value", f"{best * 100:+.2f} c", "above 0 c", best > 0, "an ask below the break-even"
+            ),
             GateView("daily loss", "$0.00", "under $250", True),
             GateView("trades this hour", "1", "under 4", True),
         ]
@@ -401,6 +474,40 @@ class Market:
         )
         action = "no_trade" if first else "buy_up" if (ev_up or -1) >= (ev_down or -1) else "buy_down"
         return DecisionView(action, reason, sentence, self.now_s * 1000, self._version * 37, gates)
+
+
+def phi(z: float) -> float:
+    """Return the normal distribution's probability of less than ``z``."""
+    return 0.5 * (1 + math.erf(z / math.sqrt(2)))
+
+
+def fee_at(price: float) -> float:
+    """Return the fee of a share at a price."""
+    return FEE_RATE * price * (1 - price)
+
+
+def ask_level(price: float, size: float) -> LevelView:
+    """Return a level with the probability at which a share bought there breaks even."""
+    return LevelView(round(price, 4), size, price + fee_at(price))
+
+
+def gate(name: str, value: str, requirement: str, passed: bool, change: str) -> GateView:
+    """Return a gate that says what has to change where it does not hold."""
+    return GateView(name, value, requirement, passed, "" if passed else change)
+
+
+def observe_only(changed: bool, begun: bool, strike: float | None) -> str | None:
+    """Return why a window is only watched."""
+    if changed:
+        return "the settlement rule is not that of the window before"
+    return "the strike is unknown: no report of its first second was heard" if begun and not strike else None
+
+
+def flip_average(strike: float | None, fixed: list[float]) -> float | None:
+    """Return what BTC has to average over the seconds not fixed yet to end at the strike."""
+    if strike is None or len(fixed) >= 60:
+        return None
+    return (60 * strike - sum(fixed)) / (60 - len(fixed))
 
 
 def replace_order(order: OrderView, order_id: str, state: str, reason: str) -> OrderView:

@@ -1,5 +1,6 @@
 """The live page in each state an operator can meet, in a real browser, in front of a scripted engine."""
 
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -26,10 +27,17 @@ def test_a_running_window_is_told_whole(scripted: Serve, visit: Open) -> None:
     card = page.locator(".card").first
     expect(card.locator(".phase")).to_have_text("HAMMER")
     expect(card.locator(".fact.strike dd")).to_have_text("71,480.58")
-    expect(card.locator(".fact.strike small")).to_have_text("exact")
+    expect(card.locator(".fact.strike small")).to_have_text("exact · RTDS TWAP")
+    expect(card.locator(".lock .value")).to_contain_text("% of the average")
+    expect(card.locator(".terms-line").nth(1)).to_contain_text("to flip")
+    assert re.search(r"mean so far \$71,4\d\d\.\d\d · BTC must average \$71,\d", text(page, ".lock + p"))
+    expect(card.locator(".seed")).to_contain_text("spot formula (most bots)")
+    expect(page.locator(".ladder .titles").first).to_contain_text("break-even")
+    expect(page.locator(".canonical .used").first).to_contain_text("RTDS TWAP, in use")
+    expect(page.locator(".bad-prices")).to_be_hidden()
     expect(card.locator(".sides tbody tr")).to_have_count(2)
     expect(card.locator(".rule")).to_contain_text("TWAP over 60 s")
-    expect(page.locator(".decision .gates tbody tr")).to_have_count(10)
+    expect(page.locator(".decision .gates tbody tr")).to_have_count(11)
     expect(page.locator(".status .mode")).to_have_text("PRACTICE")
     expect(page.locator(".banner")).to_contain_text("proves nothing")
     expect(page.locator(".orders tbody tr")).to_have_count(2)
@@ -249,6 +257,11 @@ def test_a_stale_feed_is_named_by_word_and_shape(scripted: Serve, visit: Open) -
     expect(chip).to_contain_text("DOWN")
     expect(chip.locator(".shape")).to_have_attribute("data-shape", "cross")
     expect(page.locator(".decision .gates .failed").first).to_contain_text("settlement feed")
+    expect(page.locator(".decision .gates .failed .change").first).to_have_text(
+        "to pass: the feed has to speak"
+    )
+    expect(page.locator(".canonical .used").first).to_contain_text("own mean, in use")
+    expect(page.locator(".bad-prices")).to_contain_text("duplicate 14 · late 3 · jump 1")
     picture(page, "stale-dark")
 
 

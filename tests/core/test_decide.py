@@ -4,6 +4,7 @@ import math
 
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import t as students_t
 
 from engine.core import decide as d
 from engine.params import Params
@@ -18,8 +19,8 @@ GOOD = d.Numbers(
     deviation=10.0,
     cost_up=0.90,
     cost_down=0.12,
-    depth_up=1.0,
-    depth_down=1.0,
+    depth_up=20.0,
+    depth_down=20.0,
     fee_rate=0.07,
     fee_exponent=1.0,
     fee_of_price=0.0,
@@ -27,12 +28,13 @@ GOOD = d.Numbers(
 
 
 def test_a_cheap_favourite_is_bought() -> None:
-    """z = 2, so p(Up) = .97725; at .90 with .0063 fee that is worth 7.1 cents a share."""
+    """z = 2, so by Student's t of unit variance p(Up) = .97976; the ask and its fee come off that."""
     verdict = d.judge(GOOD, PARAMS)
     assert verdict.action == d.BUY_UP
     assert verdict.gates == 0
-    assert math.isclose(verdict.p_up, 0.9772498680518208)
-    assert math.isclose(verdict.ev_up, 0.9772498680518208 - 0.90 - 0.07 * 0.90 * 0.10)
+    p_up = 0.5 + (2 / 5 + math.atan(2)) / math.pi
+    assert math.isclose(verdict.p_up, p_up)
+    assert math.isclose(verdict.ev_up, p_up - 0.90 - 0.07 * 0.90 * 0.10)
 
 
 def test_the_underdog_is_bought_when_it_is_the_cheap_side() -> None:
@@ -154,12 +156,28 @@ def test_no_limit_when_nothing_is_worth_it() -> None:
     assert d.best_limit_e4(0.0, GOOD, PARAMS, 100) == 0
 
 
-def test_the_explanation_agrees_with_the_verdict() -> None:
-    """The rows people read and the bits the engine acts on say the same."""
-    for numbers in (GOOD, GOOD._replace(expected=70_001.0), GOOD._replace(blocks=d.WATCH, depth_up=0.2)):
-        verdict = d.judge(numbers, PARAMS)
-        rows = d.explain(d.View("slug", 1, 2, numbers), PARAMS)
-        assert [row.name for row in rows] == list(d.GATE_NAMES.values())
-        assert (verdict.action != d.NO_TRADE) == all(row.passed for row in rows)
-        refused = {row.name for row in rows if not row.passed}
-        assert {name for bit, name in d.GATE_NAMES.items() if verdict.gates & bit} <= refused
+@given(st.floats(-40.0, 40.0))
+def test_the_probability_is_students_with_three_degrees_of_unit_variance(z: float) -> None:
+    """The closed form equals the library's distribution: t scaled by sqrt(3), whose variance is 3."""
+    closed = d.probability_up(0.0, z, 1.0)
+    assert math.isclose(closed, float(students_t.cdf(z * math.sqrt(3.0), 3)), abs_tol=1e-12)
+
+
+@given(st.floats(1e-300, 1e-3), st.sampled_from([-1.0, 1.0]))
+def test_with_little_left_to_happen_the_probability_tends_to_certainty(deviation: float, side: float) -> None:
+    """Away from the strike the answer is 0 or 1, however small the deviation; never half of a NaN."""
+    p = d.probability_up(70_000.0, 70_000.0 + side * 5.0, deviation)
+    assert math.isclose(p, 1.0 if side > 0 else 0.0, abs_tol=1e-6)
+
+
+def test_an_early_exit_leaves_unknown_what_it_did_not_compute() -> None:
+    """Unknown is None in what is journaled: a zero would be a claim."""
+    refused = d.decide(d.View("slug", 1, 2, GOOD._replace(blocks=d.WATCH)), PARAMS)
+    assert (refused.z, refused.p_up, refused.ev_up, refused.ev_down) == (None, None, None, None)
+    assert d.decide(d.View("slug", 1, 2, GOOD), PARAMS).z == 2.0
+
+
+def test_a_decided_window_is_infinitely_far_from_its_strike() -> None:
+    """With nothing left to happen there is no number of deviations, and 0 would say the opposite."""
+    assert d.judge(GOOD._replace(deviation=0.0), PARAMS).z == math.inf
+    assert d.judge(GOOD._replace(deviation=0.0, expected=69_000.0), PARAMS).z == -math.inf

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.contract import SettlementRule
-from engine.core.fair import expect_settlement
+from engine.core.fair import expect_settlement, unknown_part
 from engine.core.prices import PriceTrack
 from engine.core.signal import watch_fires, watch_return
 from engine.core.volatility import realised_vol, sigma_usd
@@ -107,17 +107,100 @@ def test_missing_seconds_do_not_change_the_volatility_of_a_random_walk() -> None
     assert realised_vol(points) == pytest.approx(3.0, rel=0.03)
 
 
-def test_the_larger_window_counts_times_the_multiplier_with_a_floor() -> None:
-    """A calm minute after a wild one is not calm yet; a flat line is not certain."""
+def test_the_larger_span_counts_times_the_multiplier_with_a_floor() -> None:
+    """A calm minute after a wild quarter of an hour is not calm yet; a flat line is not certain."""
     params = Params()
     calm = track_until(1_000)
     assert sigma_usd(calm, params) == pytest.approx(70_000 * params.sigma_floor)
     wild = PriceTrack()
-    for second in range(600, 1_001):
+    for second in range(101, 1_001):
         value = 70_000.0 + (10.0 if second % 2 and second < 900 else 0.0)
         wild.add(second * 1000, Decimal(repr(value)), 0)
-    long = realised_vol(wild.between(700, 1_000))
-    assert sigma_usd(wild, params) == pytest.approx(long * 1.5)
+    long = realised_vol(wild.between(101, 1_000))
+    assert sigma_usd(wild, params) == pytest.approx(long * params.sigma_multiplier)
+
+
+def test_a_sudden_minute_counts_by_its_share() -> None:
+    """A market that wakes up is not averaged away by the quarter of an hour before."""
+    params = Params()
+    track = PriceTrack()
+    for second in range(101, 1_001):
+        value = 70_000.0 + (10.0 if second % 2 and second > 940 else 0.0)
+        track.add(second * 1000, Decimal(repr(value)), 0)
+    short = realised_vol(track.between(940, 1_000)) * math.sqrt(params.sigma_short_weight)
+    assert short > realised_vol(track.between(101, 1_000))
+    assert sigma_usd(track, params) == pytest.approx(short * params.sigma_multiplier)
+
+
+def test_late_seconds_say_nothing_of_how_btc_moves_now() -> None:
+    """A value that came after newer ones fills its second of the average, and leaves sigma alone."""
+    track = track_until(1_000)
+    holed = PriceTrack()
+    for second, value in track.between(600, 1_000):
+        if second != 980:
+            holed.add(second * 1000, Decimal(repr(value)), second * 1000)
+    before = sigma_usd(holed, Params())
+    assert holed.add(980_000, Decimal(70_900), 1_002_000) == "late"
+    assert sigma_usd(holed, Params()) == before
+    assert holed.dollars(980) == 70_900.0
+
+
+@given(st.integers(0, 60), st.integers(0, 400), st.floats(0.0, 0.9))
+def test_the_unknown_part_is_that_of_the_walk_with_memory(unknown: int, gap: int, memory: float) -> None:
+    """Drift and variance of the sum, against the same walk written out move by move."""
+    part = unknown_part(unknown, gap, memory)
+    steps = [memory ** (second + 1) for second in range(gap + unknown)]
+    levels = [sum(steps[: second + 1]) for second in range(gap + unknown)]
+    assert part.drift == pytest.approx(sum(levels[gap:]), abs=1e-9)
+    variance = 0.0
+    for news_at in range(gap + unknown):
+        moved, level, total = 1.0, 0.0, 0.0
+        for second in range(news_at, gap + unknown):
+            level += moved
+            moved *= memory
+            total += level if second >= gap else 0.0
+        variance += total * total
+    assert part.variance == pytest.approx(variance, rel=1e-9, abs=1e-9)
+    plain = gap * unknown**2 + unknown * (unknown + 1) * (2 * unknown + 1) / 6
+    assert unknown_part(unknown, gap, 0.0).variance == pytest.approx(plain)
+
+
+def test_the_feed_carries_a_move_on() -> None:
+    """With memory a rising last second lifts the expectation, a falling one lowers it, equally."""
+    means = []
+    for last in (70_010, 69_990):
+        track = track_until(END - 20)
+        track.add((END - 19) * 1000, Decimal(last), 0)
+        fair = expect_settlement(TWAP_60, END, track, 1.0, memory=0.3)
+        flat = expect_settlement(TWAP_60, END, track, 1.0)
+        assert fair is not None
+        assert flat is not None
+        means.append(fair.mean_usd - flat.mean_usd)
+    assert means[0] == pytest.approx(-means[1])
+    assert 0.0 < means[0] < 10 * 0.3 / 0.7 * 16 / 60
+
+
+def test_a_hole_in_the_fixed_part_is_bridged_and_doubted() -> None:
+    """Ten missing seconds of the average refuse nothing: the bridge's own variance is in the deviation."""
+    whole, holed = track_until(END - 3), PriceTrack()
+    for second, value in whole.between(END - 400, END - 3):
+        if not END - 40 < second < END - 29:
+            holed.add(second * 1000, Decimal(repr(value)), second * 1000)
+    fair = expect_settlement(TWAP_60, END, holed, 2.0)
+    assert fair is not None
+    assert fair.mean_usd == pytest.approx(70_000.0)
+    assert fair.coverage == pytest.approx(50 / 60)
+    assert fair.deviation_usd == pytest.approx(2.0 * math.sqrt(11 * (11 * 11 - 1) / 12) / 60)
+
+
+def test_what_the_rest_must_average_to_flip_is_arithmetic() -> None:
+    """Fifty seconds at 70,000 fixed and ten to come: to end at 70,006 those ten must average 36 more."""
+    fair = expect_settlement(TWAP_60, END, track_until(END - 13), 1.0)
+    assert fair is not None
+    assert fair.average_to_end_at(70_006.0) == pytest.approx(70_036.0)
+    over = expect_settlement(TWAP_60, END, track_until(END), 1.0)
+    assert over is not None
+    assert over.average_to_end_at(70_006.0) is None
 
 
 def test_too_few_seconds_have_no_volatility() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.contract import SettlementRule, outcome_of
 from engine.core.prices import KEPT_S, PriceTrack
-from engine.core.settlement import estimated, fill_holes, reported, sampled_seconds
+from engine.core.settlement import Tracks, disagreement, estimated, fill_holes, reported, sampled_seconds
 from tests.shared_data import needs_recordings, recording
 
 TWAP_60 = SettlementRule("twap", 60)
@@ -24,23 +24,41 @@ def track_of(values: dict[int, float]) -> PriceTrack:
     return track
 
 
+def tracks(**given: PriceTrack) -> Tracks:
+    """Give the tracks that a test names; the others are empty."""
+    return lambda source, _: given.get(source, PriceTrack())
+
+
 def test_the_exact_report_counts_by_its_stamp_not_by_its_arrival() -> None:
     """The first price seen after a boundary is not the strike."""
     twap = track_of({1000: 70_000.25, 1001: 70_001.0})
-    found = reported(TWAP_60, 1000, twap, PriceTrack())
+    found = reported(TWAP_60, 1000, tracks(twap=twap))
     assert found is not None
     assert (found.value, found.source, found.error_usd) == (Decimal("70000.25"), "exact", 0.0)
-    assert reported(TWAP_60, 999, twap, PriceTrack()) is None
+    assert reported(TWAP_60, 999, tracks(twap=twap)) is None
 
 
 def test_a_spot_market_settles_on_spot_and_never_on_an_average() -> None:
     """Each rule reads its own stream; mixing them up is the classic fault of this field."""
     twap, spot = track_of({1000: 1.0}), track_of({1000: 2.0})
-    by_spot = reported(SPOT, 1000, twap, spot)
-    by_average = reported(TWAP_60, 1000, twap, spot)
+    by_spot = reported(SPOT, 1000, tracks(twap=twap, chainlink=spot))
+    by_average = reported(TWAP_60, 1000, tracks(twap=twap, chainlink=spot))
     assert by_spot is not None
     assert by_average is not None
     assert (by_spot.value, by_average.value) == (Decimal(2), Decimal(1))
+
+
+def test_polybolt_stands_above_rtds_and_each_price_says_whence_it_came() -> None:
+    """The ladder: the better feed's report counts, the other's stands in; source and times go with it."""
+    better, other = track_of({1000: 70_000.5}), track_of({1000: 70_000.5, 1001: 70_001.0})
+    both = tracks(polybolt=better, twap=other)
+    first, second = reported(TWAP_60, 1000, both), reported(TWAP_60, 1001, both)
+    assert first is not None
+    assert second is not None
+    assert (first.rung, second.rung) == ("PolyBolt TWAP", "RTDS TWAP")
+    assert (first.stamp_ms, first.recv_ms, first.coverage) == (1_000_000, 1_001_650, 1.0)
+    assert disagreement(TWAP_60, 1000, both) == 0
+    assert disagreement(TWAP_60, 1000, tracks(polybolt=better, twap=track_of({1000: 70_001.5}))) == 1
 
 
 def test_a_tie_is_up() -> None:
@@ -93,19 +111,49 @@ def test_the_doubt_bounds_what_filling_did(missing: set[int], values: list[float
     whenever the true values stayed between those neighbours too."""
     known = dict(zip(range(930, 1010), values, strict=True))
     track = track_of({second: value for second, value in known.items() if second not in missing})
-    filled, doubt = fill_holes(track, 938, 997)
+    filled = fill_holes(track, 938, 997, 10)
     assert filled is not None
-    assert len(filled) == 60
-    assert doubt >= 0.0
-    for second, value in zip(range(938, 998), filled, strict=True):
+    assert len(filled.values) == 60
+    assert filled.coverage == pytest.approx(1 - len(missing) / 60)
+    for second, value in zip(range(938, 998), filled.values, strict=True):
         if second not in missing:
             assert value == known[second]
+    truth = sum(known[second] for second in range(938, 998))
+    if all(_lies_between(known, missing, second) for second in missing):
+        assert abs(sum(filled.values) - truth) <= filled.steps_usd + 1e-6
+
+
+def _lies_between(known: dict[int, float], missing: set[int], second: int) -> bool:
+    left = next(s for s in range(second, 0, -1) if s not in missing)
+    right = next(s for s in range(second, 2000) if s not in missing)
+    return min(known[left], known[right]) <= known[second] <= max(known[left], known[right])
+
+
+@given(st.sets(st.integers(0, 30), max_size=30), st.integers(0, 8), st.integers(0, 8))
+def test_a_run_of_seconds_always_comes_out_whole(missing: set[int], before: int, after: int) -> None:
+    """Whatever is missing, inside or at the edges: every second once, known ones unchanged."""
+    known = {s: 70_000.0 + s for s in range(-before, 31 + after) if s not in missing}
+    filled = fill_holes(track_of({second + 1000: value for second, value in known.items()}), 1000, 1030, 10)
+    if not known:
+        assert filled is None
+        return
+    assert filled is not None
+    assert len(filled.values) == 31
+    assert filled.extended == (min(known) > 0 or max(known) < 30)
+    for second, value in enumerate(filled.values):
+        if second in known:
+            assert value == known[second]
+        elif not filled.extended:
+            assert value == pytest.approx(70_000.0 + second), "a straight line is filled as itself"
+    assert (filled.doubt_s3 > 0.0) == bool(missing & set(range(31)) - set(known))
 
 
 def test_old_seconds_are_forgotten_and_a_second_is_told_once() -> None:
     """Memory is bounded; a repeated stamp changes nothing (snapshots overlap)."""
     track = track_of({second: 70_000.0 + second for second in range(2_000)})
-    assert not track.add(1_999_000, Decimal(1), 0)
+    assert track.add(1_999_000, Decimal("71999.0"), 0) == "duplicate"
+    assert track.add(1_999_000, Decimal(71_998), 0) == "restated"
+    assert track.add(1_000, Decimal(70_000), 0) == "too old"
     assert track.at(1_999) == Decimal("71999.0")
     assert track.at(1_999 - KEPT_S) is None
     assert len(track.between(0, 5_000)) == KEPT_S

@@ -378,7 +378,7 @@ def test_a_stamp_from_the_future_is_counted_and_has_no_effect() -> None:
     core = Core()
     core.price(START_S + 86_400, 71_000, lag_ms=-86_400_000)
     assert core.state.track("chainlink").newest_s is None
-    assert core.state.kinds["price_from_the_future"] == 1
+    assert core.state.bad_prices["chainlink: from the future"] == 1
     core.price(START_S, 70_000)
     assert core.state.track("chainlink").newest_s == START_S
 

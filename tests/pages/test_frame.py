@@ -108,7 +108,7 @@ def test_the_navigation_comes_first_and_unconditionally() -> None:
     body = ast.parse(FRAME.read_text()).body
     texts = [ast.unparse(node) for node in body]
     place = next(index for index, text in enumerate(texts) if text.startswith("page = st.navigation("))
-    plain = (ast.Expr, ast.Assign, ast.Import, ast.ImportFrom)
+    plain = (ast.Expr, ast.Assign, ast.AnnAssign, ast.Import, ast.ImportFrom)
     assert all(isinstance(node, plain) for node in body[:place]), "no condition, loop or handler before it"
     calls = [
         ast.unparse(node.value.func)

@@ -70,6 +70,15 @@ class HandMadeTape:
     def truth(self, slug: str) -> Truth | None:
         return Truth(STRIKE, FINAL, outcome_of(STRIKE, FINAL)) if slug in self._contracts else None
 
+    def price_at(self, second: int, rule: SettlementRule) -> Decimal | None:
+        """Tell strike and final by its windows' own rule, else what it prints."""
+        if rule == TWAP_60 and second in (START_S, START_S + 300):
+            return STRIKE if second == START_S else FINAL
+        prices = [moment for moment in self._moments if isinstance(moment, PriceMoment)]
+        wanted = ("chainlink" if rule.basis == "spot" else "twap", rule.lookback_s, second * 1000)
+        found = [p.value for p in prices if (p.source, p.lookback_s, p.stamp_ms) == wanted]
+        return found[-1] if found else None
+
 
 def at(seconds: float) -> int:
     """Return venue milliseconds, so many seconds after the window's start."""

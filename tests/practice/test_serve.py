@@ -60,6 +60,7 @@ def test_the_first_line_names_the_urls_under_the_settings_names(session):
             "CLOB_HOST",
             "CLOCK_URL",
             "SPOT_URL",
+            "SITE_PRICE_URL",
         ]
         assert httpx.get(urls["CLOCK_URL"]).json()["rate"] == 5
         assert httpx.get(f"{urls['GAMMA_API_URL']}/markets/slug/{SLUG}").json()["slug"] == SLUG

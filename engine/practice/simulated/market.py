@@ -5,7 +5,7 @@ import heapq
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import count
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -32,12 +32,23 @@ E10: Final = Decimal(10) ** 10
 E18: Final = Decimal(10) ** 18
 CENT: Final = Decimal("0.01")
 
+BOUNDARIES_S: Final = min(DURATIONS_S.values())
+"""Every window starts and ends on a multiple of the shortest one's length."""
+
+SPOT_RULE: Final = SettlementRule("spot")
 RULE: Final = SettlementRule("twap", LOOKBACK_S)
 RULE_TEXT: Final = (
     'This market will resolve to "Up" if the practice venue\'s 60-second average of BTC/USD at the end of '
     'the time range in the title is at or above the one at its beginning, else to "Down".'
 )
 FEE: Final = FeeSchedule(Decimal("0.07"), Decimal(1))
+
+
+class Prices(NamedTuple):
+    """Chainlink's spot value of one second, and the average stamped with it."""
+
+    spot: Decimal
+    average: Decimal
 
 
 def simulate(seed: int, start_ms: Milliseconds, opening: Opening | None) -> "SimulatedTape":
@@ -68,6 +79,7 @@ class SimulatedTape:
         self._rng = np.random.default_rng([seed, start_ms // 1000, 3])
         self._makers: dict[str, Maker] = {}
         self._truths: dict[str, Truth] = {}
+        self._boundaries: dict[int, Prices] = {}
         self._played_s = self._first_s
         staged = ", after a staged opening" if opening is not None else ""
         self.note = f"simulated market, seed {seed}{staged}: no edge is planted, practice P&L proves nothing"
@@ -100,6 +112,13 @@ class SimulatedTape:
         """Return what a window settled on; None while it has not been played to its end."""
         return self._truths.get(slug)
 
+    def price_at(self, second: int, rule: SettlementRule) -> Decimal | None:
+        """Return a boundary's price: spot, or the average that windows settle on; None for other means."""
+        noted = self._boundaries.get(second)
+        if noted is None or rule not in (SPOT_RULE, RULE):
+            return None
+        return noted.average if rule == RULE else noted.spot
+
     def moments(self) -> Iterator[Moment]:
         """Yield the market, in order of time."""
         first = self.start_ms // 1000 - SHOWN_BEFORE_S
@@ -107,10 +126,14 @@ class SimulatedTape:
         if self._scene is not None:
             plan = Plan(self._scene.is_spared, self._scene.is_lost, self._scene.is_calm)
         deliveries = Deliveries(self._rng, plan)
+        self._path.extend(first)
+        for second in range(self._first_s, first):
+            self._note_boundary(second)
         waiting: list[tuple[int, int, Moment]] = []
         number = count()
         for second in count(first):
             self._path.extend(second + 2)
+            self._note_boundary(second)
             arriving = self._reports(second, deliveries)
             if second * 1000 >= self.start_ms:
                 arriving += self._quotes(second)
@@ -158,19 +181,27 @@ class SimulatedTape:
                 found += maker.act(round(at_s * 1000), p_up, maker.contract.end_s - at_s)
         return found
 
+    def _note_boundary(self, second: int) -> None:
+        """Keep the prices at which windows start and end; the path itself is forgotten."""
+        if second % BOUNDARIES_S or second - LOOKBACK_S - SHIFT_S < self._path.first_s:
+            return
+        spot = Decimal(self._path.chainlink_e10(second)) / E10
+        average = Decimal(self._path.twap_e18(second)) / E18
+        self._boundaries[second] = Prices(spot, average)
+        while len(self._boundaries) > 1_000:
+            del self._boundaries[next(iter(self._boundaries))]
+
     def _end_second(self, second: int) -> None:
         """Note what windows that end now settled on, and forget what nobody needs."""
         self._played_s = second
         for name, length in DURATIONS_S.items():
             if second % length:
                 continue
-            start_s = second - length
-            if start_s - LOOKBACK_S - SHIFT_S < self._path.first_s:
+            start, end = self._boundaries.get(second - length), self._boundaries.get(second)
+            if start is None or end is None:
                 continue
-            strike = Decimal(self._path.twap_e18(start_s)) / E18
-            final = Decimal(self._path.twap_e18(second)) / E18
-            slug = slug_of(name, start_s)
-            self._truths[slug] = Truth(strike, final, outcome_of(strike, final))
+            slug = slug_of(name, second - length)
+            self._truths[slug] = Truth(start.average, end.average, outcome_of(start.average, end.average))
             self._makers.pop(slug, None)
         while len(self._truths) > 1_000:
             del self._truths[next(iter(self._truths))]

@@ -22,6 +22,7 @@ class Card {
     this.head = head;
     this.elapsed = el("i", "elapsed");
     this.hammer = el("i", "zone");
+    this.observe = new ObserveBanner();
     this.empty = el("p", "empty");
     this.numbers = this.buildNumbers();
     this.sides = table("sides", [
@@ -39,6 +40,7 @@ class Card {
       "panel card",
       head,
       el("div", "progress", this.hammer, this.elapsed),
+      this.observe.node,
       this.empty,
       this.body,
       this.last,
@@ -51,14 +53,20 @@ class Card {
     this.sub = { expected: el("small"), strike: el("small"), distance: el("small") };
     for (const key of Object.keys(this.sub)) this.main.cells[key].parentNode.append(this.sub[key]);
     this.p = gauge("P(UP)");
+    this.seed = new SeedOdds(this.p);
     this.lock = gauge("Fixed");
+    this.lock.node.classList.add("lock");
     this.lock.node.title = "Share of the settlement average that later prices cannot change any more";
-    this.z = facts("side-facts", { z: "z", move: "60 s move" });
+    this.mean = el("b");
+    this.flip = el("b");
+    const terms = el("p", "terms-line", "mean so far ", this.mean);
+    terms.append(" · BTC must average ", this.flip, " over the rest to flip");
+    this.z = facts("side-facts", { z: "z", move: "60 s move", fee: "fee rate" });
     return el(
       "div",
       "numbers",
       this.main.node,
-      el("div", "gauges", this.p.node, this.lock.node, this.z.node),
+      el("div", "gauges", this.p.node, this.seed.node, this.lock.node, terms, this.z.node),
     );
   }
 
@@ -69,12 +77,14 @@ class Card {
     this.paintLast(store.previous(this.name));
     show(this.body, contract !== null && contract.phase !== "upcoming");
     this.paintHead(store, at, contract);
+    this.observe.paint(contract);
     if (!contract) return;
-    this.paintNumbers(contract);
+    this.paintNumbers(contract, store.drift(at));
     this.paintSides(contract);
     putChip(this.word, ...verdict(contract.decision));
     put(this.sentence, contract.decision?.sentence ?? "It decides from the moment the window has a strike.");
     put(this.rule, `Settles on ${contract.rule} · ${contract.slug}`);
+    hint(this.rule, contract.rule_words);
   }
 
   paintHead(store, at, contract) {
@@ -102,21 +112,18 @@ class Card {
       return `Looking for the ${this.name} window. It appears as soon as the venue describes it.`;
     if (contract.phase === "upcoming")
       return `Waiting for the boundary: the strike is captured exactly at ${clock(contract.start_s * 1000)} UTC.`;
-    if (contract.strike === null) {
-      return (
-        `No report stamped ${clock(contract.start_s * 1000)} UTC was heard, so this window has no strike and is only observed. ` +
-        `The next strike is captured exactly at ${clock(contract.end_s * 1000)} UTC.`
-      );
-    }
-    return "";
+    if (contract.strike !== null) return "";
+    const next = `The next strike is captured exactly at ${clock(contract.end_s * 1000)} UTC.`;
+    if (contract.observe_only !== null) return next;
+    return `No report stamped ${clock(contract.start_s * 1000)} UTC was heard: this window has no strike. ${next}`;
   }
 
-  paintNumbers(contract) {
+  paintNumbers(contract, drift) {
     const { cells } = this.main;
     put(cells.expected, number(contract.expected));
     put(this.sub.expected, known(contract.deviation_usd) ? `± ${dollars(contract.deviation_usd)} (1 σ)` : "");
     put(cells.strike, number(contract.strike));
-    put(this.sub.strike, sourceText(contract.strike_source, contract.strike_error));
+    put(this.sub.strike, sourceText(contract.strike_source, contract.strike_error, contract.strike_rung));
     hint(cells.strike, known(contract.strike) ? String(contract.strike) : "");
     put(cells.distance, signedDollars(contract.distance_usd));
     tone(
@@ -125,12 +132,17 @@ class Card {
     );
     put(this.sub.distance, known(contract.distance_bp) ? `${signed(contract.distance_bp)} bp` : "");
     putGauge(this.p, contract.p_up, probability(contract.p_up));
+    this.seed.paint(contract);
     putGauge(
       this.lock,
       contract.locked_share,
       known(contract.locked_share) ? `${number(contract.locked_share * 100, 0)} % of the average` : DASH,
     );
+    put(this.mean, dollars(contract.locked_mean));
+    put(this.flip, dollars(contract.flip_average));
     put(this.z.cells.z, signed(contract.z));
+    hint(this.z.cells.z, `spot formula: ${signed(contract.z_seed)}`);
+    put(this.z.cells.fee, feeText(contract.fee_rate, contract.fee_age_s, drift));
     put(
       this.z.cells.move,
       known(contract.watch_return) ? `${signed(contract.watch_return * 1e4, 1)} bp` : DASH,
@@ -200,6 +212,50 @@ class Card {
   }
 }
 
+// Why a window is only watched; where the venue changed the rule, its words before and now, in full.
+class ObserveBanner {
+  constructor() {
+    this.why = el("strong");
+    this.words = facts("rules", { before: "Rule of the window before", now: "Rule now" });
+    this.node = el("div", "observe", el("p", "", shape("warning"), this.why), this.words.node);
+    this.node.setAttribute("role", "status");
+  }
+
+  paint(contract) {
+    const why = contract?.observe_only ?? null;
+    show(this.node, why !== null);
+    if (why === null) return;
+    put(this.why, `OBSERVE ONLY: ${why}`);
+    show(this.words.node, contract.rule_before !== null);
+    put(this.words.cells.before, contract.rule_before ?? "");
+    put(this.words.cells.now, contract.rule_words);
+  }
+}
+
+const FAR_APART = 0.05; // shown, not decided by: as much as five cents of EV a share
+
+// The formula most bots use, as a tick on the engine's own gauge and in words below it.
+class SeedOdds {
+  constructor(target) {
+    this.tick = el("u");
+    target.bar.parentNode.append(this.tick);
+    this.value = el("b");
+    this.apart = el("span", "apart");
+    this.node = el("p", "terms-line seed", "spot formula (most bots) ", this.value, this.apart);
+    this.node.title = "Prices spot against the strike, not the average that settles; nothing is decided by it";
+  }
+
+  paint({ p_up: own, p_seed: seed }) {
+    const both = known(own) && known(seed);
+    const apart = both && Math.abs(own - seed) >= FAR_APART;
+    put(this.value, probability(seed));
+    put(this.apart, apart ? ` · ${number(Math.abs(own - seed) * 100, 0)} points apart` : "");
+    this.node.classList.toggle("far", apart);
+    show(this.tick, known(seed));
+    width(this.tick, seed);
+  }
+}
+
 function verdict(decision) {
   const verdicts = {
     buy_up: ["up", "BUY UP", "up"],
@@ -224,7 +280,12 @@ function putGauge(target, share, text) {
   put(target.value, text);
 }
 
-function sourceText(source, error) {
+function sourceText(source, error, rung = null) {
   if (!source) return "";
-  return known(error) && error > 0 ? `${words(source)} ± ${dollars(error)}` : words(source);
+  const doubt = known(error) && error > 0 ? ` ± ${dollars(error)}` : "";
+  return `${words(source)}${doubt}${rung ? ` · ${rung}` : ""}`;
+}
+
+function feeText(rate, age_s, drift) {
+  return known(rate) ? `${plain(rate)}${known(age_s) ? `, ${age(age_s + drift)} old` : ""}` : DASH;
 }

@@ -9,6 +9,8 @@ const MARK_SHAPES = {
   killed: "cross",
   settled: "square",
   gap: "warning",
+  rule: "bars",
+  drift: "split",
 };
 
 function hatch(chart, from, to, colours) {
@@ -66,6 +68,12 @@ function markPath(ctx, name, x, y, size) {
     ctx.fill();
   } else if (name === "square") {
     ctx.fillRect(x - size * 0.8, y - size * 0.8, size * 1.6, size * 1.6);
+  } else if (name === "bars") {
+    ctx.fillRect(x - size * 0.9, y - size * 0.7, size * 1.8, size * 0.5);
+    ctx.fillRect(x - size * 0.9, y + size * 0.2, size * 1.8, size * 0.5);
+  } else if (name === "split") {
+    ctx.fillRect(x - size * 0.7, y - size * 0.9, size * 0.5, size * 1.8);
+    ctx.fillRect(x + size * 0.2, y - size * 0.9, size * 0.5, size * 1.8);
   } else if (name === "cross") {
     ctx.moveTo(x - size * 0.8, y - size * 0.8);
     ctx.lineTo(x + size * 0.8, y + size * 0.8);

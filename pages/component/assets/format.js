@@ -37,6 +37,9 @@ function probability(value) {
   return percent(value);
 }
 
+// A rate as its publisher writes it, without trailing zeros.
+const plain = (value) => (known(value) ? number(value, 4).replace(/\.?0+$/, "") : DASH);
+
 const sharePrice = (value) =>
   known(value) ? number(value, Math.abs(value * 100 - Math.round(value * 100)) > 1e-6 ? 3 : 2) : DASH;
 

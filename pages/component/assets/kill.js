@@ -192,3 +192,11 @@ class KillControl {
     this.node.remove();
   }
 }
+
+// The same on a page that has no status bar, where the sidebar is folded away.
+class NarrowKillControl extends KillControl {
+  constructor(root) {
+    super(root);
+    this.node.classList.add("narrow");
+  }
+}

@@ -31,7 +31,10 @@ class Side {
     this.spread = el("div", "spread");
     this.state = el("p", "empty");
     const rows = [...[...this.asks].reverse(), { node: this.spread }, ...this.bids];
-    this.rows = el("div", "rungs", ...rows.map((row) => row.node));
+    const titles = el("div", "rung titles");
+    titles.append(...["price", "break-even", "shares"].map((word) => el("span", "", word)));
+    titles.title = "break-even: the probability from which on a share bought there pays, fee included";
+    this.rows = el("div", "rungs", titles, ...rows.map((row) => row.node));
     this.node = el("div", "book", el("h3", "", name, this.age), this.rows, this.state);
   }
 
@@ -58,14 +61,16 @@ function rungs(kind) {
   return Array.from({ length: LEVELS }, () => {
     const bar = el("i");
     const price = el("span", "price");
+    const even = el("span", "even");
     const size = el("span", "size");
-    const node = el("div", `rung ${kind}`, bar, price, size);
-    return { node, bar, price, size };
+    const node = el("div", `rung ${kind}`, bar, price, even, size);
+    return { node, bar, price, even, size };
   });
 }
 
 function putRung(rung, level, largest) {
   put(rung.price, level ? sharePrice(level[0]) : "");
+  put(rung.even, level && known(level[2]) ? percent(level[2]) : "");
   put(rung.size, level ? number(level[1], level[1] < 100 ? 1 : 0) : "");
   width(rung.bar, level ? level[1] / largest : 0);
 }

@@ -234,7 +234,15 @@ function leave(root) {
   return () => {
     started.get(root)?.close();
     started.delete(root);
+    killDesk.fallback = null; // it may have been this part's; those that stay offer theirs with their next data
   };
+}
+
+function control(Part, data, root, trigger) {
+  const part = prepare(root, Part);
+  killDesk.fallback ??= trigger;
+  if (data) part.take(JSON.parse(decoder.decode(data)));
+  return leave(root);
 }
 
 const consoleParts = {
@@ -243,10 +251,10 @@ const consoleParts = {
     return leave(parentElement);
   },
   kill({ data, parentElement, setTriggerValue }) {
-    const part = prepare(parentElement, KillControl);
-    killDesk.fallback ??= setTriggerValue;
-    if (data) part.take(JSON.parse(decoder.decode(data)));
-    return leave(parentElement);
+    return control(KillControl, data, parentElement, setTriggerValue);
+  },
+  kill_narrow({ data, parentElement, setTriggerValue }) {
+    return control(NarrowKillControl, data, parentElement, setTriggerValue);
   },
 };
 

@@ -36,7 +36,7 @@ class DecisionPanel {
         putGate(cells[0], gate.passed);
         put(cells[1], words(gate.name));
         put(cells[2], gate.value);
-        put(cells[3], gate.requirement);
+        putRequirement(cells[3], gate);
         row.classList.toggle("failed", !gate.passed);
       },
     );
@@ -66,6 +66,14 @@ function putGate(cell, passed) {
   mark.setAttribute("aria-label", passed ? "holds" : "fails");
   mark.dataset.tone = passed ? "good" : "warn";
   cell.replaceChildren(mark);
+}
+
+// Where a gate refuses, what would have to change stands below what it requires.
+function putRequirement(cell, gate) {
+  if (!cell.firstChild) cell.append(el("span"), el("small", "change"));
+  put(cell.firstChild, gate.requirement);
+  put(cell.lastChild, gate.change && `to pass: ${gate.change}`);
+  show(cell.lastChild, Boolean(gate.change));
 }
 
 const ORDER_STATES = {
@@ -138,6 +146,15 @@ function putState(cell, state, [shapeName, toneName]) {
   cell.replaceChildren(mark.node);
 }
 
+const VERDICTS = {
+  agrees: ["check", "good"],
+  "within error": ["half", "quiet"],
+  "outside error": ["warning", "warn"],
+  drift: ["cross", "alarm"],
+  waiting: ["ring", "quiet"],
+  unknown: ["ring", "quiet"],
+};
+
 class SettlementsPanel {
   constructor() {
     this.table = table("settlements", [
@@ -148,6 +165,7 @@ class SettlementsPanel {
       { label: "final", numeric: true },
       { label: "P&L", numeric: true },
       { label: "said by" },
+      { label: "verdict" },
     ]);
     this.empty = el("p", "empty");
     this.panel = panel("Settlements", "settlements-panel", el("div", "scroll", this.table.node), this.empty);
@@ -180,12 +198,13 @@ class SettlementsPanel {
         hint(cells[1], item.slug);
         putOutcome(cells[2], item.outcome);
         put(cells[3], number(item.strike));
-        hint(cells[3], sourceText(item.strike_source, null));
+        hint(cells[3], sourceText(item.strike_source, item.strike_error, item.strike_rung));
         put(cells[4], number(item.final));
-        hint(cells[4], sourceText(item.final_source, null));
+        hint(cells[4], sourceText(item.final_source, item.final_error, item.final_rung));
         put(cells[5], item.traded ? signedDollars(item.pnl) : "no trade");
         tone(cells[5], item.traded ? gain(item.pnl) : "quiet");
         put(cells[6], words(item.outcome_source ?? DASH));
+        putState(cells[7], item.verdict, VERDICTS[item.verdict]);
       },
     );
   }
@@ -250,7 +269,9 @@ class FeedsPanel {
       { label: "came late", numeric: true },
     ]);
     this.empty = el("p", "empty", "No feed has been opened yet.");
-    this.panel = panel("Feeds", "feeds-panel", this.feeds.node, this.prices.node, this.empty);
+    this.canonical = new CanonicalPrices();
+    const parts = [this.feeds, this.canonical, this.prices].map((part) => part.node);
+    this.panel = panel("Feeds", "feeds-panel", ...parts, this.empty);
     this.node = this.panel.node;
   }
 
@@ -259,6 +280,7 @@ class FeedsPanel {
     const feeds = store.head?.feeds ?? [];
     show(this.empty, feeds.length === 0);
     show(this.feeds.node, feeds.length > 0);
+    this.canonical.paint(store, drift);
     show(this.prices.node, (store.head?.prices ?? []).length > 0);
     fillTable(
       this.feeds,
@@ -287,6 +309,62 @@ class FeedsPanel {
         put(cells[3], age(price.lag_s));
       },
     );
+  }
+}
+
+// The price that contracts settle on: the rung in use, how good it is, every rung with its age; what was refused.
+class CanonicalPrices {
+  constructor() {
+    this.table = table("canonical", [
+      { label: "settles on" },
+      { label: "value", numeric: true },
+      { label: "age", numeric: true },
+      { label: "coverage", numeric: true },
+      { label: "error", numeric: true },
+    ]);
+    this.empty = el("p", "empty", "Waiting for the first report of the settlement feed.");
+    this.bad = el("p", "bad-prices");
+    this.node = el("div", "canonical-prices", this.table.node, this.empty, this.bad);
+  }
+
+  paint(store, drift) {
+    const views = store.head?.canonical ?? [];
+    show(this.table.node, views.length > 0);
+    show(this.empty, views.length === 0 && store.head !== null);
+    const rows = views.flatMap((view) => [
+      { key: view.rule, view },
+      ...view.rungs.map(([name, seconds]) => ({ key: `${view.rule} ${name}`, view, name, seconds })),
+    ]);
+    fillTable(
+      this.table,
+      rows,
+      (row) => row.key,
+      (cells, row, node) => {
+        if (row.name) this.putRung(cells, row, node, drift);
+        else this.putRule(cells, row, node, drift);
+      },
+    );
+    const bad = Object.entries(store.slow.bad_prices ?? {}).filter(([, count]) => count > 0);
+    const counts = bad.map(([name, count]) => `${words(name)} ${number(count, 0)}`);
+    put(this.bad, `Prices refused or late: ${counts.join(" · ")}`);
+    show(this.bad, bad.length > 0);
+  }
+
+  putRule(cells, { view }, node, drift) {
+    node.className = "rule-row";
+    put(cells[0], view.rule);
+    put(cells[1], number(view.value));
+    hint(cells[1], `${view.value}\nof ${localTime(view.stamp_ms)}`);
+    put(cells[2], age(view.age_s + drift));
+    put(cells[3], percent(view.coverage, 0));
+    put(cells[4], view.error_usd > 0 ? `± ${dollars(view.error_usd)}` : "none");
+  }
+
+  putRung(cells, { view, name, seconds }, node, drift) {
+    const used = name === view.rung;
+    node.className = used ? "rung-row used" : "rung-row";
+    putState(cells[0], used ? `${name}, in use` : name, [used ? "disc" : "ring", used ? "good" : "quiet"]);
+    put(cells[2], known(seconds) ? age(seconds + drift) : DASH);
   }
 }
 

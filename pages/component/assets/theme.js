@@ -42,6 +42,8 @@ function readColours(node) {
     killed: colour("quiet"),
     settled: colour("text"),
     gap: colour("alarm"),
+    rule: colour("warn"),
+    drift: colour("alarm"),
   };
   return {
     ...colours,

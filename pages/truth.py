@@ -1,0 +1,13 @@
+"""Settlement truth: does the engine price the contract that settles?"""
+
+import streamlit as st
+
+from pages.widgets import formula, kill, rules, truth
+
+st.header("Settlement truth", anchor=False)
+st.caption("Does the engine price the contract that settles? Times are UTC.")
+kill.control_on_narrow_screens()
+truth.verdicts()
+formula.compared()
+formula.course()
+rules.shown()

@@ -1,0 +1,125 @@
+"""Finished windows: the engine's prices beside the venue's, and the verdict."""
+
+from collections import Counter
+from typing import Any, Final
+
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from engine import desk
+from engine.snapshot import SettlementView, Snapshot, Verdict
+from pages.widgets import plain, stream
+
+REFRESH_S: Final = 2.0
+"""Windows settle every five minutes; two seconds are enough to see it happen."""
+SHOWN: Final = 50
+
+SAID: Final[dict[Verdict, str]] = {
+    "agrees": "{} agree to the cent",
+    "within error": "{} within the error their estimate claimed",
+    "outside error": "{} estimated worse than claimed",
+    "drift": "{} DRIFTED",
+    "waiting": "{} waiting for the venue's word",
+    "unknown": "{} with a price of ours missing",
+}
+"""What the headline says of each verdict, in this order."""
+
+WHAT_TO_DO: Final = (
+    "A price that was called exact was not: the rule or the feed is not what the engine believes.\n"
+    "1. Leave trading stopped. The engine halts by itself; press KILL if the mode is not HALTED.\n"
+    "2. Find the window in the table and compare its prices with the venue's page.\n"
+    "3. Read the rules below: changed words are the likeliest cause.\n"
+    "4. Start the engine again only when the cause is known."
+)
+
+
+@st.fragment(run_every=REFRESH_S)
+def verdicts() -> None:
+    """Show in words how many windows agree, then the windows."""
+    snapshot = stream.newest_snapshot()
+    _doubt(snapshot)
+    if snapshot is None:
+        return
+    rows = sorted(snapshot.settlements, key=lambda row: (row.end_s, row.name), reverse=True)[:SHOWN]
+    if rows:
+        headline(rows)
+        table = [truth_row(row) for row in rows]
+        st.dataframe(table, column_config=COLUMNS, hide_index=True, placeholder="", key="truth")
+        return
+    ends = sorted(contract.end_s for contract in plain.running(snapshot.contracts))
+    when = f" The next one ends at {plain.instant(ends[0]):%H:%M:%S} UTC." if ends else ""
+    st.info(f"No window has settled yet: the table starts with the first that does.{when}")
+
+
+def _doubt(snapshot: Snapshot | None) -> None:
+    """Say what is being waited for, or that the numbers are old."""
+    counter = desk.current()
+    if counter is None:
+        st.error("The engine was stopped together with its server.")
+        return
+    health = counter.health()
+    why = f": {plain.marked_down(health.error)}" if health.error else ""
+    if snapshot is None:
+        st.info(f"Waiting for the engine's first snapshot. The engine is {health.state}{why}.")
+    elif not health.well:
+        st.warning(f"The engine is {health.state}{why}. What you see is its last word.")
+
+
+def headline(rows: list[SettlementView]) -> None:
+    """Say how the windows came out; a drift first, as an alarm with what to do."""
+    counts = Counter(row.verdict for row in rows)
+    drifted = [row for row in rows if row.verdict == "drift"]
+    if drifted:
+        names = ", ".join(f"{row.name} window that ended {plain.instant(row.end_s):%H:%M}" for row in drifted)
+        st.error(f"**Settlement drift**: {names}. {WHAT_TO_DO}")
+    parts = [text.format(counts[verdict]) for verdict, text in SAID.items() if counts[verdict]]
+    windows = "the last window" if len(rows) == 1 else f"the last {len(rows)} windows"
+    st.markdown(f"**Of {windows}:** {', '.join(parts)}.")
+
+
+def truth_row(row: SettlementView) -> dict[str, Any]:
+    """Return a row of the table; unknown stays None."""
+    return {
+        "ended": f"{plain.instant(row.end_s):%d %b %H:%M}",
+        "window": row.name,
+        "verdict": "DRIFT" if row.verdict == "drift" else row.verdict,
+        "rule": row.rule,
+        "strike": row.strike,
+        "strike_by": plain.price_known_by(row.strike_source, row.strike_rung, row.strike_error),
+        "strike_served": row.strike_served,
+        "strike_difference": row.strike_difference,
+        "site_strike": row.site_strike,
+        "final": row.final,
+        "final_by": plain.price_known_by(row.final_source, row.final_rung, row.final_error),
+        "final_served": row.final_served,
+        "final_difference": row.final_difference,
+        "outcome_own": row.outcome_own,
+        "outcome_served": row.outcome if row.outcome_source == "served" else None,
+    }
+
+
+def _price(label: str, explanation: str | None = None) -> ColumnConfig:
+    return st.column_config.NumberColumn(label, format="%.4f", help=explanation)
+
+
+def _difference(label: str) -> ColumnConfig:
+    return st.column_config.NumberColumn(label, format="%+.4f", help="own less served, dollars")
+
+
+COLUMNS: Final[dict[str, ColumnConfig]] = {
+    "ended": st.column_config.TextColumn("ended (UTC)"),
+    "window": st.column_config.TextColumn("window"),
+    "verdict": st.column_config.TextColumn("verdict", help="of strike, final price and outcome together"),
+    "rule": st.column_config.TextColumn("rule"),
+    "strike": _price("own strike"),
+    "strike_by": st.column_config.TextColumn("strike known by"),
+    "strike_served": _price("served strike"),
+    "strike_difference": _difference("strike difference"),
+    "site_strike": _price("site's strike", "what the venue's own page showed as the price to beat"),
+    "final": _price("own final"),
+    "final_by": st.column_config.TextColumn("final known by"),
+    "final_served": _price("served final"),
+    "final_difference": _difference("final difference"),
+    "outcome_own": st.column_config.TextColumn("outcome, own"),
+    "outcome_served": st.column_config.TextColumn("outcome, served"),
+}
