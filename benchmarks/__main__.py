@@ -11,9 +11,16 @@ NAMES = {
     "judge": "one decision, early exit and in full, in plain Python",
     "wire": "wire + book + decide on the burst capture, one core",
     "loopback": "a frame on a loopback socket until its decision, at 1,000 frames/s",
+    "flood": "10,000 book frames/s from another process into the whole engine, a console looking on",
+    "recorder": "the recorder's threads at 2,000 frames/s",
+    "outages": "from the end of an outage until data is fresh and books are right",
+    "soak": "practice at ten times the clock with random faults: memory, books, strikes, errors",
     "memory": "the engine's memory after an hour's worth of practice at speed",
     "paint": "the console's first paint in headless Chromium, second run",
 }
+
+TIMED = frozenset(("flood", "soak"))
+"""Those that run for as long as they are told."""
 
 
 def main() -> None:
@@ -21,10 +28,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--json", action="store_true", help="one line of JSON for each benchmark")
+    parser.add_argument("--seconds", type=float, help=f"how long {', '.join(TIMED)} runs")
     arguments = parser.parse_args()
     for name in arguments.names or NAMES:
         result: dict[str, Any] = {"benchmark": name, "what": NAMES[name], "python": platform.python_version()}
-        result |= importlib.import_module(f"benchmarks.{name}").measure()
+        options = {"seconds": arguments.seconds} if name in TIMED and arguments.seconds else {}
+        result |= importlib.import_module(f"benchmarks.{name}").measure(**options)
         json.dump(result, sys.stdout, indent=None if arguments.json else 2)
         sys.stdout.write("\n")
         sys.stdout.flush()

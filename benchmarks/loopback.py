@@ -14,6 +14,7 @@ from benchmarks.scene import opened_events
 from engine.clock import SystemClock
 from engine.core.state import OrderIntent
 from engine.events import AnyEvent
+from engine.feeds.listening import NOTHING, Heard
 from engine.feeds.socket import Habits, SocketFeed
 from engine.journal import Journal
 from engine.run.session import Session
@@ -68,17 +69,17 @@ async def _receive(frames: list[str], port: int, journal: Journal) -> tuple[list
     received: list[int] = []
     done = asyncio.Event()
 
-    def on_frame(frame: str | bytes) -> bool:
-        useful = session.accept_frame("clob", frame, clob_market.parse)
+    def on_frame(frame: str | bytes) -> Heard:
+        session.accept_frame("clob", frame, clob_market.parse)
         received.append(time.monotonic_ns())
         if len(received) == RATE * SECONDS:
             done.set()
-        return useful
+        return NOTHING
 
     def accept(event: AnyEvent) -> None:
         """Connection events are not part of what is measured; and they would void the scene's books."""
 
-    feed = SocketFeed("clob", f"ws://127.0.0.1:{port}", Habits(None, 0.0, 60.0), session.clock, accept)
+    feed = SocketFeed("clob", f"ws://127.0.0.1:{port}", Habits(None, 0.0, {}), session.clock, accept)
     feed.on_frame = on_frame
     task = asyncio.create_task(feed.run())
     before = time.process_time()

@@ -12,10 +12,10 @@ from engine.params import Limits, Params
 SECONDS_LEFT = 10
 
 
-def opened_events(frames: list[str], now_ms: int) -> list[e.AnyEvent]:
-    """Return the events that bring a core to ten seconds before expiry, for the tokens found in frames."""
-    tokens, market = _tokens(frames)
-    end_s = now_ms // 1000 + SECONDS_LEFT
+def opened_events(frames: list[str], now_ms: int, seconds_left: int = SECONDS_LEFT) -> list[e.AnyEvent]:
+    """Return the events that bring a core to so long before expiry, for the tokens found in frames."""
+    tokens, market = tokens_of(frames)
+    end_s = now_ms // 1000 + seconds_left
     start_s = end_s - 300
     contract = Contract(
         slug=f"btc-updown-5m-{start_s}",
@@ -48,7 +48,7 @@ def opened_events(frames: list[str], now_ms: int) -> list[e.AnyEvent]:
         ),
         e.MarketDescribed(ts_recv_ms=(start_s - 300) * 1000, contract=contract),
     ]
-    for second in range(start_s - 100, end_s - SECONDS_LEFT - 2):
+    for second in range(start_s - 100, end_s - seconds_left - 2):
         value = Decimal(70_000 + second % 7)
         for source, lookback_s in (("chainlink", 0), ("twap", 60)):
             events.append(
@@ -77,7 +77,8 @@ def opened_state(frames: list[str], now_ms: int) -> tuple[State, int]:
     return state, len(events)
 
 
-def _tokens(frames: list[str]) -> tuple[list[str], str]:
+def tokens_of(frames: list[str]) -> tuple[list[str], str]:
+    """Return the two tokens that change in frames, and their market."""
     tokens: list[str] = []
     market = ""
     for frame in frames:

@@ -61,6 +61,27 @@ def run(
 
 
 @app.command()
+def record(
+    seconds: Annotated[
+        float | None, typer.Option(help="Wall seconds; without it until Ctrl-C.", min=0.1)
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Accepted everywhere; the last line is JSON anyway.")
+    ] = True,
+) -> None:
+    """Record every frame and event, and trade nothing; the last line is one JSON object."""
+    from engine.run.record import run_recorder  # noqa: PLC0415 (other commands start without it)
+
+    del json
+    settings = load_settings()
+    telemetry.log_to_stderr(settings.log_level)
+    result = asyncio.run(run_recorder(settings, seconds))
+    _print_json(result)
+    if result["halted"] is not None:
+        raise typer.Exit(1)
+
+
+@app.command()
 def practice(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this command line is written)
     seed: Annotated[int | None, typer.Option(help="Simulate from this seed.", min=0)] = None,
     session: Annotated[Path | None, typer.Option(help="Play this recorded session.")] = None,
@@ -68,11 +89,23 @@ def practice(  # noqa: PLR0913, PLR0917 (one parameter for each option is how th
     port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 0,
     all_updates: Annotated[bool, typer.Option("--all-updates", help="Send every recorded row.")] = False,
     to_now: Annotated[bool, typer.Option("--to-now", help="Shift a recording by whole windows.")] = False,
+    fault: Annotated[
+        list[str] | None, typer.Option(help="What goes wrong: NAME or NAME:key=value,... May be repeated.")
+    ] = None,
+    list_faults: Annotated[bool, typer.Option("--list-faults", help="Describe every fault and end.")] = False,
+    json: Json = False,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Run the practice venue alone; the first line is JSON: its URLs under the settings' names."""
-    from engine.run.practice import Programme, play  # noqa: PLC0415 (it brings a web server)
+    from engine.run.practice import Programme, faults_of, known_faults, play  # noqa: PLC0415 (a web server)
 
+    if list_faults:
+        _list_faults(known_faults(), json)
+        return
+    try:
+        faults = faults_of(fault or [])
+    except EngineError as error:
+        raise typer.BadParameter(str(error), param_hint="--fault") from None
     if (seed is None) == (session is None):
         raise typer.BadParameter("give either --seed N or --session FILE")
     settings = load_settings()
@@ -80,7 +113,18 @@ def practice(  # noqa: PLR0913, PLR0917 (one parameter for each option is how th
     stop = threading.Event()
     if with_parent:
         threading.Thread(target=_until_orphaned, args=(stop,), daemon=True).start()
-    play(settings, Programme(seed, session, speed, port, all_updates, to_now), stop)
+    play(settings, Programme(seed, session, speed, port, all_updates, to_now, faults), stop)
+
+
+def _list_faults(faults: list[dict[str, Any]], json: bool) -> None:
+    if json:
+        _print_json({"faults": faults})
+        return
+    for fault in faults:
+        args = ", ".join(f"{arg['name']}={arg['default']}" for arg in fault["args"])
+        sys.stdout.write(
+            f"{fault['name']}: {fault['what']}\n    {args or '(no arguments)'}\n    {fault['required']}\n"
+        )
 
 
 def _until_orphaned(stop: threading.Event) -> None:

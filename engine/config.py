@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     clob_host: HttpUrl | None = None
     clock_url: HttpUrl | None = None
     site_price_url: HttpUrl | None = None
+    polybolt_ws_url: SocketUrl | None = None
+    clob_user_ws_url: SocketUrl | None = None
     spot_url: SocketUrl | None = Field(
         default=None, validation_alias=AliasChoices("spot_url", "chainlink_direct_api_url")
     )
@@ -81,9 +83,18 @@ class Settings(BaseSettings):
     quote_size_usd: float = Field(default=20.0, ge=1)
     fee_bps: Positive = 10.0
     fee_rate_ttl_seconds: Positive = 300.0
+    sigma_long_s: float = Field(default=900.0, ge=60, le=1_000)
+    sigma_short_s: float = Field(default=60.0, ge=30, le=900)
+    sigma_short_weight: float = Field(default=0.5, ge=0, le=1)
+    sigma_multiplier: float = Field(default=1.05, gt=0, le=10)
+    sigma_floor: float = Field(default=1e-5, gt=0, le=1e-2)
+    price_memory: float = Field(default=0.3, ge=0, lt=0.95)
     price_staleness_threshold: float = Field(default=5.0, gt=0, le=60)
     use_fallback_feed: bool = False
     allow_orders_while_fallback_active: bool = False
+    max_divergence_bp: float = Field(default=25.0, gt=0, le=1_000)
+    max_clock_skew_ms: float = Field(default=3_000.0, gt=0, le=60_000)
+    frozen_after_s: float = Field(default=10.0, ge=3, le=300)
 
     # never beyond
     max_usd_per_trade: Positive = 50.0
@@ -103,6 +114,10 @@ class Settings(BaseSettings):
     venue_hold_ms: float = Field(default=150.0, ge=0)
     practice_speed: float = Field(default=5.0, gt=0, le=1000)
     practice_seed: int = Field(default=1, ge=0)
+
+    # recording
+    record_raw: bool = True
+    raw_budget_mb: float = Field(default=2_000.0, gt=0)
 
     # operation
     metrics_host: str = "127.0.0.1"
@@ -153,6 +168,17 @@ class Settings(BaseSettings):
             max_entry_price=self.max_entry_price,
             quote_size_usd=self.quote_size_usd,
             price_stale_s=self.price_staleness_threshold,
+            sigma_long_s=self.sigma_long_s,
+            sigma_short_s=self.sigma_short_s,
+            sigma_short_weight=self.sigma_short_weight,
+            sigma_multiplier=self.sigma_multiplier,
+            sigma_floor=self.sigma_floor,
+            memory=self.price_memory,
+            use_fallback=float(self.use_fallback_feed),
+            orders_in_fallback=float(self.allow_orders_while_fallback_active),
+            max_divergence_bp=self.max_divergence_bp,
+            max_clock_skew_ms=self.max_clock_skew_ms,
+            frozen_s=self.frozen_after_s,
             fee_ttl_s=self.fee_rate_ttl_seconds,
             fallback_fee_rate=self.fee_bps / 10_000,
         )

@@ -99,6 +99,36 @@ class FrameRefused(Event, frozen=True, tag="frame_refused"):
     excerpt: str
 
 
+class FramesLost(Event, frozen=True, tag="frames_lost"):
+    """A feed that numbers its frames skipped ``count`` of them (a gap, or the venue said that it dropped).
+
+    Topic ``raw``: nothing was skipped, but our raw recorder could not keep so many of the feed's frames.
+    """
+
+    feed: str
+    topic: str
+    count: int
+
+
+class ClockMeasured(Event, frozen=True, tag="clock_measured"):
+    """The venue told its time: ``skew_ms`` is our clock less the venue's, half the round trip taken off.
+
+    ``source`` is ``time`` (the CLOB's clock, whole seconds) or ``clock`` (a scaled venue's own).
+    """
+
+    skew_ms: float
+    round_trip_ms: float
+    source: Literal["time", "clock"]
+    error_ms: float = 0.0
+    """The skew is right within so much: whole seconds tell no more than the asks could narrow down."""
+
+
+class BacklogChanged(Event, frozen=True, tag="backlog_changed"):
+    """The engine fell behind (its loop or its recorder), or caught up: ``why`` is empty then."""
+
+    why: str
+
+
 # --- prices of BTC ------------------------------------------------------------------------------------------
 
 
@@ -114,6 +144,10 @@ class PricePrinted(Event, frozen=True, tag="price_printed"):
     ts_venue_ms: Milliseconds
     ts_sent_ms: Milliseconds | None
     lookback_s: int = 0
+    feed: str = ""
+    """The socket it came over, where more than one delivers the source: ``polybolt``; else empty."""
+    is_carried_forward: bool = False
+    """The publisher repeated the value before for want of a new one (PolyBolt says so)."""
 
 
 class PriceHistoryServed(Event, frozen=True, tag="price_history_served"):
@@ -179,6 +213,16 @@ class TickSizeChanged(Event, frozen=True, tag="tick_size_changed"):
     token: str
     old_tick_e4: PriceE4 | None
     new_tick_e4: PriceE4
+    ts_venue_ms: Milliseconds
+
+
+class BookQueried(Event, frozen=True, tag="book_queried"):
+    """The venue's REST book of a token, its touch only: a cross-check of the rebuilt one, never a source."""
+
+    market: str
+    token: str
+    best_bid_e4: PriceE4 | None
+    best_ask_e4: PriceE4 | None
     ts_venue_ms: Milliseconds
 
 
@@ -277,6 +321,39 @@ class OrderDenied(Event, frozen=True, tag="order_denied"):
     reason: str
 
 
+# --- the account, as the user channel tells it --------------------------------------------------------------
+
+
+class AccountOrderTold(Event, frozen=True, tag="account_order_told"):
+    """The user channel told of one of our orders. ``status`` is the venue's own text, kept as it is."""
+
+    venue_order_id: str
+    market: str
+    token: str
+    change: Literal["PLACEMENT", "UPDATE", "CANCELLATION"]
+    status: str
+    size_e6: SizeE6 | None
+    matched_e6: SizeE6 | None
+    ts_venue_ms: Milliseconds
+
+
+class AccountTradeTold(Event, frozen=True, tag="account_trade_told"):
+    """The user channel told of one of our trades: MATCHED is not final, CONFIRMED and FAILED are.
+
+    ``venue_order_id``, ``price_e4`` and ``size_e6`` are of our own order, as taker or as maker.
+    """
+
+    trade_id: str
+    venue_order_id: str
+    market: str
+    token: str
+    side: Side
+    price_e4: PriceE4
+    size_e6: SizeE6
+    status: str
+    ts_venue_ms: Milliseconds
+
+
 AnyEvent: TypeAlias = (
     SessionOpened
     | SecondPassed
@@ -286,12 +363,16 @@ AnyEvent: TypeAlias = (
     | FeedClosed
     | FrameIgnored
     | FrameRefused
+    | FramesLost
+    | ClockMeasured
+    | BacklogChanged
     | PricePrinted
     | PriceHistoryServed
     | BookReplaced
     | LevelsChanged
     | TouchQuoted
     | TickSizeChanged
+    | BookQueried
     | TradePrinted
     | MarketDescribed
     | MarketUnavailable
@@ -303,6 +384,8 @@ AnyEvent: TypeAlias = (
     | OrderFilled
     | OrderKilled
     | OrderDenied
+    | AccountOrderTold
+    | AccountTradeTold
 )
 
 

@@ -39,6 +39,17 @@ class Params(NamedTuple):
     """Silence of the settlement feed after which it is stale (fault catalogue, F1: block entries at 5 s)."""
     book_stale_s: float = 15.0
     """Silence of a market's book after which it is stale."""
+    use_fallback: float = 0.0
+    """1: when the settlement feed is stale, run on spot for liveness, with reduced confidence (seed)."""
+    orders_in_fallback: float = 0.0
+    """1: orders may leave meanwhile (seed: ALLOW_ORDERS_WHILE_FALLBACK_ACTIVE)."""
+    max_divergence_bp: float = 25.0
+    """Distance of spot from Chainlink, basis points, beyond which one of both is not believed. The recorded
+    sessions stay under 10; USDT's own discount is part of it."""
+    max_clock_skew_ms: float = 3_000.0
+    """Our clock against the venue's (fault catalogue, F8: over 1 s warn, over 3 s block)."""
+    frozen_s: float = 10.0
+    """Seconds for which the settlement feed may repeat one value while spot moves."""
     fee_ttl_s: float = 300.0
     """How old a market's fee terms may grow; twice as old they are unknown (seed: FEE_RATE_TTL_SECONDS)."""
     least_order_usd: float = 1.0

@@ -24,6 +24,35 @@ class FeedView(msgspec.Struct, frozen=True):
     detail: str
 
 
+class TopicView(msgspec.Struct, frozen=True):
+    """One stream of prices: is it fresh, how late are its values, how many seconds never came?
+
+    ``state``: ``fresh``; ``late`` (silent for over 3 s, not yet stale); ``stale``; ``frozen`` (alive, but the
+    value stands still while the other sources move); ``waiting`` (never spoke). Lags are receive time less
+    the time a value is of, over the last 300 values. ``missing`` counts seconds of the last 300 that never
+    arrived, ``lost`` frames that a numbering feed skipped.
+    """
+
+    name: str
+    state: Literal["fresh", "late", "stale", "frozen", "waiting"]
+    age_s: float | None
+    lag_p50_s: float | None
+    lag_p95_s: float | None
+    lag_p99_s: float | None
+    missing: int
+    lost: int
+
+
+class ClockView(msgspec.Struct, frozen=True):
+    """Our clock against the venue's: ours less theirs, milliseconds. ``ok`` is None before a check."""
+
+    skew_ms: float | None
+    round_trip_ms: float | None
+    age_s: float | None
+    source: str | None
+    ok: bool | None
+
+
 class CanonicalView(msgspec.Struct, frozen=True):
     """The price that markets of one rule settle on, as of now, and the rung of the ladder that gave it.
 
@@ -70,6 +99,12 @@ class BookView(msgspec.Struct, frozen=True):
     asks: list[LevelView]
     age_s: float | None
     state: Literal["live", "empty", "crossed", "stale", "awaiting snapshot"]
+    mirror: Literal["mirrors", "differs", "unknown"] = "unknown"
+    """Whether this token's bids are the other one's asks, price for price, at the touch."""
+    rest: Literal["agrees", "differs", "unknown"] = "unknown"
+    """Whether the venue's REST book last showed the touch that we had rebuilt."""
+    resyncs: int = 0
+    """How often the rebuilt book was doubted and asked for again."""
 
 
 class GateView(msgspec.Struct, frozen=True):
@@ -151,6 +186,11 @@ class ContractView(msgspec.Struct, frozen=True):
     position_up: float
     position_down: float
     pnl: float | None
+    averaged_from_s: int | None = None
+    """The first second that the final price is the mean of."""
+    coverage: str = ""
+    """The window's seconds so far in the settlement feed, a letter each: ``p`` present, ``l`` came late (over
+    5 s), ``m`` missing, ``f`` frozen, ``w`` may still come."""
 
     @property
     def p_difference(self) -> float | None:
@@ -226,11 +266,26 @@ class Point(msgspec.Struct, frozen=True):
     """Spot less Chainlink, both of this very second."""
 
 
+MarkKind: TypeAlias = Literal[
+    "watch",
+    "hammer",
+    "order",
+    "fill",
+    "killed",
+    "settled",
+    "gap",
+    "rule",
+    "drift",
+    "fallback",
+    "frozen",
+]
+
+
 class Mark(msgspec.Struct, frozen=True):
     """Something worth a mark on the chart: a watch, a hammer, an order, a fill, a settlement."""
 
     t_ms: int
-    kind: Literal["watch", "hammer", "order", "fill", "killed", "settled", "gap", "rule", "drift"]
+    kind: MarkKind
     slug: str
     text: str
 
@@ -262,6 +317,12 @@ class ModeView(msgspec.Struct, frozen=True):
     kill_since_ms: int | None
     halted_why: str | None
     clock_rate: float
+    reduced_trading_confidence: bool = False
+    """The settlement feed is stale and the engine lives on spot (USE_FALLBACK_FEED)."""
+    fallback_since_ms: int | None = None
+    orders_in_fallback: bool = False
+    behind_why: str = ""
+    """Why the engine is behind its feeds; empty while it keeps up."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -277,6 +338,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     feeds: list[FeedView]
     prices: list[PriceView]
     canonical: list[CanonicalView]
+    topics: list[TopicView]
+    clock: ClockView
     bad_prices: dict[str, int]
     """Reports of prices that were refused or came late, counted by name (docs/feeds.md)."""
     divergence_usd: float | None

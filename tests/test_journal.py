@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from engine import events as e
+from engine import journal as journal_module
 from engine.core.decide import Decision
 from engine.errors import JournalError
 from engine.journal import Journal, encode_output, read_events, read_meta, read_outputs
@@ -141,3 +143,49 @@ async def test_a_wait_that_was_given_up_does_not_stop_the_recorder(tmp_path: Pat
     assert journal.error is None
     journal.close()
     assert len(list(read_events(tmp_path / "s.sqlite"))) == 19
+
+
+def test_a_group_of_any_size_is_one_statement_for_each_table(tmp_path: Path) -> None:
+    """Row by row the writer loses Python's lock after each: 600 rows a second beside a busy console."""
+    journal = Journal(tmp_path / "s.sqlite", {})
+    statements: list[str] = []
+    journal._database.set_trace_callback(statements.append)
+    for seq in range(1, 4_001):
+        journal.record(e.Record(seq, price(seq)))
+        if seq % 4 == 0:
+            journal.record_output(seq, 0, Decision("slug", 3, 4, 1, 0, 1.5, 0.9, 0.01, -0.2))
+    while journal.lag_ms:
+        time.sleep(0.001)
+    commits = sum(statement == "COMMIT" for statement in statements)
+    assert sum("INTO event" in statement for statement in statements) <= commits
+    assert sum("INTO output" in statement for statement in statements) <= commits
+    assert commits <= 8  # 5,000 records in groups of 2,000, and what the thread caught while they came
+    journal.close()
+    assert [record.seq for record in read_events(tmp_path / "s.sqlite")] == list(range(1, 4_001))
+    assert len(list(read_outputs(tmp_path / "s.sqlite"))) == 1_000
+
+
+def test_a_disk_that_stands_still_shows_as_lag_and_in_the_end_as_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded, and nothing is left out silently: who records is told, what waited is written."""
+    monkeypatch.setattr(journal_module, "QUEUE_LIMIT", 300)
+    path = tmp_path / "s.sqlite"
+    journal = Journal(path, {})
+    blocker = sqlite3.connect(path, isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")  # SQLite waits for it up to 5 s
+    journal.record(e.Record(1, price(1)))
+    while journal.waiting:
+        time.sleep(0.001)
+    time.sleep(0.06)  # the disk stands still for so long
+    assert journal.lag_ms >= 60
+    with pytest.raises(JournalError, match=r"s\.sqlite: 300 records wait"):  # noqa: PT012 (the last is told)
+        for seq in range(2, 1_000):
+            journal.record(e.Record(seq, price(seq)))
+    with pytest.raises(JournalError):
+        journal.record(e.Record(1_000, price(1_000)))
+    assert journal.waiting == 300
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    journal.close()
+    assert [record.seq for record in read_events(path)] == list(range(1, 302))

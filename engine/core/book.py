@@ -96,6 +96,11 @@ class Book:
             return "empty" if self.ask is None else "live"
         return "crossed" if self.ask is not None and self.bid >= self.ask else "live"
 
+    @property
+    def touch_ms(self) -> Milliseconds:
+        """The stamp of what last moved the touch."""
+        return self._touch_ms
+
     def replace(self, event: BookReplaced) -> None:
         """Take a whole book. Levels whose newest change is stamped after it stay as they are.
 

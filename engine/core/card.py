@@ -6,7 +6,7 @@ decision left out is computed by the decision's own functions.
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from engine.core import risk
+from engine.core import books, risk
 from engine.core.assess import fee_terms
 from engine.core.book import Book
 from engine.core.decide import (
@@ -21,7 +21,9 @@ from engine.core.decide import (
 from engine.core.explain import gate_rows
 from engine.core.fees import fee_at
 from engine.core.seed import seed_odds
+from engine.core.settlement import sampled_seconds
 from engine.core.state import Market, State
+from engine.core.topics import coverage_of
 from engine.snapshot import BookView, ContractView, DecisionView, LevelView, Phase, Point
 from engine.units import ONE_E4, ONE_E6, Milliseconds
 
@@ -34,9 +36,14 @@ ACTIONS: Final[dict[int, Action]] = {BUY_UP: "buy_up", BUY_DOWN: "buy_down"}
 SENTENCES: Final = {
     "kill switch": "The kill switch is latched.",
     "halt": "The engine is halted.",
+    "keeping up": "The engine is behind its feeds.",
+    "clock": "This machine's clock is not the venue's.",
     "settlement rule": "The settlement rule is unknown or has changed: observe only.",
     "strike": "The strike is not proven: observe only.",
     "price fresh": "The settlement feed is stale.",
+    "no fallback": "Living on spot: orders are gated.",
+    "price moves": "The settlement feed stands still.",
+    "divergence": "Spot and the settlement feed are too far apart.",
     "volatility": "Too few prices yet to know the volatility.",
     "book": "No live order book.",
     "market open": "The market does not accept orders.",
@@ -116,6 +123,7 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         sigma_usd=state.sigma_usd,
         p_seed=None if seed is None else seed.p_up,
         z_seed=None if seed is None else seed.z,
+        averaged_from_s=None if contract.rule is None else sampled_seconds(contract.rule, contract.end_s)[0],
         locked_share=None if fair is None else fair.locked_share,
         locked_mean=None if fair is None else fair.locked_mean_usd,
         flip_average=None
@@ -138,7 +146,16 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         position_up=0.0 if holding is None else holding.shares_e6["UP"] / ONE_E6,
         position_down=0.0 if holding is None else holding.shares_e6["DOWN"] / ONE_E6,
         pnl=None if holding is None or holding.realised_e6 is None else holding.realised_e6 / ONE_E6,
+        coverage=_coverage(state, market, now_ms),
     )
+
+
+def _coverage(state: State, market: Market, now_ms: Milliseconds) -> str:
+    """Write the window's seconds so far; empty before it starts."""
+    first, last = market.contract.start_s, min(market.contract.end_s - 1, now_ms // 1000)
+    if last < first:
+        return ""
+    return coverage_of(state.track("chainlink"), state.topic("chainlink"), first, last, now_ms)
 
 
 def _observe_only(market: Market, now_ms: Milliseconds) -> str | None:
@@ -152,7 +169,7 @@ def _observe_only(market: Market, now_ms: Milliseconds) -> str | None:
         return None
     if strike is None:
         return "the strike is not known yet"
-    return f"the strike is an estimate, +-${strike.error_usd:.2f}"
+    return f"the strike is an estimate, ±${strike.error_usd:.2f}"
 
 
 def _phase(state: State, market: Market, now_ms: Milliseconds) -> Phase:
@@ -171,6 +188,7 @@ def _phase(state: State, market: Market, now_ms: Milliseconds) -> Phase:
 def _book(state: State, market: Market, book: Book, now_ms: Milliseconds) -> BookView:
     arrived = market.book_arrived_ms
     is_stale = book.state == "live" and not risk.book_is_usable(state, market)
+    watch = market.watches["UP" if book is market.up else "DOWN"]
     return BookView(
         bid=None if book.bid is None else book.bid / ONE_E4,
         ask=None if book.ask is None else book.ask / ONE_E4,
@@ -181,6 +199,9 @@ def _book(state: State, market: Market, book: Book, now_ms: Milliseconds) -> Boo
         ],
         age_s=None if arrived is None else max(0.0, (now_ms - arrived) / 1000),
         state="stale" if is_stale else book.state,
+        mirror=books.mirror_of(market),
+        rest=watch.rest,
+        resyncs=watch.resyncs,
     )
 
 

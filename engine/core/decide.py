@@ -15,29 +15,39 @@ from engine.params import Params
 # One bit for each gate, in the order in which they are asked and shown. A set bit refuses.
 KILLED: Final = 1 << 0
 HALTED: Final = 1 << 1
-RULE: Final = 1 << 2
-STRIKE: Final = 1 << 3
-PRICE: Final = 1 << 4
-VOLATILITY: Final = 1 << 5
-BOOK: Final = 1 << 6
-ACCEPTING: Final = 1 << 7
-FEE: Final = 1 << 8
-WATCH: Final = 1 << 9
-HAMMER: Final = 1 << 10
-ONE_ORDER: Final = 1 << 11
-HOURLY: Final = 1 << 12
-DAILY_LOSS: Final = 1 << 13
-DISTANCE: Final = 1 << 14
-PRICE_CAP: Final = 1 << 15
-DEPTH: Final = 1 << 16
-EV: Final = 1 << 17
+BEHIND: Final = 1 << 2
+CLOCK: Final = 1 << 3
+RULE: Final = 1 << 4
+STRIKE: Final = 1 << 5
+PRICE: Final = 1 << 6
+FALLBACK: Final = 1 << 7
+FROZEN: Final = 1 << 8
+DIVERGENCE: Final = 1 << 9
+VOLATILITY: Final = 1 << 10
+BOOK: Final = 1 << 11
+ACCEPTING: Final = 1 << 12
+FEE: Final = 1 << 13
+WATCH: Final = 1 << 14
+HAMMER: Final = 1 << 15
+ONE_ORDER: Final = 1 << 16
+HOURLY: Final = 1 << 17
+DAILY_LOSS: Final = 1 << 18
+DISTANCE: Final = 1 << 19
+PRICE_CAP: Final = 1 << 20
+DEPTH: Final = 1 << 21
+EV: Final = 1 << 22
 
 GATE_NAMES: Final[dict[int, str]] = {
     KILLED: "kill switch",
     HALTED: "halt",
+    BEHIND: "keeping up",
+    CLOCK: "clock",
     RULE: "settlement rule",
     STRIKE: "strike",
     PRICE: "price fresh",
+    FALLBACK: "no fallback",
+    FROZEN: "price moves",
+    DIVERGENCE: "divergence",
     VOLATILITY: "volatility",
     BOOK: "book",
     ACCEPTING: "market open",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.core import decide as gate
-from engine.core import risk
+from engine.core import health, risk
 from engine.core.decide import Numbers, expected_value, probability_up, side_gates
 from engine.core.fees import fee_at
 from engine.core.ledger import DAY_MS, HOUR_MS
@@ -30,7 +30,7 @@ def gate_rows(state: State, market: Market) -> list[GateView]:
     numbers = market.view.numbers
     rows = [row(state, market) for row in _STATE_ROWS.values()]
     rows.insert(list(gate.GATE_NAMES).index(gate.HAMMER), _hammer(numbers, state.params))
-    if numbers.blocks & (gate.RULE | gate.STRIKE | gate.PRICE | gate.VOLATILITY):
+    if numbers.blocks & (gate.RULE | gate.STRIKE | gate.PRICE | gate.FALLBACK | gate.VOLATILITY):
         return rows
     return [*rows, *_worth_rows(numbers, state.params)]
 
@@ -51,6 +51,20 @@ def _halted(state: State, market: Market) -> GateView:
     return _row(market, gate.HALTED, state.halted_why or "none", "none", change)
 
 
+def _behind(state: State, market: Market) -> GateView:
+    change = "the engine has to catch up"
+    return _row(market, gate.BEHIND, state.behind_why or "keeps up", "keeps up", change)
+
+
+def _clock(state: State, market: Market) -> GateView:
+    measured, least = state.clock, state.least_lag_ms
+    value = "not measured" if measured is None else f"{measured.skew_ms:+.0f} ms off the venue's"
+    if least is not None and least < 0:
+        value = f"{value}, a stamp {-least} ms ahead of us"
+    change = "set this machine's clock"
+    return _row(market, gate.CLOCK, value, f"within {state.params.max_clock_skew_ms:g} ms", change)
+
+
 def _rule(state: State, market: Market) -> GateView:
     del state
     rule = market.contract.rule
@@ -66,7 +80,7 @@ def _strike(state: State, market: Market) -> GateView:
     strike = market.strike
     value = "unknown" if strike is None else f"{strike.source} {strike.value:.2f}, {strike.rung}"
     if strike is not None and not strike.is_proven:
-        value = f"{value}, +-${strike.error_usd:.2f}"
+        value = f"{value}, ±${strike.error_usd:.2f}"
     return _row(market, gate.STRIKE, value, "reported", "the report of the first second, or the venue's word")
 
 
@@ -74,6 +88,25 @@ def _price(state: State, market: Market) -> GateView:
     arrived = state.track("chainlink").arrived_ms
     value = "never" if arrived is None else f"{(state.now_ms - arrived) / 1000:.1f} s old"
     return _row(market, gate.PRICE, value, f"<= {state.params.price_stale_s:g} s", "the feed has to speak")
+
+
+def _fallback(state: State, market: Market) -> GateView:
+    since = state.fallback_since_ms
+    value = "off" if since is None else f"living on spot for {(state.now_ms - since) / 1000:.0f} s"
+    change = "the settlement feed has to return"
+    return _row(market, gate.FALLBACK, value, "off, or orders allowed in it", change)
+
+
+def _frozen(state: State, market: Market) -> GateView:
+    frozen = [source for (source, _), topic in state.topics.items() if topic.is_frozen]
+    value = f"{', '.join(frozen)} frozen" if frozen else "moves"
+    return _row(market, gate.FROZEN, value, "moves", "the settlement feed has to move")
+
+
+def _divergence(state: State, market: Market) -> GateView:
+    found, limit = health.divergence(state), state.params.max_divergence_bp
+    value = "no spot to compare" if found is None else f"spot {found.bp:+.1f} bp"
+    return _row(market, gate.DIVERGENCE, value, f"within {limit:g} bp", "both feeds have to agree again")
 
 
 def _volatility(state: State, market: Market) -> GateView:
@@ -110,7 +143,7 @@ def _watch(state: State, market: Market) -> GateView:
     if market.watched_at_ms is not None:
         value = f"fired {(state.now_ms - market.watched_at_ms) / 1000:.0f} s ago, {value}"
     change = f"BTC has to move {need:.2%} within {state.params.watch_window_s:g} s"
-    return _row(market, gate.WATCH, value, f"+-{need:.2%} in the window", change)
+    return _row(market, gate.WATCH, value, f"±{need:.2%} in the window", change)
 
 
 def _one_order(state: State, market: Market) -> GateView:
@@ -126,8 +159,8 @@ def _hourly(state: State, market: Market) -> GateView:
 
 
 def _daily_loss(state: State, market: Market) -> GateView:
-    lost = -state.ledger.realised_on(state.now_ms // DAY_MS) / ONE_E6
-    value = f"lost ${lost:.2f}, at stake ${risk.at_stake_e6(state) / ONE_E6:.2f}"
+    today = state.ledger.realised_on(state.now_ms // DAY_MS) / ONE_E6
+    value = f"today {today:+.2f}, at stake {risk.at_stake_e6(state) / ONE_E6:.2f} dollars"
     return _row(
         market, gate.DAILY_LOSS, value, f"<= ${state.limits.max_daily_loss_usd:g}", "the next UTC day"
     )
@@ -136,9 +169,14 @@ def _daily_loss(state: State, market: Market) -> GateView:
 _STATE_ROWS: Final[dict[int, Callable[[State, Market], GateView]]] = {
     gate.KILLED: _killed,
     gate.HALTED: _halted,
+    gate.BEHIND: _behind,
+    gate.CLOCK: _clock,
     gate.RULE: _rule,
     gate.STRIKE: _strike,
     gate.PRICE: _price,
+    gate.FALLBACK: _fallback,
+    gate.FROZEN: _frozen,
+    gate.DIVERGENCE: _divergence,
     gate.VOLATILITY: _volatility,
     gate.BOOK: _book,
     gate.ACCEPTING: _accepting,

@@ -8,14 +8,17 @@ from decimal import Decimal
 from typing import Final, Literal, NamedTuple
 
 from engine.contract import SettlementRule
+from engine.core import health
 from engine.core.card import contract_view
 from engine.core.ledger import DAY_MS, HOUR_MS, cost_of
 from engine.core.prices import PriceTrack
 from engine.core.settlement import OWN_MEAN, PriceAt, estimated, rungs_of, sampled_seconds
 from engine.core.state import FeedState, Market, Order, State
+from engine.core.topics import LATE_S, Topic, TopicState, missing_of
 from engine.core.truth import difference, verdict_of
 from engine.snapshot import (
     CanonicalView,
+    ClockView,
     FeedView,
     Mark,
     ModeView,
@@ -25,15 +28,13 @@ from engine.snapshot import (
     PriceView,
     SettlementView,
     Snapshot,
+    TopicView,
 )
 from engine.units import ONE_E4, ONE_E6, Milliseconds
 
 FEEDS: Final = ("rtds", "clob", "gamma", "spot")
-OPTIONAL_FEEDS: Final = ("polybolt", "site")
+OPTIONAL_FEEDS: Final = ("polybolt", "user", "site")
 """Shown once they were asked for."""
-
-DIVERGENCE_REACH_S: Final = 10
-"""How many seconds back a second is looked for that both sources know."""
 
 TRUTH_ROWS: Final = 50
 """Windows in the truth table, as many as the core keeps."""
@@ -65,7 +66,7 @@ def project(state: State, outside: Outside) -> Snapshot:
         The picture at ``outside.now_ms``.
     """
     markets = sorted(state.markets.values(), key=lambda m: (m.contract.start_s, m.contract.duration_s))
-    divergence = _divergence(state)
+    apart = health.divergence(state)
     return Snapshot(
         version=outside.version,
         session=state.session,
@@ -80,9 +81,11 @@ def project(state: State, outside: Outside) -> Snapshot:
         ],
         prices=_prices(state, outside.now_ms),
         canonical=_canonical(state, outside.now_ms),
+        topics=_topics(state, outside.now_ms),
+        clock=_clock(state, outside.now_ms),
         bad_prices=dict(sorted(state.bad_prices.items())),
-        divergence_usd=None if divergence is None else divergence[0],
-        divergence_bp=None if divergence is None else divergence[1],
+        divergence_usd=None if apart is None else apart.usd,
+        divergence_bp=None if apart is None else apart.bp,
         contracts=[contract_view(state, market, outside.now_ms) for market in markets],
         orders=[_order(order) for order in list(state.orders.values())[-50:]][::-1],
         settlements=[_settlement(state, market) for market in _finished(state, outside.now_ms)[:TRUTH_ROWS]],
@@ -116,6 +119,10 @@ def _mode(state: State, outside: Outside) -> ModeView:
         kill_since_ms=state.killed_since_ms,
         halted_why=state.halted_why,
         clock_rate=outside.clock_rate,
+        reduced_trading_confidence=state.fallback_since_ms is not None,
+        fallback_since_ms=state.fallback_since_ms,
+        orders_in_fallback=state.params.orders_in_fallback > 0.0,
+        behind_why=state.behind_why,
     )
 
 
@@ -127,7 +134,7 @@ def _feed(name: str, feed: FeedState | None, state: State, now_ms: Milliseconds)
         name, state.params.book_stale_s
     )
     # Gamma and the site are asked when there is something to ask; silence of them is no fault.
-    stale = name not in ("gamma", "site") and (age_s is None or age_s > limit_s)
+    stale = name not in ("gamma", "site", "user") and (age_s is None or age_s > limit_s)
     return FeedView(
         name=name,
         connected=feed.connected,
@@ -158,17 +165,46 @@ def _prices(state: State, now_ms: Milliseconds) -> list[PriceView]:
     return sorted(views, key=lambda view: view.source)
 
 
-def _divergence(state: State) -> tuple[float, float] | None:
-    """Return spot less Chainlink, in dollars and basis points, at the newest second that both know."""
-    chainlink, spot = state.track("chainlink"), state.track("spot")
-    if chainlink.newest_s is None or spot.newest_s is None:
-        return None
-    newest = min(chainlink.newest_s, spot.newest_s)
-    for second in range(newest, newest - DIVERGENCE_REACH_S, -1):
-        ours, theirs = chainlink.dollars(second), spot.dollars(second)
-        if ours is not None and theirs is not None:
-            return theirs - ours, (theirs - ours) / ours * 10_000
-    return None
+def _topics(state: State, now_ms: Milliseconds) -> list[TopicView]:
+    views = []
+    for (source, lookback_s), track in state.tracks.items():
+        if source == "polybolt" and "polybolt" not in state.feeds:
+            continue  # not asked for
+        topic = state.topic(source, lookback_s)
+        lags = topic.lags()
+        age_s = None if track.arrived_ms is None else max(0.0, (now_ms - track.arrived_ms) / 1000)
+        views.append(
+            TopicView(
+                name=f"{source} {lookback_s} s" if lookback_s else source,
+                state=_topic_state(age_s, topic, state),
+                age_s=age_s,
+                lag_p50_s=None if lags is None else lags.p50_s,
+                lag_p95_s=None if lags is None else lags.p95_s,
+                lag_p99_s=None if lags is None else lags.p99_s,
+                missing=missing_of(track),
+                lost=topic.lost,
+            )
+        )
+    return sorted(views, key=lambda view: view.name)
+
+
+def _topic_state(age_s: float | None, topic: Topic, state: State) -> TopicState:
+    if age_s is None:
+        return "waiting"
+    if age_s > state.params.price_stale_s:
+        return "stale"
+    if topic.is_frozen:
+        return "frozen"
+    return "late" if age_s > LATE_S else "fresh"
+
+
+def _clock(state: State, now_ms: Milliseconds) -> ClockView:
+    measured = state.clock
+    if measured is None:
+        return ClockView(None, None, None, None, health.clock_is_right(state))
+    age_s = max(0.0, (now_ms - measured.ts_recv_ms) / 1000)
+    ok = health.clock_is_right(state)
+    return ClockView(measured.skew_ms, measured.round_trip_ms, age_s, measured.source, ok)
 
 
 def _canonical(state: State, now_ms: Milliseconds) -> list[CanonicalView]:

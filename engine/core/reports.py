@@ -14,7 +14,7 @@ from engine.units import Milliseconds
 FUTURE_MS: Final = 5_000
 """A price stamped so far ahead of its arrival has a wrong stamp; it would outdate all others."""
 
-Faulty: TypeAlias = Literal["not a number", "zero", "negative", "from the future"]
+Faulty: TypeAlias = Literal["not a number", "zero", "negative", "from the future", "carried forward"]
 
 COUNTED: Final[frozenset[str]] = frozenset(
     (
@@ -22,6 +22,7 @@ COUNTED: Final[frozenset[str]] = frozenset(
         "zero",
         "negative",
         "from the future",
+        "carried forward",
         "jump",
         "late",
         "duplicate",
@@ -51,6 +52,8 @@ def take(
         return "zero" if value == 0 else "negative"
     if stamp_ms > event.ts_recv_ms + FUTURE_MS:
         return "from the future"
+    if isinstance(event, PricePrinted) and event.is_carried_forward:
+        return "carried forward"  # the value before, told again: no report of its second
     if event.source == "spot":
         return track.overwrite(stamp_ms, value, event.ts_recv_ms)
     return track.add(stamp_ms, value, event.ts_recv_ms)

@@ -5,6 +5,7 @@ What it does not know: whether a trade would be good. Every limit counts the wor
 
 from typing import Final
 
+from engine.core import books, health
 from engine.core import decide as gate
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.state import Market, State
@@ -13,8 +14,8 @@ from engine.units import ONE_E6
 MAX_ATTEMPTS: Final = 3
 """Orders of one market that may be killed unfilled before it is left alone."""
 
-DELIVERY_MS: Final = 4_000
-"""How old a value may be on arrival: 99.9 % of the recorded ones were under 3 s."""
+SETTLING: Final = ("chainlink", "twap", "polybolt")
+"""The sources that contracts settle on; one of them standing still is a reason not to trade."""
 
 FEE_TTLS: Final = 2
 """Times FEE_RATE_TTL_SECONDS: Gamma is asked again after one; one answer may be lost."""
@@ -33,17 +34,9 @@ def book_is_usable(state: State, market: Market) -> bool:
         return False
     if state.now_ms - market.book_arrived_ms > state.params.book_stale_s * 1000:
         return False
-    return market.up.state == "live" or market.down.state == "live"
-
-
-def price_is_fresh(state: State) -> bool:
-    """Say whether the raw settlement feed told something new within the threshold, and something recent."""
-    track = state.track("chainlink")
-    if track.arrived_ms is None or track.newest_s is None:
+    if books.mirror_is_broken(state, market):
         return False
-    limit_ms = state.params.price_stale_s * 1000
-    is_recent = state.now_ms - track.newest_s * 1000 <= limit_ms + DELIVERY_MS
-    return is_recent and state.now_ms - track.arrived_ms <= limit_ms
+    return market.up.state == "live" or market.down.state == "live"
 
 
 def _session_blocks(state: State) -> int:
@@ -52,8 +45,18 @@ def _session_blocks(state: State) -> int:
         bits |= gate.KILLED
     if state.halted_why is not None:
         bits |= gate.HALTED
-    if not price_is_fresh(state):
+    if state.behind_why:
+        bits |= gate.BEHIND
+    if health.clock_is_right(state) is False:
+        bits |= gate.CLOCK
+    if not health.price_is_fresh(state) and not health.orders_in_fallback(state):
         bits |= gate.PRICE
+    if state.fallback_since_ms is not None and not health.orders_in_fallback(state):
+        bits |= gate.FALLBACK
+    if any(topic.is_frozen for (source, _), topic in state.topics.items() if source in SETTLING):
+        bits |= gate.FROZEN
+    if health.diverges(state):
+        bits |= gate.DIVERGENCE
     if state.sigma_usd is None:
         bits |= gate.VOLATILITY
     return bits

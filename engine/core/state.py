@@ -5,7 +5,7 @@ proves.
 """
 
 from collections import Counter, deque
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -16,10 +16,17 @@ from engine.core.fair import Fair
 from engine.core.ledger import Ledger
 from engine.core.prices import PriceTrack
 from engine.core.settlement import PriceAt
-from engine.events import Level, OutcomeServed, SitePriceServed, Source
+from engine.core.topics import Topic
+from engine.events import ClockMeasured, Level, OutcomeServed, SitePriceServed, Source
 from engine.params import Limits, Params
 from engine.snapshot import Mark
 from engine.units import Milliseconds, PriceE4, UsdE6
+
+STAMPS_KEPT_S: Final = 10
+"""Seconds for which a stamp of the future is held against our clock."""
+
+RESYNC_AFTER_MS: Final = 1_000
+"""How long a book may be doubted or crossed before it is asked for again (fault catalogue, F20: 1 s)."""
 
 OrderState = Literal["intended", "sent", "filled", "killed", "denied", "unknown"]
 
@@ -58,6 +65,22 @@ class TrustedRule(NamedTuple):
     words: str
 
 
+class BookWatch:
+    """What is known of a rebuilt book from outside: since when it is doubted, what REST said of it.
+
+    ``rest`` compares the venue's REST book with ours; ``differed`` counts differences in a row; ``resyncs``
+    how often the book was doubted for long enough to be asked for again.
+    """
+
+    __slots__ = ("differed", "doubted_since_ms", "rest", "resyncs")
+
+    def __init__(self) -> None:
+        self.doubted_since_ms: Milliseconds | None = None
+        self.rest: Literal["agrees", "differs", "unknown"] = "unknown"
+        self.differed = 0
+        self.resyncs = 0
+
+
 class Market:
     """One contract: its books, its prices at both ends, what was decided and done."""
 
@@ -71,6 +94,7 @@ class Market:
         "fair",
         "final",
         "hammered",
+        "mirror_off_since_ms",
         "orders",
         "outcome",
         "outcome_own",
@@ -83,6 +107,7 @@ class Market:
         "up",
         "view",
         "watched_at_ms",
+        "watches",
     )
 
     def __init__(self, contract: Contract, described_ms: Milliseconds) -> None:
@@ -91,6 +116,8 @@ class Market:
         self.rule_before: TrustedRule | None = None
         self.up = Book(contract.token_up)
         self.down = Book(contract.token_down)
+        self.watches: dict[Outcome, BookWatch] = {"UP": BookWatch(), "DOWN": BookWatch()}
+        self.mirror_off_since_ms: Milliseconds | None = None
         self.book_arrived_ms: Milliseconds | None = None
         self.strike: PriceAt | None = None
         self.final: PriceAt | None = None
@@ -116,7 +143,7 @@ class Market:
 class FeedState:
     """One feed's connection and what came over it."""
 
-    __slots__ = ("arrived_ms", "connected", "detail", "epoch", "frames", "refused")
+    __slots__ = ("arrived_ms", "connected", "detail", "epoch", "frames", "lost", "refused")
 
     def __init__(self) -> None:
         self.connected = False
@@ -125,6 +152,7 @@ class FeedState:
         self.arrived_ms: Milliseconds | None = None
         self.frames = 0
         self.refused = 0
+        self.lost = 0
 
 
 class State:
@@ -132,8 +160,11 @@ class State:
 
     __slots__ = (
         "bad_prices",
+        "behind_why",
+        "clock",
         "decisions",
         "dry_run",
+        "fallback_since_ms",
         "feeds",
         "halted_why",
         "intents",
@@ -142,6 +173,7 @@ class State:
         "killed",
         "killed_since_ms",
         "kinds",
+        "least_lags",
         "ledger",
         "limits",
         "markets",
@@ -158,6 +190,7 @@ class State:
         "sigma_seed_usd",
         "sigma_usd",
         "tokens",
+        "topics",
         "tracks",
         "unknown_tokens",
         "venue",
@@ -184,6 +217,11 @@ class State:
             ("binance", 0): PriceTrack(),
             ("spot", 0): PriceTrack(),
         }
+        self.topics: dict[tuple[Source, int], Topic] = {}
+        self.fallback_since_ms: Milliseconds | None = None
+        self.clock: ClockMeasured | None = None
+        self.least_lags: deque[Milliseconds | None] = deque([None], maxlen=STAMPS_KEPT_S)
+        self.behind_why = ""
         self.sigma_usd: float | None = None
         self.sigma_seed_usd: float | None = None
         self.watch_return: float | None = None
@@ -208,3 +246,28 @@ class State:
         if track is None:
             track = self.tracks[key] = PriceTrack()
         return track
+
+    def topic(self, source: Source, lookback_s: int = 0) -> Topic:
+        """Return how one source is delivered."""
+        key = (source, lookback_s)
+        topic = self.topics.get(key)
+        if topic is None:
+            topic = self.topics[key] = Topic()
+        return topic
+
+    @property
+    def least_lag_ms(self) -> Milliseconds | None:
+        """The least time, of the last seconds, between a venue's stamp and its arrival; None without any."""
+        return min((lag for lag in self.least_lags if lag is not None), default=None)
+
+    @property
+    def books_to_resync(self) -> frozenset[str]:
+        """The tokens of running windows whose book is to be asked for again: doubted for too long."""
+        return frozenset(
+            market.book_of(outcome).token
+            for market in self.markets.values()
+            for outcome, watch in market.watches.items()
+            if watch.doubted_since_ms is not None
+            and self.now_ms - watch.doubted_since_ms > RESYNC_AFTER_MS
+            and market.book_of(outcome).token in self.tokens
+        )

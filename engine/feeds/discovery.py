@@ -6,6 +6,7 @@ mean; they go through the same door as every other event.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -23,12 +24,17 @@ from engine.events import (
     MarketUnavailable,
     OutcomeServed,
 )
+from engine.feeds.polite import Politeness, ask
 from engine.wire import gamma
 
 AHEAD_S: Final = 60
 """The next window is looked up so long before it starts (fault catalogue, F14: from t0 - 60 s)."""
 ASK_EVERY_S: Final = 0.5
 LEAST_RETRY_S: Final = 2.0
+"""After a 404, in venue seconds: the listing may appear at any moment. Other failures pause everything."""
+LONGEST_PAUSE_S: Final = 8.0
+"""Where the pause after 5xx, 429 and time-outs ends, in wall seconds: within ``AHEAD_S`` there is time for
+several tries."""
 OUTCOME_AFTER_S: Final = 30
 """Markets resolve a median 54 s after the end (p90 87 s); earlier answers are rare but cost nothing."""
 OUTCOME_RETRY_S: Final = 10.0
@@ -40,7 +46,10 @@ log = logging.getLogger("engine.feeds")
 
 
 class Discovery:
-    """Ask Gamma by slug. One request at a time: what is asked for is small and rare."""
+    """Ask Gamma by slug. One request at a time: what is asked for is small and rare.
+
+    ``wall`` is the clock of the pauses, in seconds from anywhere.
+    """
 
     def __init__(
         self,
@@ -50,6 +59,7 @@ class Discovery:
         accept: Callable[[AnyEvent], None],
         refresh_s: float,
     ) -> None:
+        self.wall: Callable[[], float] = time.monotonic
         self._client = client
         self._base_url = base_url.rstrip("/")
         self._clock = clock
@@ -60,15 +70,22 @@ class Discovery:
         self._settled: set[str] = set()
         self._connected: bool | None = None
         self._epoch = 0
+        self._politeness = Politeness("gamma", LONGEST_PAUSE_S)
 
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
-            for slug in self._windows_wanted():
-                await self._describe(slug)
-            for slug in self._outcomes_wanted():
-                await self._fetch_outcome(slug)
+            await self.ask_due()
             await asyncio.sleep(ASK_EVERY_S / max(1.0, min(self._clock.rate, 10.0)))
+
+    async def ask_due(self) -> None:
+        """Ask once for everything that is due, unless Gamma is to be left alone."""
+        if not self._politeness.may_ask(self.wall()):
+            return
+        for slug in self._windows_wanted():
+            await self._describe(slug)
+        for slug in self._outcomes_wanted():
+            await self._fetch_outcome(slug)
 
     def _windows_wanted(self) -> list[str]:
         now_ms = self._clock.now_ms()
@@ -120,25 +137,39 @@ class Discovery:
 
     async def _ask(self, slug: str, path: str) -> list[AnyEvent]:
         """Ask once; every answer becomes an event, a failure too."""
-        try:
-            answer = await self._client.get(f"{self._base_url}{path}", timeout=TIMEOUT_S)
-        except httpx.HTTPError as error:
-            self._lost(f"{type(error).__name__}: {error}")
+        answer = await ask(self._client, f"{self._base_url}{path}", TIMEOUT_S)
+        if isinstance(answer, str):
+            self._pause(answer)
+            self._lost(answer)
             return self._unavailable(slug, "no answer")
         self._reached()
         if answer.status_code != httpx.codes.OK:
+            if answer.status_code != httpx.codes.NOT_FOUND:
+                self._pause(answer)
             return self._unavailable(slug, f"HTTP {answer.status_code}")
+        self._politeness.succeeded()
+        event = self._read(slug, answer)
+        self._accept(event)
+        return [event]
+
+    def _read(self, slug: str, answer: httpx.Response) -> AnyEvent:
+        """Read an answer; one about another market than was asked for is not understood."""
         now_ms = self._clock.now_ms()
-        events: list[AnyEvent]
         try:
-            events = [gamma.parse_market(answer.content, now_ms)]
+            event = gamma.parse_market(answer.content, now_ms)
+            told = event.contract.slug if isinstance(event, MarketDescribed) else event.slug
+            if told != slug:
+                raise WireError(f"the answer is about {told}")
         except WireError as error:
             log.warning("market not understood", extra={"slug": slug, "reason": error.reason})
             excerpt = answer.text[:2_000]
-            events = [FrameRefused(ts_recv_ms=now_ms, feed="gamma", reason=error.reason, excerpt=excerpt)]
-        for event in events:
-            self._accept(event)
-        return events
+            return FrameRefused(ts_recv_ms=now_ms, feed="gamma", reason=error.reason, excerpt=excerpt)
+        return event
+
+    def _pause(self, answer: httpx.Response | str) -> None:
+        """Leave Gamma alone for a while; the failures of one round count once."""
+        if self._politeness.may_ask(self.wall()):
+            self._politeness.body_of(answer, self.wall())
 
     def _unavailable(self, slug: str, reason: str) -> list[AnyEvent]:
         event = MarketUnavailable(ts_recv_ms=self._clock.now_ms(), slug=slug, reason=reason)

@@ -9,9 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import httpx
@@ -22,6 +20,7 @@ from engine.contract import Contract, SettlementRule
 from engine.errors import WireError
 from engine.events import AnyEvent, FeedClosed, FeedOpened, FrameRefused, SitePriceServed
 from engine.feeds.address import is_loopback
+from engine.feeds.retry_after import LONGEST_WAIT_S, retry_after_s
 from engine.units import Milliseconds
 from engine.wire.site_price import parse_site_price, price_path
 
@@ -38,8 +37,6 @@ ASK_EVERY_S: Final = 0.5
 TIMEOUT_S: Final = 5.0
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
-LONGEST_WAIT_S: Final = 900.0
-"""A ``Retry-After`` is obeyed up to the length of the longest window."""
 EXCERPT_BYTES: Final = 2_000
 
 HEADERS: Final = {
@@ -215,25 +212,3 @@ class SitePrices:
         pause_s = min(FIRST_PAUSE_S * 2.0 ** min(self._failures, 10), LONGEST_PAUSE_S)
         self._failures += 1
         self._quiet_until = self.wall() + max(pause_s, min(wait_s, LONGEST_WAIT_S))
-
-
-def retry_after_s(headers: httpx.Headers) -> float:
-    """Read how long a refused client is to wait.
-
-    Args:
-        headers: ``Retry-After`` as seconds, or as a date, which is measured from the answer's own ``Date``.
-    Returns:
-        Seconds; 0.0 where nothing of the kind is said.
-    """
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit() and len(text) <= 9:
-        return float(text)
-    until, now = _moment(text), _moment(headers.get("Date", ""))
-    return 0.0 if until is None or now is None else max(0.0, until.timestamp() - now.timestamp())
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None

@@ -106,7 +106,7 @@ class ClobFeed:
         await websocket.accept()
         subscriber = _Subscriber(next(self._numbers))
         self._subscribers.add(subscriber)
-        watch = asyncio.create_task(_close_when_silent(websocket, subscriber))
+        watch = asyncio.create_task(close_when_silent(websocket, subscriber.spoke))
         try:
             await converse(websocket, subscriber.outbox, lambda text: self._hear(subscriber, text))
         finally:
@@ -155,9 +155,10 @@ def _send(subscribers: list[_Subscriber], frame: str) -> None:
         subscriber.outbox.send(frame)
 
 
-async def _close_when_silent(websocket: WebSocket, subscriber: _Subscriber) -> None:
+async def close_when_silent(websocket: WebSocket, spoke: asyncio.Event) -> None:
+    """Close a client that does not say in time what it wants."""
     try:
         async with asyncio.timeout(SILENT_CLIENT_S):
-            await subscriber.spoke.wait()
+            await spoke.wait()
     except TimeoutError:
         await websocket.close()

@@ -140,6 +140,11 @@ class Markets:
         """Return the market of a condition id."""
         return self._by_condition.get(condition_id)
 
+    def running(self, now_ms: Milliseconds) -> list[Market]:
+        """Return the markets whose window is open now."""
+        now_s = now_ms // 1000
+        return [m for m in self._by_slug.values() if m.contract.start_s <= now_s < m.contract.end_s]
+
     def truth(self, market: Market, now_ms: Milliseconds) -> Truth | None:
         """Return what a market settled on, once it has resolved."""
         if now_ms < market.contract.end_s * 1000 + RESOLVES_AFTER_MS:

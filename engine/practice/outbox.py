@@ -31,13 +31,15 @@ class Outbox:
     def __init__(self, client: str, limit: int = QUEUE_FRAMES) -> None:
         self.client = client
         self.overflowed = asyncio.Event()
+        self.ending: tuple[int, str] | None = None
+        """Close code and reason with which the connection ends once everything queued has left."""
         self._limit = limit
         self._frames: deque[str] = deque()
         self._filled = asyncio.Event()
 
     def send(self, frame: str) -> None:
         """Queue a frame. Never waits; a full queue ends the client."""
-        if self.overflowed.is_set():
+        if self.overflowed.is_set() or self.ending is not None:
             return
         if len(self._frames) >= self._limit:
             self._frames.clear()
@@ -46,13 +48,26 @@ class Outbox:
         self._frames.append(frame)
         self._filled.set()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing more is taken, because the connection is being closed."""
+        return self.ending is not None
+
+    def end(self, code: int, reason: str) -> None:
+        """Close the connection once what is queued has been sent."""
+        if self.ending is None:
+            self.ending = (code, reason)
+            self._filled.set()
+
     async def deliver(self, websocket: WebSocket) -> None:
-        """Send queued frames for as long as the client is there."""
+        """Send queued frames for as long as the client is there, or until the end was asked for."""
         while True:
             await self._filled.wait()
             for _ in range(min(BATCH, len(self._frames))):
                 await websocket.send_text(self._frames.popleft())
             if not self._frames:
+                if self.ending is not None:
+                    return
                 self._filled.clear()
             # A send that finds room does not wait, so a long queue would keep everyone else waiting.
             await asyncio.sleep(0)
@@ -80,7 +95,10 @@ async def converse(websocket: WebSocket, outbox: Outbox, on_text: Callable[[str]
         await asyncio.gather(*jobs, return_exceptions=True)
     if outbox.overflowed.is_set():
         log.warning("x slow consumer", extra={"client": outbox.client})
-        await _close(websocket, "slow consumer")
+        await _close(websocket, POLICY_VIOLATION, "slow consumer")
+    elif outbox.ending is not None:
+        log.info("x client closed", extra={"client": outbox.client, "code": outbox.ending[0]})
+        await _close(websocket, *outbox.ending)
     else:
         log.info("x client left", extra={"client": outbox.client})
 
@@ -96,10 +114,10 @@ async def _listen(websocket: WebSocket, on_text: Callable[[str], None]) -> None:
             on_text(text)
 
 
-async def _close(websocket: WebSocket, reason: str) -> None:
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
     try:
         async with asyncio.timeout(CLOSE_WAIT_S):
-            await websocket.close(POLICY_VIOLATION, reason)
+            await websocket.close(code, reason)
     except (TimeoutError, RuntimeError, WebSocketDisconnect):
         # Its socket has no room for the frame, or it has gone: the connection is dropped when we return.
         return

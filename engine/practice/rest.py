@@ -45,7 +45,6 @@ def routes(venue: Venue) -> list[BaseRoute]:
         *_clob_routes(venue),
         Route("/site/api/crypto/crypto-price", _site_price(venue)),
         Route("/clock", _always(lambda: {"now_ms": venue.clock.now_ms(), "rate": venue.clock.rate})),
-        Route("/status", _always(venue.status)),
     ]
 
 

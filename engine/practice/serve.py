@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import msgspec
@@ -21,7 +21,10 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
 from engine.errors import StartError
-from engine.practice import rest
+from engine.practice import control, rest
+from engine.practice.fault_board import FaultBoard, Wish
+from engine.practice.fault_gate import FaultGate, Transports
+from engine.practice.faults import KINDS
 from engine.practice.tape import Tape
 from engine.practice.venue import Venue
 
@@ -36,8 +39,14 @@ STOP_POLL_S: Final = 0.1
 log = logging.getLogger(__name__)
 
 
-def serve_forever(
-    tape: Tape, *, port: int, speed: float, all_updates: bool, stop: threading.Event | None = None
+def serve_forever(  # noqa: PLR0913 (one argument for each option of the command line)
+    tape: Tape,
+    *,
+    port: int,
+    speed: float,
+    all_updates: bool,
+    stop: threading.Event | None = None,
+    faults: Sequence[Wish] = (),
 ) -> None:
     """Serve a tape until the process is told to end (SIGTERM, SIGINT), or ``stop`` is set.
 
@@ -47,14 +56,21 @@ def serve_forever(
         speed: Venue seconds in one second of the wall.
         all_updates: Send rows that change nothing too.
         stop: Set by another thread to end.
+        faults: What goes wrong.
     Raises:
         StartError: The port is not free.
     """
-    asyncio.run(serve(tape, port=port, speed=speed, all_updates=all_updates, stop=stop))
+    asyncio.run(serve(tape, port=port, speed=speed, all_updates=all_updates, stop=stop, faults=faults))
 
 
-async def serve(
-    tape: Tape, *, port: int, speed: float, all_updates: bool, stop: threading.Event | None = None
+async def serve(  # noqa: PLR0913 (as above)
+    tape: Tape,
+    *,
+    port: int,
+    speed: float,
+    all_updates: bool,
+    stop: threading.Event | None = None,
+    faults: Sequence[Wish] = (),
 ) -> None:
     """Do what ``serve_forever`` does, on the running loop, which must be the main thread's."""
     _log_with_the_engine()
@@ -66,7 +82,8 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
     try:
-        async with serving(tape, port=port, speed=speed, all_updates=all_updates) as (urls, playing):
+        playing_it = serving(tape, port=port, speed=speed, all_updates=all_updates, faults=faults)
+        async with playing_it as (urls, playing):
             sys.stdout.write(msgspec.json.encode(urls).decode() + "\n")
             sys.stdout.flush()
             await _until_ended(ended, stop, playing)
@@ -77,7 +94,7 @@ async def serve(
 
 @contextlib.asynccontextmanager
 async def serving(
-    tape: Tape, *, port: int, speed: float, all_updates: bool
+    tape: Tape, *, port: int, speed: float, all_updates: bool, faults: Sequence[Wish] = ()
 ) -> AsyncIterator[tuple[dict[str, str], asyncio.Task[None]]]:
     """Serve a tape for as long as the context lasts.
 
@@ -86,6 +103,7 @@ async def serving(
         port: Loopback port; 0 takes a free one.
         speed: Venue seconds in one second of the wall.
         all_updates: Send rows that change nothing too.
+        faults: What goes wrong, from the beginning or later.
     Yields:
         The URLs under the settings' names, and the task that plays the tape (it ends only by an error).
     Raises:
@@ -93,9 +111,11 @@ async def serving(
     """
     listener = _listen(port)
     venue = Venue(tape, speed, all_updates)
+    board = FaultBoard(KINDS, venue)
+    gate = FaultGate(_application(venue, board), board)
     server = uvicorn.Server(
         uvicorn.Config(
-            _application(venue),
+            gate,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -104,6 +124,7 @@ async def serving(
             ws_per_message_deflate=False,
         )
     )
+    gate.transports = _transports(server)
     server.config.load()
     # Server.serve() would take over the process's signals, and raise them again at its end.
     server.lifespan = server.config.lifespan_class(server.config)
@@ -112,8 +133,11 @@ async def serving(
     urls = urls_of(listener.getsockname()[1])
     log.info("= serving", extra={"note": tape.note, "speed": speed})
     try:
+        for wish in faults:
+            board.start(*wish)
         yield urls, jobs[1]
     finally:
+        board.close()
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
@@ -131,14 +155,34 @@ def urls_of(port: int) -> dict[str, str]:
         "CLOCK_URL": f"http://{HOST}:{port}/clock",
         "SPOT_URL": f"ws://{HOST}:{port}/spot",
         "SITE_PRICE_URL": f"http://{HOST}:{port}/site",
+        "POLYBOLT_WS_URL": f"ws://{HOST}:{port}/polybolt/ws",
+        "CLOB_USER_WS_URL": f"ws://{HOST}:{port}",
     }
 
 
-def _application(venue: Venue) -> Starlette:
-    sockets = {"/rtds": venue.rtds.serve, "/ws/market": venue.clob.serve, "/spot": venue.spot.serve}
-    return Starlette(
-        routes=[*rest.routes(venue), *(WebSocketRoute(path, serve) for path, serve in sockets.items())]
-    )
+def _application(venue: Venue, board: FaultBoard) -> Starlette:
+    sockets = {
+        "/rtds": venue.rtds.serve,
+        "/polybolt/ws": venue.polybolt.serve,
+        "/spot": venue.spot.serve,
+        "/ws/market": venue.clob.serve,
+        "/ws/user": venue.user.serve,
+    }
+    answers = [*rest.routes(venue), *control.routes(venue, board)]
+    return Starlette(routes=[*answers, *(WebSocketRoute(path, serve) for path, serve in sockets.items())])
+
+
+def _transports(server: uvicorn.Server) -> Transports:
+    """Return what finds a client's transport: a fault may leave it half open or break it off."""
+
+    def find(client: object) -> asyncio.Transport | None:
+        for connection in server.server_state.connections:
+            transport = getattr(connection, "transport", None)
+            if getattr(connection, "client", None) == client and isinstance(transport, asyncio.Transport):
+                return transport
+        return None
+
+    return find
 
 
 def _listen(port: int) -> socket.socket:

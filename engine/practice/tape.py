@@ -16,7 +16,8 @@ from engine.units import Milliseconds, PriceE4, SizeE6
 class PriceMoment(NamedTuple):
     """A price report reaches subscribers: RTDS topics by ``source``, or the exchange ticker for ``spot``.
 
-    ``stamp_ms`` is the second the value is of; ``lookback_s`` the averaging time of a TWAP, else 0.
+    ``stamp_ms`` is the second the value is of; ``lookback_s`` the averaging time of a TWAP, else 0. ``over``
+    says which of the two price sockets delivers it, where they lose seconds independently.
     """
 
     due_ms: Milliseconds
@@ -24,6 +25,7 @@ class PriceMoment(NamedTuple):
     stamp_ms: Milliseconds
     value: Decimal
     lookback_s: int = 0
+    over: Literal["both", "rtds", "polybolt"] = "both"
 
 
 class BookMoment(NamedTuple):

@@ -14,12 +14,14 @@ from engine.clock import ScaledClock
 from engine.contract import DURATIONS_S, Outcome, slug_of
 from engine.practice.clob_socket import ClobFeed
 from engine.practice.market import RESOLVES_AFTER_MS, BookSides, Change, Market, Markets
+from engine.practice.polybolt_socket import PolyboltFeed
 from engine.practice.prices import PriceBoard
 from engine.practice.rtds_socket import RtdsFeed
 from engine.practice.site import Site
 from engine.practice.spot_socket import SpotFeed
 from engine.practice.tape import BookMoment, Moment, PriceMoment, Tape, TickSizeMoment, TradeMoment
-from engine.units import Milliseconds
+from engine.practice.user_socket import UserFeed
+from engine.units import Milliseconds, PriceE4
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,8 @@ class Venue:
         self.rtds = RtdsFeed(self.board, self.clock)
         self.clob = ClobFeed(self.markets, self.clock)
         self.spot = SpotFeed(self.board)
+        self.polybolt = PolyboltFeed(self.clock)
+        self.user = UserFeed()
         self.released = 0
         self.lateness = Lateness(speed)
         self._all_updates = all_updates
@@ -106,7 +110,13 @@ class Venue:
             "kind": self.tape.kind,
             "note": self.tape.note,
             "moments": self.released,
-            "clients": {"rtds": len(self.rtds), "clob": len(self.clob), "spot": len(self.spot)},
+            "clients": {
+                "rtds": len(self.rtds),
+                "polybolt": len(self.polybolt),
+                "spot": len(self.spot),
+                "clob": len(self.clob),
+                "user": len(self.user),
+            },
             **self.lateness.figures(),
         }
 
@@ -133,8 +143,7 @@ class Venue:
         match item:
             case PriceMoment():
                 self.released += 1
-                self.board.print(item)
-                (self.spot if item.source == "spot" else self.rtds).publish(item)
+                self._print(item)
             case TradeMoment():
                 self.released += 1
                 market = self._market(item.slug)
@@ -142,8 +151,7 @@ class Venue:
                 self.clob.publish_trade(market, item)
             case TickSizeMoment():
                 self.released += 1
-                market = self._market(item.slug)
-                self.clob.publish_tick(market, market.change_tick(item), item.due_ms)
+                self._change_grid(self._market(item.slug), item.new_tick_e4, item.due_ms)
             case Listing():
                 listed = self.markets.named(item.slug)
                 if listed is not None:
@@ -153,6 +161,27 @@ class Venue:
             case Boundary():
                 self.markets.enter_listed(item.due_ms)
                 self.markets.forget_old(item.due_ms)
+
+    def _print(self, moment: PriceMoment) -> None:
+        if moment.over != "polybolt":
+            self.board.print(moment)
+            (self.spot if moment.source == "spot" else self.rtds).publish(moment)
+        if moment.over != "rtds":
+            self.polybolt.publish(moment)
+
+    def change_grids(self, tick_e4: PriceE4) -> int:
+        """Change the price grid of every open market, for good; return how many changed."""
+        now_ms = self.clock.now_ms()
+        running = self.markets.running(now_ms)
+        return sum(self._change_grid(market, tick_e4, now_ms) for market in running)
+
+    def _change_grid(self, market: Market, tick_e4: PriceE4, now_ms: Milliseconds) -> bool:
+        """Announce another grid; one that a fault brought already is not announced again."""
+        if market.tick_e4 == tick_e4:
+            return False
+        old = market.change_tick(TickSizeMoment(now_ms, market.contract.slug, tick_e4))
+        self.clob.publish_tick(market, old, now_ms)
+        return True
 
     def _replace_book(self, moment: BookMoment, changed: dict[str, dict[Outcome, list[Change]]]) -> None:
         self.released += 1

@@ -14,6 +14,7 @@ import msgspec
 
 from engine.config import Settings
 from engine.errors import StartError
+from engine.wire.credentials import Credentials
 
 READY_TIMEOUT_S = 30.0
 
@@ -30,6 +31,8 @@ class Endpoints(NamedTuple):
     clock_url: str | None
     spot_url: str | None
     site_price_url: str | None = None
+    polybolt_ws_url: str | None = None
+    clob_user_ws_url: str | None = None
 
 
 def external_endpoints(settings: Settings) -> Endpoints:
@@ -46,7 +49,17 @@ def external_endpoints(settings: Settings) -> Endpoints:
         settings.clock_url,
         settings.spot_url,
         settings.site_price_url,
+        settings.polybolt_ws_url,
+        settings.clob_user_ws_url,
     )
+
+
+def credentials_of(settings: Settings) -> Credentials | None:
+    """Return the keys of the CLOB's API; None unless all three are there."""
+    key, secret, passphrase = settings.api_key, settings.api_secret, settings.api_passphrase
+    if key is None or secret is None or passphrase is None:
+        return None
+    return Credentials(key.get_secret_value(), secret.get_secret_value(), passphrase.get_secret_value())
 
 
 class EmbeddedVenue:

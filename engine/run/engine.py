@@ -21,18 +21,22 @@ from engine.config import Settings
 from engine.errors import JournalError, StartError
 from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
 from engine.feeds.address import is_loopback, without_secrets
+from engine.feeds.book_check import BookCheck
+from engine.feeds.clock_check import time_check, venue_clock_check
 from engine.feeds.discovery import Discovery
+from engine.feeds.polybolt import PolyBoltFeed
 from engine.feeds.site_price import SitePrices, site_client
-from engine.feeds.sockets import ClobFeed, rtds_feed, spot_feed
+from engine.feeds.sockets import ClobFeed, rtds_feed, spot_feed, user_feed
 from engine.feeds.venue_clock import keep_clock, open_clock
 from engine.journal import Journal
 from engine.kill import KillSwitch
-from engine.run.endpoints import EmbeddedVenue, Endpoints, external_endpoints
+from engine.raw import RawRecorder
+from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
 from engine.run.lock import FolderLock
 from engine.run.session import Session
+from engine.run.tokens import follow_tokens, open_tokens
 from engine.snapshot import Snapshot
 from engine.venue.paper import Delays, Market, PaperBroker
-from engine.wire import clob_market, rtds, spot
 
 PUBLISH_EVERY_S: Final = 0.2
 KILL_LOOK_EVERY_S: Final = 0.05
@@ -49,6 +53,8 @@ log = logging.getLogger("engine.run")
 class Engine:
     """One run, from the lock on the data folder to the last commit of its journal."""
 
+    mode = "paper"
+
     def __init__(self, settings: Settings, publish: Callable[[Snapshot], None]) -> None:
         """Check what can be checked without a network.
 
@@ -61,6 +67,7 @@ class Engine:
         self.kill = KillSwitch(settings.data_dir)
         self.session: Session | None = None
         self.journal_path: Path | None = None
+        self.raw: RawRecorder | None = None
         self._publish = publish
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -89,13 +96,17 @@ class Engine:
             if endpoints.clock_url is not None:
                 clock = await open_clock(client, endpoints.clock_url)
             journal = self._open_journal(endpoints)
-            session = self.session = Session(clock, journal, self._publish)
-            session.venue_banner = self._banner(clock)
             status = "crashed"
             try:
+                if self.settings.record_raw:
+                    self.raw = RawRecorder(journal.path, self.settings.raw_budget_mb)
+                session = self.session = Session(clock, journal, self._publish, self.raw)
+                session.venue_banner = self._banner(clock)
                 await self._live(session, client, endpoints, venue, stop)
                 status = "ended"
             finally:
+                if self.raw is not None:
+                    await asyncio.to_thread(self.raw.close)
                 await asyncio.to_thread(journal.close, status)
             if journal.error is not None:
                 raise JournalError(journal.error)
@@ -111,7 +122,7 @@ class Engine:
         self.journal_path = self.settings.data_dir / "sessions" / f"{session_id}.sqlite"
         meta = {
             "session": session_id,
-            "mode": "paper",
+            "mode": self.mode,
             "venue": "external" if self.settings.is_external else "practice",
             "rtds": without_secrets(endpoints.rtds_ws_url),
             "version": __version__,
@@ -133,28 +144,23 @@ class Engine:
         settings, clock = self.settings, session.clock
         broker = self._broker(session)
         self._open(session)
-        rtds_socket = rtds_feed(endpoints.rtds_ws_url, clock, session.accept, settings.symbol)
-        rtds_socket.on_frame = lambda frame: session.accept_frame("rtds", frame, rtds.parse)
-        clob = ClobFeed(endpoints.clob_ws_url, clock, session.accept)
-        clob.socket.on_frame = lambda frame: session.accept_frame("clob", frame, clob_market.parse)
+        clob = ClobFeed(endpoints.clob_ws_url, clock, session.accept, session.accept_frame)
+        session.backlog.unread_bytes = clob.socket.unread_bytes
         discovery = Discovery(
             client, endpoints.gamma_api_url, clock, session.accept, settings.fee_rate_ttl_seconds
         )
         parts: dict[str, Coroutine[Any, Any, str | None]] = {
-            "rtds": rtds_socket.run(),
+            "rtds": rtds_feed(endpoints.rtds_ws_url, clock, session.accept, session.accept_frame).run(),
             "clob": clob.socket.run(),
             "gamma": discovery.run(),
-            "tokens": _follow_tokens(session, clob),
+            "tokens": follow_tokens(session, clob),
             "seconds": _tell_seconds(session),
             "kill switch": _watch_kill(session, self.kill),
             "snapshots": _publish_regularly(session),
+            "backlog": session.watch_backlog(),
         }
-        if endpoints.spot_url is not None:
-            spot_socket = spot_feed(endpoints.spot_url, clock, session.accept)
-            spot_socket.on_frame = lambda frame: session.accept_frame("spot", frame, spot.parse)
-            parts["spot"] = spot_socket.run()
-        if endpoints.site_price_url is not None:
-            parts["site"] = _ask_site(session, endpoints.site_price_url)
+        parts |= self._checks(session, client, endpoints)
+        parts |= self._optional_feeds(session, endpoints)
         if isinstance(clock, ScaledClock) and endpoints.clock_url is not None:
             parts["clock"] = keep_clock(clock, client, endpoints.clock_url)
         tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
@@ -178,6 +184,43 @@ class Engine:
         broker.until_durable = session.until_durable
         session.broker = broker
         return broker
+
+    def _checks(
+        self, session: Session, client: httpx.AsyncClient, endpoints: Endpoints
+    ) -> dict[str, Coroutine[Any, Any, str | None]]:
+        """Return what compares us with the venue over HTTP."""
+        clock, accept = session.clock, session.accept
+        tokens = lambda: open_tokens(session.state)  # noqa: E731 (one use)
+        if endpoints.clock_url is None:
+            clock_check = time_check(client, endpoints.clob_host, clock, accept)
+        else:
+            clock_check = venue_clock_check(client, endpoints.clock_url, clock, accept)
+        return {
+            "book check": BookCheck(client, endpoints.clob_host, clock, accept, tokens).run(),
+            "clock check": clock_check.run(),
+        }
+
+    def _optional_feeds(
+        self, session: Session, endpoints: Endpoints
+    ) -> dict[str, Coroutine[Any, Any, str | None]]:
+        """Return the feeds that are there only where their address, and their keys, are given."""
+        clock, accept, accept_frame = session.clock, session.accept, session.accept_frame
+        parts: dict[str, Coroutine[Any, Any, str | None]] = {}
+        if endpoints.spot_url is not None:
+            parts["spot"] = spot_feed(endpoints.spot_url, clock, accept, accept_frame).run()
+        if endpoints.site_price_url is not None:
+            parts["site"] = _ask_site(session, endpoints.site_price_url)
+        credentials = credentials_of(self.settings)
+        if credentials is None:
+            return parts
+        if endpoints.polybolt_ws_url is not None:
+            polybolt = PolyBoltFeed(endpoints.polybolt_ws_url, clock, accept, accept_frame, credentials)
+            parts["polybolt"] = polybolt.socket.run()
+        if endpoints.clob_user_ws_url is not None:
+            session.hide = lambda frame: credentials.hide(frame) if isinstance(frame, str) else frame
+            user = user_feed(endpoints.clob_user_ws_url, clock, accept, accept_frame, credentials)
+            parts["user"] = user.run()
+        return parts
 
     def _open(self, session: Session) -> None:
         settings = self.settings
@@ -257,14 +300,3 @@ async def _ask_site(session: Session, url: str) -> None:
     async with site_client(url) as client:
         contracts = lambda: [market.contract for market in session.state.markets.values()]  # noqa: E731 (one use)
         await SitePrices(client, url, session.clock, session.accept, contracts).run()
-
-
-async def _follow_tokens(session: Session, clob: ClobFeed) -> None:
-    """Keep the book subscriptions equal to the open windows' tokens."""
-    subscribed: set[str] = set()
-    while True:
-        tokens = set(session.state.tokens)
-        if tokens != subscribed:
-            await clob.want(tokens)
-            subscribed = tokens
-        await asyncio.sleep(0.05)

@@ -1,11 +1,14 @@
 """Choose what the practice venue plays: a recording, or a simulation that begins with a seeded opening."""
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.clock import SystemClock
 from engine.config import Settings
+from engine.practice.fault_board import Wish
+from engine.practice.faults import listed, parse
 from engine.practice.recorded import open_recorded
 from engine.practice.serve import serve_forever
 from engine.practice.simulated import Opening, opening_start_ms, simulate
@@ -21,6 +24,21 @@ class Programme(NamedTuple):
     port: int
     all_updates: bool
     to_now: bool
+    faults: tuple[Wish, ...] = ()
+
+
+def faults_of(texts: Sequence[str]) -> tuple[Wish, ...]:
+    """Read faults as they stand on the command line.
+
+    Raises:
+        FaultError: One is not known, or an argument of it; the line says which.
+    """
+    return tuple(parse(text) for text in texts)
+
+
+def known_faults() -> list[dict[str, object]]:
+    """Describe every fault that practice can have."""
+    return listed()
 
 
 def play(settings: Settings, programme: Programme, stop: threading.Event) -> None:
@@ -36,6 +54,7 @@ def play(settings: Settings, programme: Programme, stop: threading.Event) -> Non
         speed=programme.speed,
         all_updates=programme.all_updates,
         stop=stop,
+        faults=programme.faults,
     )
 
 

@@ -1,8 +1,8 @@
 """One session of the engine: the only door into the core, and what the core's words lead to.
 
 Everything that happens comes in by ``accept``: it gets its number, goes to the journal, then to the core; the
-core's decisions are recorded and its intents go to the broker. What it does not know: sockets, threads,
-formats.
+core's decisions are recorded and its intents go to the broker. Frames go to the raw recorder on the way.
+What it does not know: sockets, threads, formats.
 """
 
 import asyncio
@@ -17,10 +17,20 @@ from engine.core.book import Book
 from engine.core.card import Curves, curves_now, point_at
 from engine.core.project import Outside, project
 from engine.core.state import OrderIntent, State
-from engine.core.step import step
+from engine.core.step import Effect, step
 from engine.errors import JournalError, WireError
-from engine.events import AnyEvent, EngineHalted, FrameRefused, Record, SecondPassed
+from engine.events import (
+    AnyEvent,
+    BacklogChanged,
+    EngineHalted,
+    FrameRefused,
+    FramesLost,
+    Record,
+    SecondPassed,
+)
 from engine.journal import Journal
+from engine.raw import RawFrame, RawRecorder
+from engine.run.backlog import BEAT_S, Backlog
 from engine.snapshot import Mark, Point, Snapshot
 from engine.units import Milliseconds
 
@@ -34,6 +44,9 @@ EXCERPT_CHARACTERS: Final = 2_000
 
 Parse = Callable[[str | bytes, Milliseconds], list[AnyEvent]]
 
+LOGGED: Final = ("fallback", "frozen", "rule", "drift")
+"""Marks that are worth a warning in the log."""
+
 log = logging.getLogger("engine.session")
 
 
@@ -46,15 +59,31 @@ class Broker(Protocol):
 
 
 class Session:
-    """The core with its journal, its broker and its audience."""
+    """The core with its journal, its broker and its audience.
 
-    def __init__(self, clock: Clock, journal: Journal, publish: Callable[[Snapshot], None]) -> None:
+    ``hide`` removes what is secret from a frame of the user channel before it is recorded.
+    ``carry_out`` takes what the core decided: the number of the record that led to it, its place among what
+    that record led to, and the decision or intent.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        journal: Journal,
+        publish: Callable[[Snapshot], None],
+        raw: RawRecorder | None = None,
+    ) -> None:
         self.clock = clock
+        self.carry_out: Callable[[int, int, Effect], None] = self._record_and_submit
         self.state = State()
         self.broker: Broker | None = None
         self.venue_banner = ""
+        self.hide: Callable[[str | bytes], str | bytes] = lambda frame: frame
         self.failed = asyncio.Event()
         self._journal = journal
+        self._raw = raw
+        self.backlog = Backlog(journal, raw, time.monotonic())
+        self._late_ns = 0
         self._publish = publish
         self._seq = 0
         self._version = 0
@@ -75,15 +104,8 @@ class Session:
             self._journal.record(record)
         except JournalError as error:
             self._halt(str(error))
-        effects = step(self.state, record)
-        for place, effect in enumerate(effects):
-            try:
-                self._journal.record_output(record.seq, place, effect)
-            except JournalError as error:
-                self._halt(str(error))
-                continue
-            if isinstance(effect, OrderIntent) and self.broker is not None:
-                self.broker.submit(effect)
+        for place, effect in enumerate(step(self.state, record)):
+            self.carry_out(record.seq, place, effect)
         if isinstance(event, SecondPassed):
             self._note_second()
             self.publish()
@@ -99,10 +121,19 @@ class Session:
             Whether it held data: anything but a keep-alive, an ignored or a refused frame.
         """
         now_ms = self.clock.now_ms()
+        mono_ns = time.monotonic_ns()
+        if self._late_ns and mono_ns > self._late_ns:
+            # The gate closes before the core sees what waited for us, not at the next beat.
+            self._look(mono_ns)
+        shown = self.hide(frame) if feed == "user" else frame
+        if self._raw is not None:
+            known = self.state.feeds.get(feed)
+            epoch = 0 if known is None else known.epoch
+            self._raw.record(RawFrame(time.time_ns(), mono_ns, now_ms, feed, epoch, self._seq + 1, shown))
         try:
             events = parse(frame, now_ms)
         except WireError as error:
-            text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
+            text = shown if isinstance(shown, str) else shown.decode("utf-8", "replace")
             excerpt = text[:EXCERPT_CHARACTERS]
             log.warning("frame refused", extra={"feed": feed, "reason": error.reason})
             self.accept(FrameRefused(ts_recv_ms=now_ms, feed=feed, reason=error.reason, excerpt=excerpt))
@@ -123,6 +154,7 @@ class Session:
         self._version += 1
         marks: list[Mark] = list(self.state.marks)
         self.state.marks.clear()
+        self._log(marks)
         point = self._points.popleft() if self._points else None
         outside = Outside(
             version=self._version,
@@ -145,6 +177,46 @@ class Session:
             JournalError: It could not be written.
         """
         await self._journal.wait_durable()
+
+    async def watch_backlog(self) -> None:
+        """Tell the core when the engine falls behind and when it has caught up, and what was not recorded."""
+        while True:
+            mono_s = time.monotonic()
+            why = self.backlog.beat(mono_s)
+            self._tell_backlog(why)
+            self._late_ns = int(self.backlog.late_from_s * 1e9)
+            if self._raw is not None:
+                for feed, count in self._raw.take_losses().items():
+                    log.error("raw frames lost", extra={"feed": feed, "count": count})
+                    now_ms = self.clock.now_ms()
+                    self.accept(FramesLost(ts_recv_ms=now_ms, feed=feed, topic="raw", count=count))
+            await asyncio.sleep(BEAT_S)
+
+    def _log(self, marks: list[Mark]) -> None:
+        """Write what an operator has to be able to find in the log: trust that was lost or came back."""
+        for mark in marks:
+            if mark.kind in LOGGED:
+                reduced = self.state.fallback_since_ms is not None
+                facts = {"text": mark.text, "slug": mark.slug, "reduced_trading_confidence": reduced}
+                log.warning("feeds: %s", mark.kind, extra=facts)
+
+    def _look(self, mono_ns: int) -> None:
+        self._late_ns = 0
+        self._tell_backlog(self.backlog.look(mono_ns / 1e9))
+
+    def _tell_backlog(self, why: str | None) -> None:
+        if why is not None:
+            log.warning("backlog changed", extra={"why": why})
+            self.accept(BacklogChanged(ts_recv_ms=self.clock.now_ms(), why=why))
+
+    def _record_and_submit(self, seq: int, place: int, effect: Effect) -> None:
+        try:
+            self._journal.record_output(seq, place, effect)
+        except JournalError as error:
+            self._halt(str(error))
+            return
+        if isinstance(effect, OrderIntent) and self.broker is not None:
+            self.broker.submit(effect)
 
     def _note_second(self) -> None:
         second = self.state.now_ms // 1000

@@ -24,11 +24,13 @@ SCRIPTS: Final = (
     "theme.js",
     "kill.js",
     "status.js",
+    "coverage.js",
     "cards.js",
     "drawing.js",
     "charts.js",
     "ladder.js",
     "tables.js",
+    "feeds.js",
     "live.js",
 )
 """In the order they depend on each other; together they are one module."""

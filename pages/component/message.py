@@ -23,6 +23,8 @@ FAST_SECTIONS: Final = (
     "feeds",
     "prices",
     "canonical",
+    "topics",
+    "clock",
     "divergence_usd",
     "divergence_bp",
     "contracts",

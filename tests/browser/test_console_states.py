@@ -42,6 +42,14 @@ def test_a_running_window_is_told_whole(scripted: Serve, visit: Open) -> None:
     expect(page.locator(".banner")).to_contain_text("proves nothing")
     expect(page.locator(".orders tbody tr")).to_have_count(2)
     expect(page.locator(".feed")).to_have_count(4)
+    expect(page.locator(".topic")).to_have_count(4)
+    expect(page.locator(".topic", has_text="chainlink")).to_contain_text("fresh")
+    expect(page.locator(".topic", has_text="chainlink").locator(".lag")).to_have_text("lag 1.6 / 2.2 s")
+    expect(page.locator(".venue-clock")).to_have_text("clock +12 ms")
+    expect(page.locator(".reduced")).to_be_hidden()
+    expect(page.locator(".behind")).to_be_hidden()
+    expect(page.locator(".ladder .checks").first).to_contain_text("mirror ok")
+    expect(page.locator(".ladder .resyncs").first).to_be_hidden()
     assert page.title().startswith("PRACTICE ")
     picture(page, "hammer-dark")
 
@@ -107,6 +115,7 @@ def test_a_missed_strike_names_the_next_boundary(scripted: Serve, visit: Open) -
     expect(page.locator(".card .empty").first).to_contain_text(
         "captured exactly at 14:30:00 UTC", timeout=15_000
     )
+    expect(page.locator(".venue-clock")).to_have_text("clock —")
 
 
 def test_a_dead_engine_is_announced_with_its_reason(scripted: Serve, visit: Open) -> None:
@@ -262,7 +271,71 @@ def test_a_stale_feed_is_named_by_word_and_shape(scripted: Serve, visit: Open) -
     )
     expect(page.locator(".canonical .used").first).to_contain_text("own mean, in use")
     expect(page.locator(".bad-prices")).to_contain_text("duplicate 14 · late 3 · jump 1")
+    topic = page.locator(".topic", has_text="chainlink")
+    expect(topic).to_contain_text("stale")
+    expect(topic.locator(".shape")).to_have_attribute("data-shape", "warning")
+    expect(page.locator(".topics-table tr", has_text="chainlink").locator("td").last).to_have_text("3")
+    expect(page.locator(".venue-clock")).to_have_text("clock OFF +1,240 ms")
+    expect(page.locator(".behind")).to_have_text(
+        "The engine is behind its feeds: the recorder is 2.4 s behind; no new orders."
+    )
+    expect(page.locator(".card .fixed-terms").first).to_be_hidden()  # nothing of the average is fixed yet
     picture(page, "stale-dark")
+
+
+def test_living_on_spot_cannot_be_missed_and_says_what_it_rests_on(scripted: Serve, visit: Open) -> None:
+    """The prices still move, so only words tell that they are the wrong ones; a phone keeps them in sight."""
+    console = scripted("fallback")
+    page = visit(console, theme="light").page
+    banner = page.locator(".reduced")
+    expect(banner).to_contain_text("REDUCED TRADING CONFIDENCE: living on spot since 14:33:20 UTC")
+    expect(banner).to_contain_text("not what these contracts settle on. Orders are gated.")
+    assert page.title().startswith("REDUCED CONFIDENCE")
+    frozen = page.locator(".topic", has_text="frozen")
+    expect(frozen).to_contain_text("twap 60 s")
+    expect(frozen.locator(".shape")).to_have_attribute("data-shape", "star")
+    expect(page.locator(".venue-clock")).to_have_text("clock WRONG −3,412 ms")
+    expect(page.locator(".tape-panel tr", has_text="fallback")).to_contain_text("living on spot")
+    picture(page, "fallback-light")
+
+    phone = visit(console, size=(390, 844)).page
+    phone.locator(".feeds-panel").scroll_into_view_if_needed()
+    expect(phone.locator(".reduced")).to_be_in_viewport()
+    assert phone.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 390
+    fits = "(table) => table.scrollWidth <= table.closest('.panel').clientWidth"
+    assert phone.locator(".topics-table").evaluate(fits)
+    picture(phone, "fallback-phone")
+
+
+def test_doubted_books_and_lost_seconds_are_told_in_words(scripted: Serve, visit: Open) -> None:
+    """A strip and a mark are for eyes that see them: the counts and the doubts are text as well."""
+    page = visit(scripted("fallback")).page
+    up = page.locator(".ladder .book").first
+    expect(up.locator(".checks")).to_have_text("mirror DIFFERSREST DIFFERS3 resyncs")
+    rows = page.locator(".card").nth(1).locator(".sides tbody tr")
+    expect(rows.first).to_contain_text("crossed")
+    expect(rows.last).to_contain_text("stale")
+    page.get_by_role("button", name="15m").click()
+    expect(up.locator(".book-state")).to_have_text("The book is crossed: not used.")
+    strip = page.locator(".card .coverage").first
+    expect(strip).to_have_attribute("aria-label", re.compile(r"\d+ present, .*22 frozen, \d+ missing$"))
+    legend = strip.locator(".coverage-legend")
+    expect(legend).to_be_hidden()
+    strip.hover()
+    expect(legend).to_contain_text("frozen 22")
+    assert strip.locator("> canvas").evaluate(
+        "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, 1).data.some((value) => value)"
+    ), "the strip is drawn"
+
+
+def test_orders_that_may_leave_in_fallback_are_said_by_the_name_of_their_setting(
+    scripted: Serve, visit: Open
+) -> None:
+    """The one state in which money moves on the wrong price names what allowed it."""
+    page = visit(scripted("allowed")).page
+    expect(page.locator(".reduced strong").last).to_have_text(
+        "ORDERS ARE ALLOWED (ALLOW_ORDERS_WHILE_FALLBACK_ACTIVE)."
+    )
 
 
 def test_a_tab_that_closes_is_forgotten_and_the_server_ends_at_once(scripted: Serve, visit: Open) -> None:

@@ -26,7 +26,7 @@ HEALTH = Desk(SETTINGS, StillHost).health()
 def scripts(browser: Browser) -> Iterator[Page]:
     """A blank page that has the console's pure functions."""
     page = browser.new_page()
-    names = ("format.js", "store.js", "series.js")
+    names = ("format.js", "store.js", "series.js", "coverage.js", "feeds.js")
     sources = "\n".join((component.ASSETS / name).read_text() for name in names)
     page.add_script_tag(content=f"{sources}\nObject.assign(window, {{Store, columnsOf}});")
     yield page
@@ -126,6 +126,18 @@ def test_missing_seconds_break_the_line_and_are_told_as_a_gap(scripts: Page) -> 
     assert scripts.evaluate("(ticks) => columnsOf(ticks, 'x', [0, 60], 30)", fast)["gaps"] == []
 
 
+@given(st.text("plfmw", max_size=40), st.integers(1, 40))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_strip_has_every_second_of_the_window_once(scripts: Page, letters: str, total: int) -> None:
+    """Its counts are read out as text: a second lost or counted twice would be a wrong statement."""
+    runs = scripts.evaluate("([letters, total]) => secondRuns(letters, total)", [letters, total])
+    drawn = "".join(letter * (past - first) for letter, first, past in runs)
+    assert drawn == letters[:total].ljust(total)
+    assert [first for _, first, _ in runs] == [0, *(past for _, _, past in runs[:-1])]
+    counts = scripts.evaluate("(runs) => secondCounts(runs)", runs)
+    assert counts == {letter: drawn.count(letter) for letter in " plfmw"}
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
@@ -149,6 +161,12 @@ def test_missing_seconds_break_the_line_and_are_told_as_a_gap(scripts: Page) -> 
         ("age(240)", "4 min"),
         ("milliseconds(12.4)", "12 ms"),
         ("clock(1787236200000)", "14:30:00"),
+        ("clockState(undefined).join()", "ring,clock —,quiet"),
+        ("clockState({skew_ms: 12, ok: true}).join()", "disc,clock +12 ms,ok"),
+        ("clockState({skew_ms: 12, ok: null}).join()", "ring,clock unchecked +12 ms,quiet"),
+        ("clockState({skew_ms: -1001, ok: true}).join()", "warning,clock OFF −1,001 ms,warn"),
+        ("clockState({skew_ms: null, ok: false}).join()", "cross,clock WRONG —,alarm"),
+        ("lagText({lag_p50_s: null, lag_p95_s: null})", ""),
     ],
 )
 def test_numbers_are_written_as_an_operator_reads_them(scripts: Page, call: str, text: str) -> None:

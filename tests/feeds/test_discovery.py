@@ -3,14 +3,25 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import httpx
+import pytest
 
 from engine.clock import ManualClock, SystemClock
-from engine.events import AnyEvent, FeedClosed, FeedOpened, MarketDescribed, MarketUnavailable, OutcomeServed
+from engine.events import (
+    AnyEvent,
+    FeedClosed,
+    FeedOpened,
+    FrameRefused,
+    MarketDescribed,
+    MarketUnavailable,
+    OutcomeServed,
+)
 from engine.feeds.discovery import Discovery
 from engine.feeds.venue_clock import open_clock
 from tests.practice.hand_made import FINAL, SLUG, START_S, STRIKE, HandMadeTape, served
+from tests.wire import samples
 
 NEXT = f"btc-updown-5m-{START_S + 300}"
 
@@ -131,3 +142,76 @@ async def test_a_time_out_does_not_lose_a_settlement() -> None:
             for slug in seeker.discovery._outcomes_wanted():
                 await seeker.discovery._fetch_outcome(slug)
     assert asked >= 3
+
+
+class Gamma:
+    """Answers by slug; what it has no answer for is not there."""
+
+    def __init__(self) -> None:
+        self.answers: list[httpx.Response] = []
+        self.asked: list[float] = []
+        self.now_s = 0.0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(self.now_s)
+        if self.answers and SLUG in request.url.path:
+            return self.answers.pop(0)
+        return httpx.Response(404)
+
+
+def described(slug: str = SLUG) -> httpx.Response:
+    start_s = int(slug.rpartition("-")[2])
+    start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in (start_s, start_s + 300))
+    market = samples.gamma_market(slug=slug, eventStartTime=start, endDate=end)
+    return httpx.Response(200, content=samples.body(market))
+
+
+async def ask_for(gamma: Gamma, seconds: float) -> Seeker:
+    """Let discovery ask for so many seconds, the wall's and the venue's."""
+    clock = ManualClock((START_S + 10) * 1000)
+    async with httpx.AsyncClient(transport=httpx.MockTransport(gamma)) as client:
+        seeker = Seeker(client, "http://gamma.example", clock)
+        seeker.discovery.wall = lambda: gamma.now_s
+        while gamma.now_s < seconds:
+            await seeker.discovery.ask_due()
+            gamma.now_s += 0.5
+            clock.advance(0.5)
+    return seeker
+
+
+async def test_f14_a_market_that_is_listed_late_is_found_when_it_is():
+    """Each 404 is said, none is a crash, and none slows the asking down."""
+    gamma = Gamma()
+    gamma.answers = [httpx.Response(404)] * 5 + [described()]
+    seeker = await ask_for(gamma, 20.0)
+    told = [event for event in seeker.events if getattr(event, "slug", SLUG) == SLUG]
+    assert [type(event) for event in told] == [FeedOpened] + [MarketUnavailable] * 5 + [MarketDescribed]
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+async def test_f14_a_gamma_in_trouble_is_asked_less_and_less(status):
+    """Pauses of 2, 4, 8 and 8 s, the failures of one round counted once; then it is back, and so are we."""
+    gamma = Gamma()
+    gamma.answers = [httpx.Response(status)] * 4 + [described()]
+    seeker = await ask_for(gamma, 40.0)
+    rounds = sorted(set(gamma.asked))
+    assert rounds[:5] == [0.0, 2.0, 6.0, 14.0, 22.0]
+    assert any(isinstance(event, MarketDescribed) for event in seeker.events)
+
+
+async def test_a_gamma_that_asks_for_time_gets_it():
+    """``Retry-After`` beats the own pause."""
+    gamma = Gamma()
+    gamma.answers = [httpx.Response(429, headers={"Retry-After": "17"}), described()]
+    await ask_for(gamma, 30.0)
+    assert sorted(set(gamma.asked))[:2] == [0.0, 17.0]
+
+
+async def test_an_answer_about_another_market_is_refused():
+    """A stale cache or a confused edge: what was not asked for must not become our window."""
+    gamma = Gamma()
+    gamma.answers = [described(NEXT)]
+    seeker = await ask_for(gamma, 1.0)
+    refused = [event for event in seeker.events if isinstance(event, FrameRefused)]
+    assert [event.reason for event in refused] == [f"the answer is about {NEXT}"]
+    assert not any(isinstance(event, MarketDescribed) for event in seeker.events)

@@ -10,7 +10,8 @@ import pytest
 from engine.clock import ManualClock
 from engine.contract import Contract, SettlementRule
 from engine.events import AnyEvent, FeedClosed, FeedOpened, FrameRefused, SitePriceServed
-from engine.feeds.site_price import SitePrices, retry_after_s, site_client
+from engine.feeds.retry_after import retry_after_s
+from engine.feeds.site_price import SitePrices, site_client
 from engine.feeds.venue_clock import open_clock
 from tests.practice.hand_made import FINAL, SLUG, START_S, STRIKE, HandMadeTape, contract, served
 

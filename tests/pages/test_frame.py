@@ -10,6 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine import desk
+from engine.snapshot import ClockView, Snapshot, TopicView
+from pages.component import message
+from tests.browser.fake_scripts import FALLBACK_S
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FRAME = REPOSITORY / "pages" / "frame.py"
@@ -55,6 +58,35 @@ def test_a_first_frame_is_whole_and_the_next_only_what_is_new(open_script: Open)
     assert second["since"] == first["head"]["version"]
     assert len(second["ticks"]) < 30
     assert "fixed" not in second
+
+
+def test_no_section_of_a_snapshot_is_left_behind() -> None:
+    """A new section that the format forgets would be a panel that stays empty without a word."""
+    travel = {*message.FAST_SECTIONS, *desk.SLOW_SECTIONS, "point", "marks"}
+    assert travel == set(Snapshot.__struct_fields__)
+
+
+def test_feeds_clock_and_coverage_travel_with_every_snapshot(open_script: Open) -> None:
+    """The browser reads them by these names; an age that came only now and then would stand still."""
+    open_script("fallback")
+    page = run()
+    for frame in (sent(page, "live"), sent(page.run(), "live")):
+        head = frame["head"]
+        frozen = next(topic for topic in head["topics"] if topic["state"] == "frozen")
+        assert set(frozen) == set(TopicView.__struct_fields__)
+        assert set(head["clock"]) == set(ClockView.__struct_fields__)
+        contract = head["contracts"][0]
+        assert set(contract["coverage"]) <= set("plmfw")
+        assert (contract["up"]["mirror"], contract["up"]["resyncs"]) == ("differs", 3)
+
+
+def test_the_fallback_is_in_the_mode_that_a_new_tab_gets(open_script: Open) -> None:
+    """Mode travels when it changes: a tab opened in the middle of an outage has to hear of it at once."""
+    open_script("allowed")
+    mode = sent(run(), "live")["slow"]["mode"]
+    assert mode["reduced_trading_confidence"] is True
+    assert mode["orders_in_fallback"] is True
+    assert mode["fallback_since_ms"] == FALLBACK_S * 1000
 
 
 def test_a_browser_that_missed_something_gets_the_whole_again(open_script: Open) -> None:

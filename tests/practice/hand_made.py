@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import httpx
 import websockets
 
 from engine.contract import DURATIONS_S, Contract, FeeSchedule, SettlementRule, outcome_of
+from engine.practice.faults import parse
 from engine.practice.recording import window_of
 from engine.practice.serve import serving
 from engine.practice.tape import BookMoment, Moment, PriceMoment, TradeMoment, Truth
@@ -21,6 +22,9 @@ START_S = 1_790_127_000
 SLUG = f"btc-updown-5m-{START_S}"
 UP, DOWN = "1" * 76, "2" * 77
 TWAP_60 = SettlementRule("twap", 60)
+CREDENTIALS = {"apiKey": "key", "secret": "secret", "passphrase": "words"}
+CRYPTO = {"channel": "price.crypto", "filter": {"symbol": "btcusd"}}
+AVERAGE = {"channel": "price.crypto.twap", "filter": {"symbol": "btcusd", "window_seconds": 60}}
 FEE = FeeSchedule(Decimal("0.07"), Decimal(1))
 STRIKE, FINAL = Decimal("71485.23965784832"), Decimal("71481.16729031486")
 
@@ -111,9 +115,12 @@ def trade(seconds: float, price_e4: int = 6000) -> TradeMoment:
 
 
 @contextlib.asynccontextmanager
-async def served(tape: Any, speed: float = 10.0, all_updates: bool = False) -> AsyncIterator[dict[str, str]]:
-    """Serve a tape on a free port, and see that playing it raised nothing."""
-    async with serving(tape, port=0, speed=speed, all_updates=all_updates) as (urls, playing):
+async def served(
+    tape: Any, speed: float = 10.0, all_updates: bool = False, faults: Sequence[str] = ()
+) -> AsyncIterator[dict[str, str]]:
+    """Serve a tape on a free port, with faults as on the command line; playing it must raise nothing."""
+    wishes = [parse(text) for text in faults]
+    async with serving(tape, port=0, speed=speed, all_updates=all_updates, faults=wishes) as (urls, playing):
         yield urls
         if playing.done():
             playing.result()
@@ -148,6 +155,44 @@ async def clob(
     async with websockets.connect(f"{urls['CLOB_WS_URL']}/ws/market") as socket:
         await socket.send(json.dumps({"assets_ids": list(tokens), "type": "market", **extra}))
         yield socket
+
+
+@contextlib.asynccontextmanager
+async def polybolt(urls: dict[str, str], *subscriptions: dict[str, Any]) -> AsyncIterator[Any]:
+    """Connect to PolyBolt, authenticate, subscribe; the acknowledgement of the former is taken."""
+    async with websockets.connect(urls["POLYBOLT_WS_URL"]) as socket:
+        await socket.send(json.dumps({"op": "auth", "rid": "a1", "auth": CREDENTIALS}))
+        assert json.loads(await socket.recv()) == {"op": "authed", "rid": "a1"}
+        if subscriptions:
+            await socket.send(json.dumps({"op": "subscribe", "rid": "s1", "subscriptions": subscriptions}))
+        yield socket
+
+
+@contextlib.asynccontextmanager
+async def user(urls: dict[str, str], **extra: Any) -> AsyncIterator[Any]:
+    """Connect to the user channel and subscribe; an answered PING says that it was taken."""
+    async with websockets.connect(f"{urls['CLOB_USER_WS_URL']}/ws/user") as socket:
+        await socket.send(json.dumps({"auth": CREDENTIALS, "type": "user", **extra}))
+        await socket.send("PING")
+        assert await socket.recv() == "PONG"
+        yield socket
+
+
+async def start_fault(urls: dict[str, str], name: str, for_s: float | None = None, **args: Any) -> Any:
+    """Ask the venue for a fault; return its answer."""
+    body = {"name": name, "args": args, "for_s": for_s}
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{urls['CLOB_HOST']}/control/fault", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def end_faults(urls: dict[str, str], **query: Any) -> int:
+    """End faults; return how many."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.delete(f"{urls['CLOB_HOST']}/control/fault", params=query)
+    assert answer.status_code == 200, answer.text
+    return int(answer.json()["ended"])
 
 
 async def frames_until(socket: Any, last: Callable[[Any], bool], timeout_s: float = 20.0) -> list[Any]:

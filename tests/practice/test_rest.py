@@ -249,7 +249,8 @@ async def test_the_status_says_what_is_played_and_how_well():
     async with served(HandMadeTape(OPEN)) as urls:
         status = (await read(urls, "/status")).json()
     assert (status["kind"], status["note"], status["moments"]) == ("simulated", "hand made", 3)
-    assert status["clients"] == {"rtds": 0, "clob": 0, "spot": 0}
+    assert status["clients"] == dict.fromkeys(("rtds", "polybolt", "spot", "clob", "user"), 0)
+    assert status["faults"] == status["faults_ended"] == []
     assert {"late_ms_max", "late_wall_ms_max", "late_moments"} <= set(status)
 
 

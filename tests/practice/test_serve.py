@@ -61,6 +61,8 @@ def test_the_first_line_names_the_urls_under_the_settings_names(session):
             "CLOCK_URL",
             "SPOT_URL",
             "SITE_PRICE_URL",
+            "POLYBOLT_WS_URL",
+            "CLOB_USER_WS_URL",
         ]
         assert httpx.get(urls["CLOCK_URL"]).json()["rate"] == 5
         assert httpx.get(f"{urls['GAMMA_API_URL']}/markets/slug/{SLUG}").json()["slug"] == SLUG

@@ -96,7 +96,12 @@ def test_a_full_disk_ends_the_run_with_one_line_and_what_was_recorded(tmp_path: 
     """No record, no trade: files may grow to 600 kB here, and practice at 60x needs more within seconds."""
     limit = 600 * 1024
     ran = run_command(
-        "run", "--seconds", "60", cwd=tmp_path, file_limit=limit, PRACTICE_SPEED="60", LOG_LEVEL="error"
+        *("run", "--seconds", "60"),
+        cwd=tmp_path,
+        file_limit=limit,
+        PRACTICE_SPEED="60",
+        LOG_LEVEL="error",
+        RECORD_RAW="false",
     )
     assert ran.returncode == 1
     line = only_line(ran.stderr)

@@ -140,3 +140,62 @@ def gamma_event(market: dict[str, Any], metadata: str = "{}") -> bytes:
 def body(market: dict[str, Any]) -> bytes:
     """Write a market as Gamma answers it."""
     return json.dumps(market).encode()
+
+
+POLYBOLT_TWAP = (
+    '{"v":1,"channel":"price.crypto.twap","seq":3,"ts":1790000101495,"payload":{"symbol":"btcusd",'
+    '"value":76199.57,"full_accuracy_value":"76199.57531747","timestamp":1790000100000,"window_seconds":60,'
+    '"source":"chainlink","received_at":1790000101200,"is_carried_forward":false}}'
+)
+POLYBOLT_SPOT = (
+    '{"v":1,"channel":"price.crypto","seq":2,"ts":1790000101612,"payload":{"symbol":"btcusd","value":76211.8,'
+    '"full_accuracy_value":"76211.80016560","timestamp":1790000100000,"source":"chainlink"}}'
+)
+POLYBOLT_TWAP_HISTORY = (
+    '{"v":1,"channel":"price.crypto.twap","seq":1,"ts":1790000100000,"snapshot":true,"payload":'
+    '{"symbol":"btcusd","source":"chainlink","window_seconds":60,"data":['
+    '{"timestamp":1790000099000,"value":76196.8,"full_accuracy_value":"76196.84099457"},'
+    '{"timestamp":1790000098000,"value":76195.1,"full_accuracy_value":"76195.10000000"}]}}'
+)
+POLYBOLT_SPOT_HISTORY = (
+    '{"v":1,"channel":"price.crypto","seq":1,"ts":1790000100000,"snapshot":true,"payload":{"symbol":"btcusd",'
+    '"source":"chainlink","data":[{"timestamp":1790000099000,"value":76201.5}]}}'
+)
+POLYBOLT_ERROR = '{"op":"error","code":"auth_required","channel":"price.crypto","rid":"s1"}'
+
+OUR_KEY = "00000000-1111-2222-3333-444444444444"
+"""Our API key: made up, in the form of the venue's."""
+
+ORDER_KILLED = _named(
+    '{"id":"0x78","owner":"@KEY","market":"@MARKET","asset_id":"@UP","side":"BUY","order_owner":"@KEY",'
+    '"original_size":"12","size_matched":"","price":"0.6","associate_trades":[],"outcome":"",'
+    '"type":"CANCELLATION","created_at":"","expiration":"0","order_type":"FOK",'
+    '"status":"CANCELED_order couldn\'t be fully filled. FOK orders are fully filled or killed.",'
+    '"maker_address":"0xf39f","timestamp":"1790000100000","event_type":"order"}'
+).replace("@KEY", OUR_KEY)
+
+ORDER_PLACED = _named(
+    '{"event_type":"order","id":"0x79","owner":"@KEY","market":"@MARKET","asset_id":"@UP","side":"BUY",'
+    '"order_owner":"@KEY","original_size":"10","size_matched":"0","price":"0.52","associate_trades":null,'
+    '"outcome":"Up","type":"PLACEMENT","created_at":"1790000100","expiration":"0","order_type":"GTC",'
+    '"status":"LIVE","maker_address":"0xf39f","timestamp":"1790000100257"}'
+).replace("@KEY", OUR_KEY)
+
+TRADE_TAKEN = _named(
+    '{"event_type":"trade","type":"TRADE","id":"t1","taker_order_id":"0x80","market":"@MARKET",'
+    '"asset_id":"@UP","side":"BUY","size":"10","fee_rate_bps":"0","price":"0.52","status":"MATCHED",'
+    '"match_time":"1790000100","last_update":"1790000100","outcome":"Up","owner":"@KEY","trade_owner":"@KEY",'
+    '"maker_address":"0xf39f","transaction_hash":null,"bucket_index":0,"maker_orders":[{"order_id":"0x90",'
+    '"owner":"another-key","maker_address":"0xaa","matched_amount":"10","price":"0.52","fee_rate_bps":"0",'
+    '"asset_id":"@UP","outcome":"Up","outcome_index":0,"side":"SELL"}],"trader_side":"TAKER",'
+    '"timestamp":"1790000100257"}'
+).replace("@KEY", OUR_KEY)
+
+TRADE_MADE = _named(
+    '{"event_type":"trade","type":"TRADE","id":"t2","taker_order_id":"0x81","market":"@MARKET",'
+    '"asset_id":"@UP","side":"BUY","size":"30","price":"0.53","status":"CONFIRMED","matchtime":"1790000200",'
+    '"owner":"another-key","maker_orders":[{"order_id":"0x91","owner":"@KEY","matched_amount":"4.5",'
+    '"price":"0.47","asset_id":"@DOWN","side":"BUY"},{"order_id":"0x92","owner":"third-key",'
+    '"matched_amount":"25.5","price":"0.53","asset_id":"@UP","side":"SELL"}],"trader_side":"MAKER",'
+    '"timestamp":""}'
+).replace("@KEY", OUR_KEY)

@@ -4,10 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.wire import clob_market, rtds, spot
+from engine.wire import clob_market, clob_user, polybolt, rtds, spot
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "feeds.md"
-FEEDS = {"rtds": rtds.IGNORED, "clob": clob_market.IGNORED, "spot": spot.IGNORED}
+FEEDS = {
+    "rtds": rtds.IGNORED,
+    "clob": clob_market.IGNORED,
+    "spot": spot.IGNORED,
+    "polybolt": polybolt.IGNORED,
+    "user": clob_user.IGNORED,
+}
 
 
 @pytest.mark.parametrize("feed", FEEDS)

@@ -10,20 +10,28 @@ from hypothesis import strategies as st
 
 from engine import events as e
 from engine.errors import WireError
-from engine.wire import clob_market, clob_rest, gamma, rtds, spot
+from engine.wire import clob_market, clob_rest, clob_user, gamma, polybolt, rtds, spot
 from tests.wire import samples
 
 PARSERS = {
     "rtds": rtds.parse,
     "clob": clob_market.parse,
     "spot": spot.parse,
+    "polybolt": lambda text, ts: polybolt.Reader().parse(text, ts),
+    "user": lambda text, ts: clob_user.parse(text, ts, samples.OUR_KEY),
     "gamma": lambda text, ts: [gamma.parse_market(text, ts)],
     "contract": lambda text, ts: [
         e.MarketDescribed(ts_recv_ms=ts, contract=gamma.parse_contract(text)),
     ],
     "book": lambda text, ts: [clob_rest.parse_book(text, ts)],
 }
-IGNORED = {"rtds": rtds.IGNORED, "clob": clob_market.IGNORED, "spot": spot.IGNORED}
+IGNORED = {
+    "rtds": rtds.IGNORED,
+    "clob": clob_market.IGNORED,
+    "spot": spot.IGNORED,
+    "polybolt": polybolt.IGNORED,
+    "user": clob_user.IGNORED,
+}
 
 FRAMES = [
     json.loads(text)
@@ -45,6 +53,15 @@ FRAMES = [
         samples.REFUSED,
         samples.TICKER,
         samples.BINANCE_TRADE,
+        samples.POLYBOLT_TWAP,
+        samples.POLYBOLT_SPOT,
+        samples.POLYBOLT_TWAP_HISTORY,
+        samples.POLYBOLT_SPOT_HISTORY,
+        samples.POLYBOLT_ERROR,
+        samples.ORDER_KILLED,
+        samples.ORDER_PLACED,
+        samples.TRADE_TAKEN,
+        samples.TRADE_MADE,
         samples.body(samples.gamma_market()),
         samples.gamma_event(samples.gamma_market(closed=True), '{"priceToBeat":1.5,"finalPrice":1}'),
     )

@@ -126,6 +126,8 @@ class SimulatedTape:
         if self._scene is not None:
             plan = Plan(self._scene.is_spared, self._scene.is_lost, self._scene.is_calm)
         deliveries = Deliveries(self._rng, plan)
+        # PolyBolt has a luck of its own: what RTDS loses may come here, and the other way round.
+        others = Deliveries(np.random.default_rng([self._seed, self.start_ms // 1000, 4]), plan)
         self._path.extend(first)
         for second in range(self._first_s, first):
             self._note_boundary(second)
@@ -134,7 +136,7 @@ class SimulatedTape:
         for second in count(first):
             self._path.extend(second + 2)
             self._note_boundary(second)
-            arriving = self._reports(second, deliveries)
+            arriving = self._reports(second, deliveries) + self._polybolt(second, others)
             if second * 1000 >= self.start_ms:
                 arriving += self._quotes(second)
             for moment in arriving:
@@ -152,14 +154,26 @@ class SimulatedTape:
         found: list[Moment] = [PriceMoment(fate.relay_ms, "binance", stamp, relayed)]
         if fate.chainlink_ms is not None:
             value = Decimal(path.chainlink_e10(second)) / E10
-            found.append(PriceMoment(fate.chainlink_ms, "chainlink", stamp, value))
+            found.append(PriceMoment(fate.chainlink_ms, "chainlink", stamp, value, over="rtds"))
         if fate.twap_ms is not None:
             average = Decimal(path.twap_e18(second)) / E18
-            found.append(PriceMoment(fate.twap_ms, "twap", stamp, average, LOOKBACK_S))
+            found.append(PriceMoment(fate.twap_ms, "twap", stamp, average, LOOKBACK_S, over="rtds"))
         for part in range(STEPS):
             at_ms = stamp + part * 1000 // STEPS
             ticker = Decimal(repr(path.price(second * STEPS + part) + BASIS_USD)).quantize(CENT)
             found.append(PriceMoment(at_ms + SPOT_LATE_MS, "spot", at_ms, ticker))
+        return found
+
+    def _polybolt(self, second: int, deliveries: Deliveries) -> list[Moment]:
+        """Return the same values as PolyBolt delivers them."""
+        path, fate, stamp = self._path, deliveries.of(second), second * 1000
+        found: list[Moment] = []
+        if fate.chainlink_ms is not None:
+            value = Decimal(path.chainlink_e10(second)) / E10
+            found.append(PriceMoment(fate.chainlink_ms, "chainlink", stamp, value, over="polybolt"))
+        if fate.twap_ms is not None:
+            average = Decimal(path.twap_e18(second)) / E18
+            found.append(PriceMoment(fate.twap_ms, "twap", stamp, average, LOOKBACK_S, over="polybolt"))
         return found
 
     def _quotes(self, second: int) -> list[Moment]:

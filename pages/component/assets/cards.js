@@ -22,6 +22,7 @@ class Card {
     this.head = head;
     this.elapsed = el("i", "elapsed");
     this.hammer = el("i", "zone");
+    this.coverage = new CoverageStrip();
     this.observe = new ObserveBanner();
     this.empty = el("p", "empty");
     this.numbers = this.buildNumbers();
@@ -40,6 +41,7 @@ class Card {
       "panel card",
       head,
       el("div", "progress", this.hammer, this.elapsed),
+      this.coverage.node,
       this.observe.node,
       this.empty,
       this.body,
@@ -59,24 +61,27 @@ class Card {
     this.lock.node.title = "Share of the settlement average that later prices cannot change any more";
     this.mean = el("b");
     this.flip = el("b");
-    const terms = el("p", "terms-line", "mean so far ", this.mean);
-    terms.append(" · BTC must average ", this.flip, " over the rest to flip");
+    this.begins = el("span");
+    this.begun = el("span", "", "mean so far ", this.mean, " · BTC must average ", this.flip);
+    this.begun.append(" over the rest to flip");
+    this.terms = el("p", "terms-line fixed-terms", this.begins, this.begun);
     this.z = facts("side-facts", { z: "z", move: "60 s move", fee: "fee rate" });
     return el(
       "div",
       "numbers",
       this.main.node,
-      el("div", "gauges", this.p.node, this.seed.node, this.lock.node, terms, this.z.node),
+      el("div", "gauges", this.p.node, this.seed.node, this.lock.node, this.terms, this.z.node),
     );
   }
 
-  paint(store, at, selected) {
+  paint(store, at, selected, colours) {
     const contract = store.current(this.name);
     this.node.classList.toggle("selected", selected);
     this.head.setAttribute("aria-pressed", String(selected));
     this.paintLast(store.previous(this.name));
     show(this.body, contract !== null && contract.phase !== "upcoming");
     this.paintHead(store, at, contract);
+    this.coverage.paint(contract, colours);
     this.observe.paint(contract);
     if (!contract) return;
     this.paintNumbers(contract, store.drift(at));
@@ -138,6 +143,12 @@ class Card {
       contract.locked_share,
       known(contract.locked_share) ? `${number(contract.locked_share * 100, 0)} % of the average` : DASH,
     );
+    // Its place is kept: what stands below must not jump when the average begins.
+    const begun = known(contract.locked_mean) && contract.locked_share > 0;
+    this.terms.classList.toggle("void", !begun && !known(contract.averaged_from_s));
+    show(this.begun, begun);
+    show(this.begins, !begun);
+    put(this.begins, `the average starts at ${clock(contract.averaged_from_s * 1000)} UTC`);
     put(this.mean, dollars(contract.locked_mean));
     put(this.flip, dollars(contract.flip_average));
     put(this.z.cells.z, signed(contract.z));
@@ -173,8 +184,9 @@ class Card {
       (cells, row, node) => {
         putOutcome(cells[0], row.outcome);
         const live = row.book.state === "live";
-        node.classList.toggle("dim", !live);
-        hint(node, live ? "" : `book: ${row.book.state}`);
+        node.classList.toggle("distrusted", !live);
+        hint(node, live ? "" : bookText(row.book));
+        putBookState(cells[0], row.book);
         put(cells[1], sharePrice(row.book.bid));
         put(cells[2], sharePrice(row.book.ask));
         put(cells[3], known(row.fee) ? `${number(row.fee * 100)}¢` : DASH);
@@ -183,6 +195,10 @@ class Card {
         put(cells[5], row.held ? number(row.held, 2) : DASH);
       },
     );
+  }
+
+  close() {
+    this.coverage.close();
   }
 
   paintLast(over) {

@@ -14,6 +14,8 @@ const SHAPES = {
     '<path d="m1.8 6.4 2.9 3 5.5-6.6" fill="none" stroke="currentColor" stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"/>',
   bars: '<path d="M1.5 3h9v2.2h-9zM1.5 6.8h9V9h-9z"/>',
   split: '<path d="M2.2 1.5h2.6v9H2.2zM7.2 1.5h2.6v9H7.2z"/>',
+  hollow: '<path d="M6 1.6 10.4 6 6 10.4 1.6 6z" fill="none" stroke="currentColor" stroke-width="1.8"/>',
+  star: '<path d="M1 6h10M3.5 1.7l5 8.6m0-8.6-5 8.6" fill="none" stroke="currentColor" stroke-width="1.9" stroke-linecap="round"/>',
   warning:
     '<path d="M6 .9 11.6 11H.4z"/><path d="M6 4.4v3" stroke="var(--panel)" stroke-width="1.4"/><circle cx="6" cy="9.2" r=".9" fill="var(--panel)"/>',
 };

@@ -11,6 +11,8 @@ const MARK_SHAPES = {
   gap: "warning",
   rule: "bars",
   drift: "split",
+  fallback: "hollow",
+  frozen: "star",
 };
 
 function hatch(chart, from, to, colours) {
@@ -79,6 +81,20 @@ function markPath(ctx, name, x, y, size) {
     ctx.lineTo(x + size * 0.8, y + size * 0.8);
     ctx.moveTo(x + size * 0.8, y - size * 0.8);
     ctx.lineTo(x - size * 0.8, y + size * 0.8);
+    ctx.stroke();
+  } else if (name === "hollow") {
+    ctx.moveTo(x, y - size);
+    ctx.lineTo(x + size, y);
+    ctx.lineTo(x, y + size);
+    ctx.lineTo(x - size, y);
+    ctx.closePath();
+    ctx.stroke();
+  } else if (name === "star") {
+    for (const turn of [0, 1, 2]) {
+      const [dx, dy] = [Math.cos((turn * Math.PI) / 3) * size, Math.sin((turn * Math.PI) / 3) * size];
+      ctx.moveTo(x - dx, y - dy);
+      ctx.lineTo(x + dx, y + dy);
+    }
     ctx.stroke();
   } else if (name === "warning") {
     ctx.moveTo(x, y - size);

@@ -29,21 +29,24 @@ class Side {
     this.asks = rungs("ask").reverse();
     this.bids = rungs("bid");
     this.spread = el("div", "spread");
-    this.state = el("p", "empty");
+    this.state = chip("book-state");
+    this.checks = new BookChecks();
     const rows = [...[...this.asks].reverse(), { node: this.spread }, ...this.bids];
     const titles = el("div", "rung titles");
     titles.append(...["price", "break-even", "shares"].map((word) => el("span", "", word)));
     titles.title = "break-even: the probability from which on a share bought there pays, fee included";
     this.rows = el("div", "rungs", titles, ...rows.map((row) => row.node));
-    this.node = el("div", "book", el("h3", "", name, this.age), this.rows, this.state);
+    this.node = el("div", "book", el("h3", "", name, this.age), this.checks.node, this.state.node, this.rows);
   }
 
   paint(book, largest, drift) {
     const live = book?.state === "live";
-    this.node.classList.toggle("dim", !live);
+    this.rows.classList.toggle("dim", !live);
     put(this.age, known(book?.age_s) ? age(book.age_s + drift) : DASH);
-    put(this.state, live ? "" : bookText(book));
-    show(this.state, !live);
+    const [shapeName, toneName] = BOOK_STATES[book?.state] ?? ["ring", "quiet"];
+    putChip(this.state, shapeName, live ? "" : bookText(book), toneName);
+    show(this.state.node, !live);
+    this.checks.paint(book);
     for (let index = 0; index < LEVELS; index += 1) {
       putRung(this.asks[index], book?.asks[index], largest);
       putRung(this.bids[index], book?.bids[index], largest);
@@ -75,13 +78,60 @@ function putRung(rung, level, largest) {
   width(rung.bar, level ? level[1] / largest : 0);
 }
 
+// Two witnesses of a rebuilt book: the other token's, which mirrors it, and the venue's own answer over REST.
+class BookChecks {
+  constructor() {
+    this.mirror = chip("check");
+    this.rest = chip("check");
+    this.resyncs = el("span", "resyncs");
+    this.node = el("p", "checks", this.mirror.node, this.rest.node, this.resyncs);
+    hint(this.mirror.node, "whether this token's bids are the other one's asks, at the touch");
+    hint(this.rest.node, "whether the venue's book, asked for over REST, showed the touch rebuilt here");
+    hint(this.resyncs, "how often this book was doubted and asked for again");
+  }
+
+  paint(book) {
+    show(this.node, Boolean(book));
+    if (!book) return;
+    const { mirror, rest, resyncs } = book;
+    putCheck(this.mirror, "mirror", mirror === "mirrors" ? "ok" : mirror, mirror === "mirrors");
+    putCheck(this.rest, "REST", rest, rest === "agrees");
+    put(this.resyncs, `${number(resyncs, 0)} resync${resyncs === 1 ? "" : "s"}`);
+    show(this.resyncs, resyncs > 0);
+  }
+}
+
+function putCheck(target, name, word, good) {
+  if (word === "differs") putChip(target, "warning", `${name} DIFFERS`, "warn");
+  else putChip(target, good ? "check" : "ring", `${name} ${word}`, good ? "ok" : "quiet");
+}
+
+const BOOK_STATES = {
+  empty: ["ring", "quiet"],
+  crossed: ["cross", "alarm"],
+  stale: ["warning", "alarm"],
+  "awaiting snapshot": ["half", "warn"],
+};
+
+// Beside the outcome in a row of the card: a book that is not used says so in words.
+function putBookState(cell, book) {
+  if (cell.dataset.book === book.state) return;
+  cell.dataset.book = book.state;
+  cell.querySelector(".book-state")?.remove();
+  if (book.state === "live") return;
+  const mark = chip("book-state");
+  const [shapeName, toneName] = BOOK_STATES[book.state] ?? ["ring", "quiet"];
+  putChip(mark, shapeName, book.state, toneName);
+  cell.append(mark.node);
+}
+
 function bookText(book) {
   if (!book) return "No window yet.";
   const texts = {
     empty: "Nobody quotes this side.",
     crossed: "The book is crossed: not used.",
     stale: "The book is stale: not used.",
-    "awaiting snapshot": "Waiting for the book's first snapshot.",
+    "awaiting snapshot": "Waiting for a snapshot of the book: not used.",
   };
   return texts[book.state] ?? book.state;
 }

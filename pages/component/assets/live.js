@@ -88,8 +88,8 @@ class LivePage {
     if (palette.key === this.paletteKey) return;
     this.paletteKey = palette.key;
     this.page.dataset.theme = palette.dark ? "dark" : "light";
-    const colours = readColours(this.page);
-    for (const chart of this.group.charts) chart.build(colours);
+    this.colours = readColours(this.page);
+    for (const chart of this.group.charts) chart.build(this.colours);
     this.fresh = true;
   }
 
@@ -112,7 +112,7 @@ class LivePage {
     if (lost) this.paintSilence(silent, at);
     this.page.dataset.version = store.version;
     this.status.paint(store, at);
-    for (const card of this.cards) card.paint(store, at, card.name === this.selected);
+    for (const card of this.cards) card.paint(store, at, card.name === this.selected, this.colours);
     const contract = store.current(this.selected);
     this.ladder.paint(store, at, contract);
     this.feeds.paint(store, at);
@@ -179,7 +179,9 @@ class LivePage {
         ? "NO DATA"
         : mode?.kill_latched
           ? "KILLED"
-          : (mode?.mode ?? "STARTING");
+          : mode?.reduced_trading_confidence
+            ? "REDUCED CONFIDENCE"
+            : (mode?.mode ?? "STARTING");
     const title = `${word}${money ? ` ${signedDollars(money.realised_today)}` : ""} · BTC Up or Down`;
     if (document.title !== title) document.title = title;
   }
@@ -210,7 +212,7 @@ class LivePage {
     clearInterval(this.timer);
     cancelAnimationFrame(this.frame);
     document.removeEventListener("visibilitychange", this.wake);
-    for (const chart of this.group.charts) chart.close();
+    for (const part of [...this.group.charts, ...this.cards]) part.close();
     this.status.close();
     this.page.remove();
   }

@@ -32,12 +32,12 @@ function pushRow(columns, t, [twap, chainlink, spot, divergence, z, evUp, evDown
   columns.ev_down.push(evDown ?? null);
 }
 
-// Marks of one window; those close together are stacked.
+// Marks of one window and of the feeds; those close together are stacked.
 function placed(marks, slug) {
   let lastTime = -Infinity;
   let row = 0;
   return marks
-    .filter((mark) => mark.slug === slug || mark.kind === "gap")
+    .filter((mark) => mark.slug === slug || mark.slug === "") // none: it concerns every window
     .sort((a, b) => a.t_ms - b.t_ms)
     .map((mark) => {
       row = mark.t_ms - lastTime < 4000 ? row + 1 : 0;

@@ -28,19 +28,28 @@ class StatusBar {
     this.clockBox = el("span", "clock", this.clock, this.rate);
     this.feeds = el("span", "feeds");
     this.feedChips = new Map();
+    this.topics = el("span", "topics");
+    this.topicChips = new Map();
+    this.venueClock = chip("venue-clock");
     this.engine = chip("engine");
     this.journal = chip("journal");
     this.kill = new KillButton();
     this.banner = el("p", "banner");
     this.alarm = el("p", "alarm");
     this.alarm.setAttribute("role", "alert");
+    this.reduced = new ReducedBanner();
+    this.behind = new BehindBanner();
     const first = el("div", "line first", this.mode.node, this.terms, this.pnlBox, this.clockBox);
-    const second = el("div", "line second", this.feeds, this.engine.node, this.journal.node);
+    const machine = [this.venueClock, this.engine, this.journal].map((part) => part.node);
+    const second = el("div", "line second", this.feeds, ...machine);
+    const third = el("div", "line third", this.topics);
     this.node = el(
       "header",
       "status",
-      el("div", "lines", first, this.kill.node, second),
+      el("div", "lines", first, this.kill.node, second, third),
       this.alarm,
+      this.reduced.node,
+      this.behind.node,
       this.banner,
     );
   }
@@ -57,6 +66,9 @@ class StatusBar {
     tone(this.pnl, gain(money?.realised_today));
     this.paintClock(store, at);
     this.paintFeeds(store, at);
+    this.paintTopics(store, at);
+    putChip(this.venueClock, ...clockState(store.head?.clock));
+    hint(this.venueClock.node, clockHint(store.head?.clock, store.drift(at)));
     this.paintEngine(store, at);
     this.kill.paint(at);
     this.paintBanner(store, mode);
@@ -85,6 +97,25 @@ class StatusBar {
         target.node,
         `${feed.detail}\n${feed.frames} frames, ${feed.refused} refused, ${feed.reconnects} reconnects`,
       );
+    }
+  }
+
+  paintTopics(store, at) {
+    const drift = store.drift(at);
+    for (const topic of store.head?.topics ?? []) {
+      let target = this.topicChips.get(topic.name);
+      if (!target) {
+        target = chip("topic");
+        target.lag = el("span", "lag");
+        target.node.append(target.lag);
+        this.topicChips.set(topic.name, target);
+        this.topics.append(target.node);
+      }
+      const [shapeName, toneName] = topicState(topic);
+      const seconds = known(topic.age_s) ? ` ${age(topic.age_s + drift)}` : "";
+      putChip(target, shapeName, `${topic.name} ${topic.state}${seconds}`, toneName);
+      put(target.lag, lagText(topic));
+      hint(target.node, topicHint(topic));
     }
   }
 
@@ -131,12 +162,60 @@ class StatusBar {
       alarm = `Killed by ${mode.kill_who} at ${clock(mode.kill_since_ms)} UTC: ${mode.kill_why}. No order leaves. To clear: the form in the sidebar.`;
     put(this.alarm, alarm);
     show(this.alarm, alarm !== "");
+    this.reduced.paint(mode);
+    this.behind.paint(mode);
     put(this.banner, mode?.venue_banner ?? "");
     show(this.banner, Boolean(mode?.venue_banner));
   }
 
   close() {
     this.kill.close();
+  }
+}
+
+// The settlement feed is silent and the engine lives on another price: nobody may overlook that.
+class ReducedBanner {
+  constructor() {
+    this.since = el("span");
+    this.orders = el("strong");
+    this.node = el(
+      "p",
+      "reduced",
+      shape("warning"),
+      el("span", "", el("strong", "", "REDUCED TRADING CONFIDENCE: "), this.since, this.orders),
+    );
+    this.node.setAttribute("role", "alert");
+    show(this.node, false);
+  }
+
+  paint(mode) {
+    const reduced = mode?.reduced_trading_confidence ?? false;
+    if (reduced) {
+      const since = `living on spot since ${clock(mode.fallback_since_ms)} UTC`;
+      put(this.since, `${since}; spot is not what these contracts settle on. `);
+      put(
+        this.orders,
+        mode.orders_in_fallback
+          ? "ORDERS ARE ALLOWED (ALLOW_ORDERS_WHILE_FALLBACK_ACTIVE)."
+          : "Orders are gated.",
+      );
+    }
+    show(this.node, reduced);
+  }
+}
+
+class BehindBanner {
+  constructor() {
+    this.text = el("span");
+    this.node = el("p", "behind", shape("half"), this.text);
+    this.node.setAttribute("role", "status");
+    show(this.node, false);
+  }
+
+  paint(mode) {
+    const why = mode?.behind_why ?? "";
+    if (why) put(this.text, `The engine is behind its feeds: ${why}; no new orders.`);
+    show(this.node, why !== "");
   }
 }
 

@@ -32,6 +32,10 @@ function readColours(node) {
     "gap",
     "shade",
     "panel",
+    "faint",
+    "warn",
+    "alarm",
+    "frozen",
   ];
   const colours = Object.fromEntries(names.map((name) => [name, colour(name)]));
   const marks = {
@@ -44,6 +48,8 @@ function readColours(node) {
     gap: colour("alarm"),
     rule: colour("warn"),
     drift: colour("alarm"),
+    fallback: colour("alarm"),
+    frozen: colour("alarm"),
   };
   return {
     ...colours,

@@ -101,7 +101,8 @@ def simulated_delivery() -> tuple[np.ndarray, np.ndarray]:
         for moment in simulate(seed, START_S * 1000, None).moments():
             if moment.due_ms > (START_S + 4 * 3600) * 1000:
                 break
-            if isinstance(moment, PriceMoment) and moment.source == "chainlink":
+            is_price = isinstance(moment, PriceMoment) and moment.over == "rtds"
+            if is_price and moment.source == "chainlink":
                 stamps.append(moment.stamp_ms // 1000 - START_S + seed * 100_000)
                 lags.append(moment.due_ms - moment.stamp_ms)
     return np.array(stamps), np.array(lags)

@@ -64,7 +64,7 @@ class Onlooker:
                 self._take(MarketDescribed(ts_recv_ms=second * 1000, contract=contract))
 
     def _take_moment(self, moment: object) -> None:
-        if isinstance(moment, PriceMoment):
+        if isinstance(moment, PriceMoment) and moment.over != "polybolt":
             self._take(
                 PricePrinted(
                     ts_recv_ms=moment.due_ms,

@@ -1,0 +1,93 @@
+"""What connections tell: opened, closed, frames of no use, the clock, whether the engine keeps up.
+
+What it does not know: what a frame holds.
+"""
+
+from typing import Final
+
+from engine import events as e
+from engine.core.state import FeedState, Market, State
+
+PRICE_FEEDS: Final = ("rtds", "polybolt", "spot")
+
+
+def feed_of(state: State, name: str) -> FeedState:
+    """Return what is known of one feed's connection."""
+    feed = state.feeds.get(name)
+    if feed is None:
+        feed = state.feeds[name] = FeedState()
+    return feed
+
+
+def heard(state: State, name: str, event: e.Event) -> None:
+    """Count a frame that held something, and note when."""
+    feed = feed_of(state, name)
+    feed.frames += 1
+    feed.arrived_ms = event.ts_recv_ms
+
+
+def stamped(state: State, stamp_ms: int, event: e.Event) -> None:
+    """Note how soon after its stamp something arrived: less than nothing would be a wrong clock."""
+    lag_ms = event.ts_recv_ms - stamp_ms
+    least = state.least_lags[-1]
+    if least is None or lag_ms < least:
+        state.least_lags[-1] = lag_ms
+
+
+def frames_lost(state: State, event: e.FramesLost) -> None:
+    """A numbering feed skipped frames, or the recorder could not keep some."""
+    if event.topic == "price.crypto.twap":
+        for (source, _), topic in state.topics.items():
+            if source == "polybolt":
+                topic.lost += event.count
+    feed_of(state, event.feed).lost += event.count
+
+
+def clock_measured(state: State, event: e.ClockMeasured) -> list[Market]:
+    """Our clock was compared with the venue's."""
+    state.clock = event
+    return list(state.markets.values())
+
+
+def backlog_changed(state: State, event: e.BacklogChanged) -> list[Market]:
+    """The engine fell behind its feeds, or caught up."""
+    state.behind_why = event.why
+    return list(state.markets.values())
+
+
+def feed_opened(state: State, event: e.FeedOpened) -> None:
+    """A new connection: nothing of the old one holds."""
+    feed = feed_of(state, event.feed)
+    feed.connected, feed.epoch, feed.detail = True, event.epoch, ""
+    if event.feed == "clob":
+        _void_books(state)
+
+
+def _void_books(state: State) -> None:
+    """Trust nothing of an old connection: each book waits for its own snapshot."""
+    for market in state.markets.values():
+        market.up.void()
+        market.down.void()
+
+
+def feed_closed(state: State, event: e.FeedClosed) -> None:
+    """A connection ended; its books cannot be trusted any more."""
+    feed = feed_of(state, event.feed)
+    feed.connected, feed.epoch, feed.detail = False, event.epoch, event.reason
+    if event.feed == "clob":
+        _void_books(state)
+
+
+def frame_ignored(state: State, event: e.FrameIgnored) -> None:
+    """A frame of no use; another symbol in a price feed is counted by name."""
+    feed_of(state, event.feed)
+    if event.feed in PRICE_FEEDS and event.reason == "other symbol":
+        state.bad_prices[f"{event.feed}: {event.reason}"] += 1
+
+
+def frame_refused(state: State, event: e.FrameRefused) -> None:
+    """A frame that was not understood; in a price feed it is a faulty price."""
+    feed_of(state, event.feed).refused += 1
+    if event.feed in PRICE_FEEDS:
+        # A parser names the fault before the colon, and shows the text after it.
+        state.bad_prices[f"{event.feed}: {event.reason.partition(':')[0][:60]}"] += 1

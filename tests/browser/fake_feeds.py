@@ -1,0 +1,95 @@
+"""What the scripted engine says of its feeds: connections, topics, coverage, clock, settling prices."""
+
+import random
+from typing import Final
+
+from engine.snapshot import CanonicalView, ClockView, FeedView, PriceView, TopicView
+from tests.browser.fake_scripts import FALLBACK_S, Moment
+from tests.browser.fake_truth import RULE, RUNG
+
+SILENT_S: Final = 7.4
+TOPICS: Final = {
+    "chainlink": (0.6, (1.6, 2.2, 2.9), 31),
+    "twap 60 s": (0.7, (2.1, 2.7, 3.4), 32),
+    "binance": (0.4, (0.9, 1.6, 2.4), 2),
+    "spot": (0.1, (0.1, 0.2, 0.4), 0),
+}
+"""By name: age in seconds, lag quantiles in seconds, seconds missing of the last 300."""
+
+WRONG_CLOCK_MS: Final = 3_000.0
+
+
+def feeds(moment: Moment) -> list[FeedView]:
+    """Return the connections; the script's stale one is down."""
+    views = []
+    for name, detail in (
+        ("rtds", "twap_sixty, chainlink"),
+        ("clob", "4 tokens"),
+        ("gamma", "2 markets"),
+        ("spot", "ticker"),
+    ):
+        stale = name == moment.script.stale_feed
+        age = SILENT_S if stale else 0.2 + moment.random.random() * (20 if name == "gamma" else 0.8)
+        views.append(FeedView(name, not stale, age, stale, moment.seconds * 9, 0, 1 if stale else 0, detail))
+    return views
+
+
+def topics(moment: Moment) -> list[TopicView]:
+    """Return the topics, each in the state the script gives it."""
+    views = []
+    for name, (age, lags, missing) in TOPICS.items():
+        state = moment.script.topics.get(name, "fresh")
+        if state == "waiting":
+            views.append(TopicView(name, "waiting", None, None, None, None, 0, 0))
+            continue
+        silent = moment.now_s - FALLBACK_S + 5.0 if moment.script.fallback else SILENT_S
+        ages = {"fresh": age, "frozen": age, "late": 3.6, "stale": silent}
+        lost = 3 if state == "stale" else 0
+        views.append(TopicView(name, state, ages[state], *lags, missing + 9 * lost, lost))  # type: ignore[arg-type]
+    return views
+
+
+def clock(moment: Moment) -> ClockView:
+    """Return the clock check; before the first one everything is unknown."""
+    skew = moment.script.skew_ms
+    if skew is None:
+        return ClockView(None, None, None, None, None)
+    return ClockView(skew, 48.0, moment.seconds % 30 + moment.fraction, "time", abs(skew) <= WRONG_CLOCK_MS)
+
+
+def coverage(moment: Moment, start_s: int, end_s: int) -> str:
+    """Return a window's seconds so far, a letter each: one in ten never came, as on the real feed."""
+    return "".join(_second(moment, second) for second in range(start_s, min(end_s, moment.now_s) + 1))
+
+
+def _second(moment: Moment, second: int) -> str:
+    age = moment.now_s - second
+    letter = next((letter for letter, first, past in moment.script.seconds if first <= second < past), None)
+    if letter is None:
+        draw = second * 2_654_435_761 % 1_009 / 1_009
+        letter = "m" if draw < 0.1 or age < 2 else "l" if draw > 0.99 else "p"
+    return "w" if letter == "m" and age <= 5 else letter
+
+
+def canonical(moment: Moment, ages: random.Random) -> list[CanonicalView]:
+    """Return the prices that settle: the best rung, or the next one where its feed does not come."""
+    stamp, age = (moment.now_s - 2) * 1000, 0.2 + ages.random() * 0.8
+    troubled = moment.script.troubled
+    rungs = [("PolyBolt TWAP", None), (RUNG, SILENT_S if troubled else age), ("own mean", age)]
+    rung, share, error = ("own mean", 58 / 60, 0.0613) if troubled else (RUNG, 1.0, 0.0)
+    twap = CanonicalView(RULE, rung, moment.twap, stamp, stamp + 2_100, age, share, error, rungs)
+    spot = [("RTDS spot", age)]
+    return [
+        twap,
+        CanonicalView("spot", "RTDS spot", moment.arrived, stamp, stamp + 1_600, age, 1.0, 0.0, spot),
+    ]
+
+
+def prices(moment: Moment) -> list[PriceView]:
+    """Return the newest value of each topic that is heard."""
+    stamp = (moment.now_s - 2) * 1000
+    return [
+        PriceView("twap 60 s", moment.twap, stamp, 0.7, 2.1),
+        PriceView("chainlink", moment.arrived, stamp, 0.6, 1.6),
+        PriceView("spot", moment.spot, moment.now_s * 1000, 0.1, 0.2),
+    ]

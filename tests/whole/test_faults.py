@@ -1,0 +1,237 @@
+"""Every fault that the practice venue can play, against the whole engine over real sockets.
+
+One venue and one engine for all: each test breaks something, waits for what the engine has to do about it,
+mends it, and waits until everything is well again. What it waits for is the required behaviour of the fault's
+row in docs/practice.md. At ten times the clock a venue second is a tenth of a second.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmarks.venue_scene import Scene
+from benchmarks.venue_scene import scene as playing
+
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("faults")
+    with playing(folder, "--seed", "5", "--speed", "10") as scene:
+        scene.until(scene.is_well, 60)
+        yield scene
+    assert scene.error is None
+    assert scene.task_errors == []
+
+
+class Case(NamedTuple):
+    """A fault, and what has to be seen of the engine while it lasts."""
+
+    fault: str
+    args: dict[str, Any]
+    seen: Callable[[Scene, "Before"], bool]
+
+
+class Before(NamedTuple):
+    """Counts from before the fault."""
+
+    reconnects: dict[str, int]
+    refused: dict[str, int]
+    bad: dict[str, int]
+    unknown_tokens: int
+    resyncs: int
+    ignored: int
+    disagreed: int
+
+
+def before(scene: Scene) -> Before:
+    return Before(
+        {feed.name: feed.reconnects for feed in scene.now.feeds},
+        {feed.name: feed.refused for feed in scene.now.feeds},
+        dict(scene.now.bad_prices),
+        scene.state.unknown_tokens,
+        resyncs(scene),
+        scene.state.kinds["frame_ignored"],
+        disagreed(scene),
+    )
+
+
+def disagreed(scene: Scene) -> int:
+    """Count the touches that the venue stated and the rebuilt books did not have."""
+    markets = list(scene.state.markets.values())
+    return sum(book.disagree for market in markets for book in (market.up, market.down))
+
+
+def resyncs(scene: Scene) -> int:
+    return sum(one.up.resyncs + one.down.resyncs for one in scene.now.contracts)
+
+
+def reconnected(name: str) -> Callable[[Scene, Before], bool]:
+    return lambda scene, was: scene.feed(name).reconnects > was.reconnects.get(name, 0)
+
+
+def refused(name: str) -> Callable[[Scene, Before], bool]:
+    return lambda scene, was: scene.feed(name).refused > was.refused.get(name, 0)
+
+
+def counted(text: str) -> Callable[[Scene, Before], bool]:
+    return lambda scene, was: bad(scene.now.bad_prices, text) > bad(was.bad, text)
+
+
+def bad(counts: dict[str, int], text: str) -> int:
+    """Count faulty reports whose name holds a text."""
+    return sum(count for name, count in counts.items() if text in name)
+
+
+CASES = {
+    "one topic stalls": Case(
+        "stall",
+        {"topic": "chainlink"},
+        lambda scene, was: scene.refuses("price fresh") and reconnected("rtds")(scene, was),
+    ),
+    "all topics stall": Case(
+        "stall",
+        {"feed": "rtds"},
+        lambda scene, was: scene.topic("twap 60 s") == "stale" and reconnected("rtds")(scene, was),
+    ),
+    "half-open socket": Case("half-open", {"feed": "rtds"}, reconnected("rtds")),
+    "closed with 1011": Case("close", {"code": "1011", "feed": "clob"}, reconnected("clob")),
+    "broken off": Case("close", {"code": "1006", "feed": "rtds"}, reconnected("rtds")),
+    "503 on connect": Case(
+        "refuse-connect",
+        {"status": "503", "feed": "clob", "retry_after_s": 1},
+        lambda scene, _: not scene.feed("clob").connected and "503" in scene.feed("clob").detail,
+    ),
+    "429 on connect": Case(
+        "refuse-connect",
+        {"status": "429", "feed": "spot", "retry_after_s": 1},
+        lambda scene, _: not scene.feed("spot").connected and "429" in scene.feed("spot").detail,
+    ),
+    "empty frames": Case(
+        "empty-frames", {"feed": "rtds"}, lambda scene, _: scene.state.kinds["frame_ignored"] > 20
+    ),
+    "not JSON": Case("non-json", {"feed": "rtds", "every": 5}, refused("rtds")),
+    "truncated JSON": Case("truncated-json", {"feed": "clob", "every": 50}, refused("clob")),
+    "64 KB frame": Case(
+        "large-frame",
+        {"feed": "clob", "every": 50},
+        lambda scene, was: scene.state.kinds["frame_ignored"] > was.ignored or refused("clob")(scene, was),
+    ),
+    "wrong symbol": Case("wrong-symbol", {"feed": "rtds"}, counted("other symbol")),
+    "duplicate ticks": Case("duplicate-ticks", {"feed": "rtds", "topic": "twap"}, counted("twap: duplicate")),
+    "reordered ticks": Case("reorder-ticks", {"feed": "rtds", "topic": "twap"}, counted("twap: late")),
+    "late ticks": Case("late-ticks", {"feed": "rtds", "topic": "chainlink"}, counted("chainlink: late")),
+    "frozen value": Case(
+        "frozen-value",
+        {"topic": "chainlink"},
+        lambda scene, _: scene.topic("chainlink") == "frozen" and scene.refuses("price moves"),
+    ),
+    "carried forward": Case(
+        "carried-forward", {"topic": "twap", "every": 1}, counted("polybolt: carried forward")
+    ),
+    "skipped numbers": Case(
+        "seq-gap",
+        {"topic": "twap", "every": 3},
+        lambda scene, _: any(topic.lost for topic in scene.now.topics),
+    ),
+    "stamps of the future": Case(
+        "clock-skew",
+        {"ms": 5_000, "of": "stamps"},
+        lambda scene, _: scene.now.clock.ok is False and scene.refuses("clock"),
+    ),
+    "unknown asset": Case(
+        "unknown-asset", {}, lambda scene, was: scene.state.unknown_tokens > was.unknown_tokens
+    ),
+    "crossed book": Case(
+        "crossed-book",
+        {},
+        lambda scene, _: any(one.up.state == "crossed" for one in scene.running()) and scene.refuses("book"),
+    ),
+    "tick change without a book": Case(
+        "tick-change",
+        {"tick": "0.001", "books": "missing"},
+        lambda scene, was: resyncs(scene) > was.resyncs,
+    ),
+    "lost delta": Case("lost-delta", {"count": 3}, lambda scene, was: disagreed(scene) > was.disagreed),
+    "changed rule": Case(
+        "changed-rule",
+        {"to": "twap-30"},
+        lambda scene, _: (
+            any(one.rule_before is not None and "TWAP over 30 s" in one.rule for one in scene.running())
+            and scene.refuses("settlement rule")
+        ),
+    ),
+    "closed but accepting": Case(
+        "closed-accepting",
+        {},
+        lambda scene, _: scene.refuses("market open"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_fault_is_noticed_and_everything_is_well_again_after_it(scene: Scene, name: str) -> None:
+    """What the fault requires is seen while it lasts; after it, fresh data and right books come back."""
+    case = CASES[name]
+    scene.until(scene.is_well)
+    was = before(scene)
+    with scene.fault(case.fault, **case.args):
+        scene.until(lambda: case.seen(scene, was))
+        assert scene.now.mode.halted_why is None
+    scene.until(scene.is_well)
+
+
+def test_gamma_that_fails_or_is_slow_stops_nothing(scene: Scene) -> None:
+    """Known windows go on; what is missing is a state with retries, and the next windows come in the end."""
+    for fault, args in (("gamma-500", {}), ("gamma-404", {}), ("slow-gamma", {"ms": 1_500})):
+        scene.until(scene.is_well)
+        seq = scene.now.seq
+        with scene.fault(fault, **args):
+            scene.until(lambda seq=seq: scene.now.seq > seq + 200)
+            assert scene.topic("chainlink") in ("fresh", "late")
+        scene.until(scene.is_well)
+
+
+def test_swapped_labels_change_no_side(scene: Scene) -> None:
+    """Gamma lists Down first: tokens are taken by label, so each book stays where it was."""
+    scene.until(scene.is_well)
+    slugs = {one.slug for one in scene.now.contracts}
+    with scene.fault("swapped-outcomes"):
+        scene.until(lambda: bool({one.slug for one in scene.running()} - slugs))
+        scene.until(scene.is_well)
+        for one in scene.running():
+            market = scene.state.markets[one.slug]
+            assert market.up.token == market.contract.token_up
+        assert not scene.refuses("book")
+    scene.until(scene.is_well)
+
+
+def test_a_missing_boundary_makes_a_marked_estimate_and_then_the_venues_word(scene: Scene) -> None:
+    """No report of the first second: an estimate with its error, no trade on it, the served price later."""
+    with scene.fault("missing-boundary", topic="all"):
+        scene.until(lambda: any(one.strike_source == "estimate" for one in scene.running()), 60)
+        estimate = next(one for one in scene.running() if one.strike_source == "estimate")
+        assert estimate.strike_error is not None
+        assert estimate.strike_error > 0.0
+        assert estimate.observe_only is not None
+        assert scene.refuses("strike")
+        scene.until(
+            lambda: any(
+                one.strike_source == "served" for one in scene.now.contracts if one.slug == estimate.slug
+            ),
+            60,
+        )
+    scene.until(scene.is_well)
+
+
+def test_a_shell_from_rest_voids_no_book(scene: Scene) -> None:
+    """The cross-check is a check: an old shell of 0.01 and 0.99 leaves the live book the source."""
+    scene.until(scene.is_well)
+    was = resyncs(scene)
+    with scene.fault("rest-stale"):
+        seq = scene.now.seq
+        scene.until(lambda: scene.now.seq > seq + 400)
+        assert all(one.up.state == "live" for one in scene.running())
+    assert resyncs(scene) == was
