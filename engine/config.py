@@ -100,6 +100,14 @@ class Settings(BaseSettings):
     max_usd_per_trade: Positive = 50.0
     max_daily_loss: Positive = 250.0
     max_trades_per_hour: int = Field(default=4, gt=0)
+    max_exposure_usd: Positive = 100.0
+    max_correlated_usd: Positive = 60.0
+    max_loss_streak: int = Field(default=6, gt=0)
+    max_drawdown_usd: Positive = 150.0
+    edge_trades: int = Field(default=30, gt=0)
+    least_roi: float = Field(default=-0.1, ge=-1, le=1)
+    max_surprise: Positive = 3.0
+    max_order_errors: int = Field(default=5, gt=0)
 
     # who (live only)
     dry_run: bool = True
@@ -185,7 +193,19 @@ class Settings(BaseSettings):
 
     def limits(self) -> Limits:
         """Return the limits as the core takes them."""
-        return Limits(self.max_usd_per_trade, self.max_daily_loss, float(self.max_trades_per_hour))
+        return Limits(
+            max_usd_per_trade=self.max_usd_per_trade,
+            max_daily_loss_usd=self.max_daily_loss,
+            max_trades_per_hour=float(self.max_trades_per_hour),
+            max_exposure_usd=self.max_exposure_usd,
+            max_correlated_usd=self.max_correlated_usd,
+            max_loss_streak=float(self.max_loss_streak),
+            max_drawdown_usd=self.max_drawdown_usd,
+            edge_trades=float(self.edge_trades),
+            least_roi=self.least_roi,
+            max_surprise=self.max_surprise,
+            max_order_errors=float(self.max_order_errors),
+        )
 
 
 def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:

@@ -321,6 +321,38 @@ class OrderDenied(Event, frozen=True, tag="order_denied"):
     reason: str
 
 
+class PastFill(msgspec.Struct, frozen=True, gc=False):
+    """A fill of an earlier session, as the ledger's file keeps it."""
+
+    order_id: str
+    slug: str
+    end_s: int
+    outcome: Outcome
+    shares_e6: SizeE6
+    cost_e6: UsdE6
+    fee_e6: UsdE6
+    at_ms: Milliseconds
+    probability: float
+
+
+class PastSettlement(msgspec.Struct, frozen=True, gc=False):
+    """A window of an earlier session that paid out."""
+
+    slug: str
+    outcome: Outcome
+    at_ms: Milliseconds
+
+
+class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
+    """What earlier sessions left: fills and settlements in the order they happened, breakers that tripped,
+    and windows with an order whose fate was never known."""
+
+    fills: tuple[PastFill, ...]
+    settlements: tuple[PastSettlement, ...]
+    breakers: tuple[tuple[str, str], ...]
+    unresolved: tuple[str, ...]
+
+
 # --- the account, as the user channel tells it --------------------------------------------------------------
 
 
@@ -384,6 +416,7 @@ AnyEvent: TypeAlias = (
     | OrderFilled
     | OrderKilled
     | OrderDenied
+    | LedgerRestored
     | AccountOrderTold
     | AccountTradeTold
 )

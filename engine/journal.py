@@ -16,12 +16,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from engine.core.state import OrderIntent
 from engine.errors import JournalError
-from engine.events import AnyEvent, Record
+from engine.events import AnyEvent, OrderDenied, OrderFilled, OrderKilled, Record
 from engine.handover import Handover
 
 GROUP_S: Final = 0.05
@@ -46,6 +47,7 @@ NULL,
 """
 
 _encoder = msgspec.msgpack.Encoder()
+_intent_decoder: msgspec.msgpack.Decoder[OrderIntent] = msgspec.msgpack.Decoder(OrderIntent)
 _event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 
 
@@ -246,6 +248,30 @@ def read_outputs(path: Path) -> Iterator[tuple[int, int, str, bytes]]:
     """
     with _opened(path) as database:
         yield from database.execute("SELECT seq, place, kind, body FROM output ORDER BY seq, place")
+
+
+OrderEnd: TypeAlias = OrderFilled | OrderKilled | OrderDenied
+
+
+def read_orders(path: Path) -> tuple[dict[str, OrderIntent], dict[str, tuple[int, OrderEnd]]]:
+    """Return a session's order intents, and how each order ended, by order id.
+
+    Returns:
+        Intents, and for those whose end was recorded its number and event.
+    Raises:
+        JournalError: No such session, or not a session file.
+    """
+    with _opened(path) as database:
+        bodies = database.execute("SELECT body FROM output WHERE kind = 'OrderIntent' ORDER BY seq, place")
+        intents = {intent.order_id: intent for (body,) in bodies for intent in [_intent_decoder.decode(body)]}
+        ends: dict[str, tuple[int, OrderEnd]] = {}
+        for seq, body in database.execute(
+            "SELECT seq, body FROM event WHERE kind IN ('order_filled', 'order_killed', 'order_denied')"
+        ):
+            event = _event_decoder.decode(body)
+            if isinstance(event, OrderFilled | OrderKilled | OrderDenied):
+                ends[event.order_id] = (seq, event)
+        return intents, ends
 
 
 def read_meta(path: Path) -> dict[str, str]:

@@ -59,8 +59,24 @@ class Params(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What no parameter may exceed."""
+    """What no parameter may exceed. The breakers' numbers are our own caution, not measurements."""
 
     max_usd_per_trade: float = 50.0
     max_daily_loss_usd: float = 250.0
     max_trades_per_hour: float = 4.0
+    max_exposure_usd: float = 100.0
+    """Dollars at stake in all open windows together, orders under way counted whole."""
+    max_correlated_usd: float = 60.0
+    """Dollars at stake in windows that end at the same moment: one move of BTC decides them all."""
+    max_loss_streak: float = 6.0
+    """Losing windows in a row after which nothing is bought. At one loss in four that comes once in 4,096."""
+    max_drawdown_usd: float = 150.0
+    """Dollars below the best realised result, since the ledger began, after which nothing is bought."""
+    edge_trades: float = 30.0
+    """Windows over which the edge is judged."""
+    least_roi: float = -0.1
+    """Realised profit over cost of those windows below which nothing is bought."""
+    max_surprise: float = 3.0
+    """CUSUM of (claimed less realised) value a share, in deviations, at which nothing is bought."""
+    max_order_errors: float = 5.0
+    """Of the last ten orders that the venue was asked for, so many denied or refused stop buying."""

@@ -278,6 +278,7 @@ MarkKind: TypeAlias = Literal[
     "drift",
     "fallback",
     "frozen",
+    "breaker",
 ]
 
 
@@ -321,6 +322,8 @@ class ModeView(msgspec.Struct, frozen=True):
     """The settlement feed is stale and the engine lives on spot (USE_FALLBACK_FEED)."""
     fallback_since_ms: int | None = None
     orders_in_fallback: bool = False
+    breakers: dict[str, str] = {}
+    """Results that stopped trading, by name, with what tripped each."""
     behind_why: str = ""
     """Why the engine is behind its feeds; empty while it keeps up."""
 

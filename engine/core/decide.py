@@ -15,31 +15,35 @@ from engine.params import Params
 # One bit for each gate, in the order in which they are asked and shown. A set bit refuses.
 KILLED: Final = 1 << 0
 HALTED: Final = 1 << 1
-BEHIND: Final = 1 << 2
-CLOCK: Final = 1 << 3
-RULE: Final = 1 << 4
-STRIKE: Final = 1 << 5
-PRICE: Final = 1 << 6
-FALLBACK: Final = 1 << 7
-FROZEN: Final = 1 << 8
-DIVERGENCE: Final = 1 << 9
-VOLATILITY: Final = 1 << 10
-BOOK: Final = 1 << 11
-ACCEPTING: Final = 1 << 12
-FEE: Final = 1 << 13
-WATCH: Final = 1 << 14
-HAMMER: Final = 1 << 15
-ONE_ORDER: Final = 1 << 16
-HOURLY: Final = 1 << 17
-DAILY_LOSS: Final = 1 << 18
-DISTANCE: Final = 1 << 19
-PRICE_CAP: Final = 1 << 20
-DEPTH: Final = 1 << 21
-EV: Final = 1 << 22
+BREAKER: Final = 1 << 2
+BEHIND: Final = 1 << 3
+CLOCK: Final = 1 << 4
+RULE: Final = 1 << 5
+STRIKE: Final = 1 << 6
+PRICE: Final = 1 << 7
+FALLBACK: Final = 1 << 8
+FROZEN: Final = 1 << 9
+DIVERGENCE: Final = 1 << 10
+VOLATILITY: Final = 1 << 11
+BOOK: Final = 1 << 12
+ACCEPTING: Final = 1 << 13
+FEE: Final = 1 << 14
+WATCH: Final = 1 << 15
+HAMMER: Final = 1 << 16
+ONE_ORDER: Final = 1 << 17
+HOURLY: Final = 1 << 18
+DAILY_LOSS: Final = 1 << 19
+EXPOSURE: Final = 1 << 20
+CORRELATED: Final = 1 << 21
+DISTANCE: Final = 1 << 22
+PRICE_CAP: Final = 1 << 23
+DEPTH: Final = 1 << 24
+EV: Final = 1 << 25
 
 GATE_NAMES: Final[dict[int, str]] = {
     KILLED: "kill switch",
     HALTED: "halt",
+    BREAKER: "breakers",
     BEHIND: "keeping up",
     CLOCK: "clock",
     RULE: "settlement rule",
@@ -57,6 +61,8 @@ GATE_NAMES: Final[dict[int, str]] = {
     ONE_ORDER: "one order a market",
     HOURLY: "trades an hour",
     DAILY_LOSS: "daily loss",
+    EXPOSURE: "exposure",
+    CORRELATED: "correlated loss",
     DISTANCE: "distance",
     PRICE_CAP: "price cap",
     DEPTH: "depth",

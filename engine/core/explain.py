@@ -51,6 +51,23 @@ def _halted(state: State, market: Market) -> GateView:
     return _row(market, gate.HALTED, state.halted_why or "none", "none", change)
 
 
+def _breaker(state: State, market: Market) -> GateView:
+    value = "; ".join(f"{name}: {why}" for name, why in state.breakers.items()) or "none tripped"
+    return _row(market, gate.BREAKER, value, "none tripped", "an operator has to clear it, with a reason")
+
+
+def _exposure(state: State, market: Market) -> GateView:
+    value, limit = risk.at_stake_e6(state) / ONE_E6, state.limits.max_exposure_usd
+    change = "open windows have to settle"
+    return _row(market, gate.EXPOSURE, f"${value:.2f} with this order", f"<= ${limit:g}", change)
+
+
+def _correlated(state: State, market: Market) -> GateView:
+    value = risk.at_stake_e6(state, market.contract.end_s) / ONE_E6
+    limit, change = state.limits.max_correlated_usd, "the other window that ends then has its order"
+    return _row(market, gate.CORRELATED, f"${value:.2f} ends together", f"<= ${limit:g}", change)
+
+
 def _behind(state: State, market: Market) -> GateView:
     change = "the engine has to catch up"
     return _row(market, gate.BEHIND, state.behind_why or "keeps up", "keeps up", change)
@@ -169,6 +186,7 @@ def _daily_loss(state: State, market: Market) -> GateView:
 _STATE_ROWS: Final[dict[int, Callable[[State, Market], GateView]]] = {
     gate.KILLED: _killed,
     gate.HALTED: _halted,
+    gate.BREAKER: _breaker,
     gate.BEHIND: _behind,
     gate.CLOCK: _clock,
     gate.RULE: _rule,
@@ -185,6 +203,8 @@ _STATE_ROWS: Final[dict[int, Callable[[State, Market], GateView]]] = {
     gate.ONE_ORDER: _one_order,
     gate.HOURLY: _hourly,
     gate.DAILY_LOSS: _daily_loss,
+    gate.EXPOSURE: _exposure,
+    gate.CORRELATED: _correlated,
 }
 
 

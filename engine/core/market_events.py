@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from engine import events as e
-from engine.core import connections, price_events, windows
+from engine.core import breakers, connections, price_events, windows
 from engine.core.state import Market, State
 
 
@@ -34,6 +34,10 @@ def outcome_served(state: State, event: e.OutcomeServed) -> tuple[Market] | None
     connections.heard(state, "gamma", event)
     market = state.markets.get(event.slug)
     if market is None:
+        if event.outcome is not None:
+            # A window of an earlier session, or one put away before its outcome was served.
+            state.ledger.settle(event.slug, event.outcome, state.now_ms)
+            breakers.look(state)
         return None
     if state.now_ms < market.contract.end_s * 1000:
         market.contract = structs.replace(market.contract, accepting=False)

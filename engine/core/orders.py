@@ -4,7 +4,9 @@ from typing import Final, Literal
 
 from engine import events as e
 from engine.contract import Outcome
+from engine.core import breakers
 from engine.core.decide import BUY_UP, Decision, best_limit_e4
+from engine.core.ledger import cost_of
 from engine.core.state import Market, Order, OrderIntent, State
 from engine.snapshot import Mark
 from engine.units import ONE_E4, ONE_E6
@@ -45,6 +47,8 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
         usd_e6=usd_e6,
         deadline_ms=min(state.now_ms + GOOD_FOR_MS, contract.end_s * 1000),
         decided_seq=state.seq,
+        end_s=contract.end_s,
+        probability=probability,
     )
     order = Order(intent, state.now_ms)
     market.orders.append(order)
@@ -54,6 +58,20 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
         _forget_the_oldest(state)
     _mark(state, order, "order", f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
     return intent
+
+
+def restored(state: State, event: e.LedgerRestored) -> list[Market]:
+    """Go on where earlier sessions ended: their money, their breakers, the windows they traded in."""
+    for fill in event.fills:
+        state.ledger.book(fill)
+        state.traded_before.add(fill.slug)
+    for settlement in event.settlements:
+        state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
+    state.ledger.take_changes()  # they come from the file
+    state.breakers |= dict(event.breakers)
+    state.traded_before |= set(event.unresolved)
+    breakers.look(state)
+    return list(state.markets.values())
 
 
 def _forget_the_oldest(state: State) -> None:
@@ -77,11 +95,24 @@ def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
     if order is None or order.state == "filled":
         return None
     order.state, order.fills, order.fee_e6 = "filled", event.fills, event.fee_e6
-    slug, outcome = order.intent.slug, order.intent.outcome
-    state.ledger.book_fill(slug, outcome, event.fills, event.fee_e6, event.ts_recv_ms)
+    intent = order.intent
+    slug, outcome = intent.slug, intent.outcome
+    fill = e.PastFill(
+        order_id=event.order_id,
+        slug=slug,
+        end_s=intent.end_s,
+        outcome=outcome,
+        shares_e6=sum(size for _, size in event.fills),
+        cost_e6=cost_of(event.fills),
+        fee_e6=event.fee_e6,
+        at_ms=event.ts_recv_ms,
+        probability=intent.probability,
+    )
+    state.ledger.book(fill)
     ended = _ended_market(state, slug)
     if ended is not None and ended.outcome is not None:
         state.ledger.settle(slug, ended.outcome, state.now_ms)
+    breakers.look(state)
     shares = sum(size for _, size in event.fills) / ONE_E6
     _mark(state, order, "fill", f"{shares:g} {outcome.title()}")
     return _market_of(state, slug)
@@ -103,6 +134,7 @@ def _ended(state: State, order_id: str, how: Literal["killed", "denied"], reason
         return None
     order.state, order.reason = how, reason
     _mark(state, order, "killed", reason)
+    breakers.look(state)
     markets = _market_of(state, order.intent.slug)
     for market in markets:
         market.retry_at_ms = state.now_ms + RETRY_AFTER_MS

@@ -122,6 +122,7 @@ def _mode(state: State, outside: Outside) -> ModeView:
         reduced_trading_confidence=state.fallback_since_ms is not None,
         fallback_since_ms=state.fallback_since_ms,
         orders_in_fallback=state.params.orders_in_fallback > 0.0,
+        breakers=dict(state.breakers),
         behind_why=state.behind_why,
     )
 

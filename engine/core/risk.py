@@ -45,6 +45,8 @@ def _session_blocks(state: State) -> int:
         bits |= gate.KILLED
     if state.halted_why is not None:
         bits |= gate.HALTED
+    if state.breakers:
+        bits |= gate.BREAKER
     if state.behind_why:
         bits |= gate.BEHIND
     if health.clock_is_right(state) is False:
@@ -84,6 +86,8 @@ def _market_blocks(state: State, market: Market) -> int:
 def _limit_blocks(state: State, market: Market) -> int:
     bits = 0
     busy = any(order.state in IN_FLIGHT or order.state == "filled" for order in market.orders)
+    if market.contract.slug in state.traded_before:
+        bits |= gate.ONE_ORDER
     if busy or market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
         bits |= gate.ONE_ORDER
     ledger, limits = state.ledger, state.limits
@@ -92,17 +96,30 @@ def _limit_blocks(state: State, market: Market) -> int:
     lost = -ledger.realised_on(state.now_ms // DAY_MS)
     if lost + at_stake_e6(state) > limits.max_daily_loss_usd * ONE_E6:
         bits |= gate.DAILY_LOSS
+    if at_stake_e6(state) > limits.max_exposure_usd * ONE_E6:
+        bits |= gate.EXPOSURE
+    if at_stake_e6(state, market.contract.end_s) > limits.max_correlated_usd * ONE_E6:
+        bits |= gate.CORRELATED
     return bits
 
 
-def in_flight(state: State) -> int:
-    """Count the orders whose end is not known."""
+def in_flight(state: State, end_s: int | None = None) -> int:
+    """Count the orders whose end is not known; only of windows that end then, if told."""
     # A window that is put away has no order under way, so the open ones are all there is to count.
-    orders = (order for market in state.markets.values() for order in market.orders)
-    return sum(order.state in IN_FLIGHT for order in orders)
+    return sum(
+        order.state in IN_FLIGHT
+        for market in state.markets.values()
+        if end_s is None or market.contract.end_s == end_s
+        for order in market.orders
+    )
 
 
-def at_stake_e6(state: State) -> float:
-    """Return what is lost if every holding, every order and one order more pay nothing, in millionths."""
-    under_way = (in_flight(state) + 1) * state.params.quote_size_usd * ONE_E6
-    return state.ledger.open_cost_e6() + under_way
+def at_stake_e6(state: State, end_s: int | None = None) -> float:
+    """Return what is lost if every holding, every order and one order more pay nothing, in millionths.
+
+    Args:
+        state: The core's memory.
+        end_s: Only windows that end then; None means all.
+    """
+    under_way = (in_flight(state, end_s) + 1) * state.params.quote_size_usd * ONE_E6
+    return state.ledger.open_cost_e6(end_s) + under_way

@@ -42,6 +42,8 @@ class OrderIntent(msgspec.Struct, frozen=True, array_like=True):
     usd_e6: UsdE6
     deadline_ms: Milliseconds
     decided_seq: int
+    end_s: int = 0
+    probability: float = 0.0
 
 
 class Order:
@@ -161,6 +163,7 @@ class State:
     __slots__ = (
         "bad_prices",
         "behind_why",
+        "breakers",
         "clock",
         "decisions",
         "dry_run",
@@ -192,6 +195,7 @@ class State:
         "tokens",
         "topics",
         "tracks",
+        "traded_before",
         "unknown_tokens",
         "venue",
         "watch_return",
@@ -233,6 +237,8 @@ class State:
         self.orders: dict[str, Order] = {}
         self.intents = 0
         self.ledger = Ledger()
+        self.breakers: dict[str, str] = {}
+        self.traded_before: set[str] = set()
         self.feeds: dict[str, FeedState] = {}
         self.kinds: Counter[str] = Counter()
         self.bad_prices: Counter[str] = Counter()

@@ -141,6 +141,7 @@ _HANDLERS: Final[dict[type[e.Event], Handler]] = {
     e.OrderFilled: orders.filled,
     e.OrderKilled: orders.killed,
     e.OrderDenied: orders.denied,
+    e.LedgerRestored: orders.restored,
     e.AccountOrderTold: book_events.heard_on_user,
     e.AccountTradeTold: book_events.heard_on_user,
 }

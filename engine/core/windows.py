@@ -7,6 +7,7 @@ served outcome replaces our own. A price that we called exact and the venue deni
 from typing import Final, Literal
 
 from engine.contract import Contract, Outcome, outcome_of
+from engine.core import breakers
 from engine.core.settlement import SERVED_RUNG, PriceAt, disagreement, estimated, reported
 from engine.core.state import Market, State, TrustedRule
 from engine.core.truth import DRIFT_USD, drift_text, verdict_of
@@ -86,6 +87,7 @@ def settle(state: State, market: Market, outcome: Outcome, source: Literal["own"
     market.outcome, market.outcome_source = outcome, source
     slug = market.contract.slug
     state.ledger.settle(slug, outcome, state.now_ms)
+    breakers.look(state)
     state.marks.append(Mark(state.now_ms, "settled", slug, f"{outcome.title()} ({source})"))
 
 

@@ -7,7 +7,7 @@ mean; they go through the same door as every other event.
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import httpx
@@ -39,6 +39,8 @@ OUTCOME_AFTER_S: Final = 30
 """Markets resolve a median 54 s after the end (p90 87 s); earlier answers are rare but cost nothing."""
 OUTCOME_RETRY_S: Final = 10.0
 GIVEN_UP_AFTER_S: Final = 900
+ADOPTED_FOR_S: Final = 86_400
+"""Windows of an earlier session that hold something are asked for so long after their end."""
 TIMEOUT_S: Final = 5.0
 NOT_THERE: Final = "HTTP 404"
 
@@ -68,9 +70,15 @@ class Discovery:
         self._ask_at_ms: dict[str, float] = {}
         self._ends: dict[str, int] = {}
         self._settled: set[str] = set()
+        self._adopted: set[str] = set()
         self._connected: bool | None = None
         self._epoch = 0
         self._politeness = Politeness("gamma", LONGEST_PAUSE_S)
+
+    def adopt(self, windows: Mapping[str, int]) -> None:
+        """Ask for the outcomes of windows of an earlier session, by slug with their ends, for a day."""
+        self._ends |= windows
+        self._adopted |= set(windows)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -106,8 +114,10 @@ class Discovery:
         now_s = self._clock.now_ms() / 1000
         wanted = []
         for slug, end_s in list(self._ends.items()):
-            if now_s > end_s + GIVEN_UP_AFTER_S or slug in self._settled:
+            given_up_s = ADOPTED_FOR_S if slug in self._adopted else GIVEN_UP_AFTER_S
+            if now_s > end_s + given_up_s or slug in self._settled:
                 self._ends.pop(slug)
+                self._adopted.discard(slug)
                 self._settled.discard(slug)
                 self._ask_at_ms.pop(slug, None)
                 self._ask_at_ms.pop(f"outcome {slug}", None)

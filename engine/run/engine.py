@@ -32,6 +32,7 @@ from engine.journal import Journal
 from engine.kill import KillSwitch
 from engine.raw import RawRecorder
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
+from engine.run.ledger_file import LedgerFile
 from engine.run.lock import FolderLock
 from engine.run.session import Session
 from engine.run.tokens import follow_tokens, open_tokens
@@ -42,6 +43,8 @@ PUBLISH_EVERY_S: Final = 0.2
 KILL_LOOK_EVERY_S: Final = 0.05
 USER_AGENT: Final = f"updown-console/{__version__}"
 """Gamma's edge refuses clients without one (protocol sheet, 4.1)."""
+
+LEDGER_NAME: Final = "ledger-paper.sqlite"
 
 PRACTICE_BANNER: Final = (
     "Embedded practice venue, {rate:g}x clock: simulated market, practice P&L proves nothing."
@@ -105,6 +108,8 @@ class Engine:
                 await self._live(session, client, endpoints, venue, stop)
                 status = "ended"
             finally:
+                if self.session is not None and self.session.ledger_file is not None:
+                    self.session.ledger_file.close()
                 if self.raw is not None:
                     await asyncio.to_thread(self.raw.close)
                 await asyncio.to_thread(journal.close, status)
@@ -149,6 +154,7 @@ class Engine:
         discovery = Discovery(
             client, endpoints.gamma_api_url, clock, session.accept, settings.fee_rate_ttl_seconds
         )
+        discovery.adopt(session.state.ledger.unsettled())
         parts: dict[str, Coroutine[Any, Any, str | None]] = {
             "rtds": rtds_feed(endpoints.rtds_ws_url, clock, session.accept, session.accept_frame).run(),
             "clob": clob.socket.run(),
@@ -238,6 +244,14 @@ class Engine:
             )
         )
         log.info("session opened", extra={"session": self.journal_path.stem})
+        if settings.is_external:
+            self._restore_ledger(session, self.journal_path)
+
+    def _restore_ledger(self, session: Session, journal_path: Path) -> None:
+        """Go on where earlier sessions ended. Practice has no earlier ones: each venue is a new world."""
+        ledger = LedgerFile(self.settings.data_dir / LEDGER_NAME, journal_path.stem)
+        session.accept(ledger.restore(journal_path.parent, session.clock.now_ms()))
+        session.ledger_file = ledger
 
 
 async def _until_over(session: Session, tasks: list[asyncio.Task[str | None]], stop: asyncio.Event) -> None:

@@ -31,6 +31,7 @@ from engine.events import (
 from engine.journal import Journal
 from engine.raw import RawFrame, RawRecorder
 from engine.run.backlog import BEAT_S, Backlog
+from engine.run.ledger_file import LedgerFile
 from engine.snapshot import Mark, Point, Snapshot
 from engine.units import Milliseconds
 
@@ -44,7 +45,7 @@ EXCERPT_CHARACTERS: Final = 2_000
 
 Parse = Callable[[str | bytes, Milliseconds], list[AnyEvent]]
 
-LOGGED: Final = ("fallback", "frozen", "rule", "drift")
+LOGGED: Final = ("fallback", "frozen", "rule", "drift", "breaker")
 """Marks that are worth a warning in the log."""
 
 log = logging.getLogger("engine.session")
@@ -77,6 +78,8 @@ class Session:
         self.carry_out: Callable[[int, int, Effect], None] = self._record_and_submit
         self.state = State()
         self.broker: Broker | None = None
+        self.ledger_file: LedgerFile | None = None
+        self._breakers_kept = 0
         self.venue_banner = ""
         self.hide: Callable[[str | bytes], str | bytes] = lambda frame: frame
         self.failed = asyncio.Event()
@@ -104,7 +107,10 @@ class Session:
             self._journal.record(record)
         except JournalError as error:
             self._halt(str(error))
-        for place, effect in enumerate(step(self.state, record)):
+        effects = step(self.state, record)
+        if self.state.ledger.has_changes or len(self.state.breakers) != self._breakers_kept:
+            self._keep_ledger(record.seq)
+        for place, effect in enumerate(effects):
             self.carry_out(record.seq, place, effect)
         if isinstance(event, SecondPassed):
             self._note_second()
@@ -191,6 +197,17 @@ class Session:
                     now_ms = self.clock.now_ms()
                     self.accept(FramesLost(ts_recv_ms=now_ms, feed=feed, topic="raw", count=count))
             await asyncio.sleep(BEAT_S)
+
+    def _keep_ledger(self, seq: int) -> None:
+        """Let the ledger's file follow before anything goes on; a file that cannot is no ledger: halt."""
+        changes = self.state.ledger.take_changes()
+        self._breakers_kept = len(self.state.breakers)
+        if self.ledger_file is None:
+            return
+        try:
+            self.ledger_file.write(seq, changes, self.state.breakers, self.state.now_ms)
+        except JournalError as error:
+            self._halt(str(error))
 
     def _log(self, marks: list[Mark]) -> None:
         """Write what an operator has to be able to find in the log: trust that was lost or came back."""

@@ -3,7 +3,8 @@
 from decimal import Decimal
 
 from engine import events as e
-from engine.contract import Contract, FeeSchedule, SettlementRule
+from engine.contract import Contract, FeeSchedule, Outcome, SettlementRule
+from engine.core.ledger import cost_of
 from engine.core.state import State
 from engine.core.step import Effect, step
 from engine.params import Limits, Params
@@ -105,3 +106,26 @@ class Core:
         """Describe the market, a minute before it starts."""
         described = contract(**changes)  # type: ignore[arg-type]
         return self.feed(e.MarketDescribed(ts_recv_ms=(START_S - 60) * 1000, contract=described))
+
+
+def past_fill(
+    slug: str,
+    outcome: Outcome,
+    fills: tuple[e.Level, ...],
+    fee_e6: int = 0,
+    at_ms: int = 0,
+    **changes: object,
+) -> e.PastFill:
+    """Make a fill as the ledger takes it."""
+    facts: dict[str, object] = {
+        "order_id": f"{slug}#{at_ms}",
+        "slug": slug,
+        "end_s": 300,
+        "outcome": outcome,
+        "shares_e6": sum(size for _, size in fills),
+        "cost_e6": cost_of(fills),
+        "fee_e6": fee_e6,
+        "at_ms": at_ms,
+        "probability": 0.9,
+    }
+    return e.PastFill(**(facts | changes))  # type: ignore[arg-type]

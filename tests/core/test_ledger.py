@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.ledger import DAY_MS, HOUR_MS, Ledger, cost_of
+from tests.core.builders import past_fill
 
 SLUGS = st.sampled_from(["a", "b", "c"])
 OUTCOMES = st.sampled_from(["UP", "DOWN"])
@@ -24,7 +25,7 @@ def test_the_kept_sums_are_the_taken_ones(acts: list[tuple]) -> None:
     for number, act in enumerate(acts):
         at_ms = number * HOUR_MS
         if act[0] == "fill":
-            ledger.book_fill(*act[1:], at_ms)
+            ledger.book(past_fill(*act[1:], at_ms))
         else:
             ledger.settle(*act[1:], at_ms)
     holdings = ledger.holdings.values()
@@ -41,7 +42,7 @@ def test_the_kept_sums_are_the_taken_ones(acts: list[tuple]) -> None:
 def test_a_day_is_the_utc_day_of_the_settlement() -> None:
     """A window that ends at midnight belongs to the day on which it settled."""
     ledger = Ledger()
-    ledger.book_fill("a", "UP", ((5_000, 2_000_000),), 0, DAY_MS - 1)
+    ledger.book(past_fill("a", "UP", ((5_000, 2_000_000),), 0, DAY_MS - 1))
     ledger.settle("a", "UP", DAY_MS)
     assert (ledger.realised_on(0), ledger.realised_on(1)) == (0, 1_000_000)
 
@@ -49,7 +50,7 @@ def test_a_day_is_the_utc_day_of_the_settlement() -> None:
 def test_a_correction_moves_the_profit_and_does_not_add_to_it() -> None:
     """Settled Up by us and Down by the venue: one loss, no gain."""
     ledger = Ledger()
-    ledger.book_fill("a", "UP", ((9_000, 10_000_000),), 100_000, 0)
+    ledger.book(past_fill("a", "UP", ((9_000, 10_000_000),), 100_000, 0))
     ledger.settle("a", "UP", 1)
     ledger.settle("a", "DOWN", 2)
     assert ledger.realised_e6 == -9_100_000
@@ -60,7 +61,7 @@ def test_the_hourly_count_forgets_what_is_older() -> None:
     """Trades of the last hour, at its edges."""
     ledger = Ledger()
     for at_ms in (0, 1_000, HOUR_MS):
-        ledger.book_fill("a", "UP", ((1, 1),), 0, at_ms)
+        ledger.book(past_fill("a", "UP", ((1, 1),), 0, at_ms))
     assert ledger.trades_since(0) == 3
     assert ledger.trades_since(1_000) == 2
     assert ledger.trades_since(1_001) == 1

@@ -11,7 +11,7 @@ from engine.core.decide import Decision
 from engine.core.state import OrderIntent, State
 from engine.core.step import step
 from engine.params import Limits, Params
-from tests.core.builders import DOWN, END_S, MARKET, START_S, UP, Core, contract
+from tests.core.builders import DOWN, END_S, MARKET, START_S, UP, Core, contract, past_fill
 
 CALM = 70_000.0
 
@@ -428,6 +428,6 @@ def test_looking_changes_nothing() -> None:
     """What a snapshot counts is not forgotten by counting it."""
     core = Core()
     for at_ms in (1, 2, 3):
-        core.state.ledger.book_fill("a", "UP", ((5_000, 2),), 0, at_ms)
+        core.state.ledger.book(past_fill("a", "UP", ((5_000, 2),), 0, at_ms))
     core.state.ledger.trades_since(10**13)
     assert core.state.ledger.trades_since(0) == 3
