@@ -25,7 +25,7 @@ test: ## install what the tests need, then lint and run all tests (ARGS="-k name
 	@sh scripts/setup.sh test
 	@sh scripts/setup_system.sh
 	@$(MAKE) --no-print-directory checks
-	@exec $(PY) -m pytest $(ARGS)
+	@exec $(PY) -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 lint: ## check style, types and import directions
 	@sh scripts/setup.sh test

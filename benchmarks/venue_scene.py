@@ -141,6 +141,17 @@ class Scene:
         """The venue's control call for faults."""
         return f"{self.urls['CLOB_HOST']}/control/fault"
 
+    def did(self, name: str) -> int:
+        """Return how often the venue says that a fault struck, since it was started."""
+        told = httpx.get(f"{self.urls['CLOB_HOST']}/status", timeout=10).json()
+        return sum(sum(one["did"].values()) for one in told["faults"] if one["name"] == name)
+
+    def token_of(self, slug: str, label: str) -> str:
+        """Ask the venue itself which token carries a label."""
+        answer = httpx.get(f"{self.urls['GAMMA_API_URL']}/markets/slug/{slug}", timeout=30).json()
+        labels, tokens = json.loads(answer["outcomes"]), json.loads(answer["clobTokenIds"])
+        return str(tokens[labels.index(label)])
+
     @contextmanager
     def fault(self, name: str, **args: Any) -> Iterator[None]:
         """Play a fault until the block ends."""

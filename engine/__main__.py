@@ -1,19 +1,24 @@
 """One command line for everything. Exit status: 0 done or holds, 1 failed or does not hold, 2 wrong use."""
 
 import asyncio
+import getpass
+import os
 import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 import orjson
 import typer
 
 from engine import telemetry
-from engine.config import load_settings
+from engine.config import data_dir, load_settings
 from engine.errors import EngineError
-from engine.kill import KillSwitch
+from engine.kill import CLEAR_PHRASE, KillSwitch
+from engine.run.kill_signal import tripped_by_signal
+from engine.trail import Trail
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -54,7 +59,8 @@ def run(
     del json
     settings = load_settings()
     telemetry.log_to_stderr(settings.log_level)
-    result = asyncio.run(run_headless(settings, seconds))
+    with tripped_by_signal(settings.data_dir):
+        result = asyncio.run(run_headless(settings, seconds))
     _print_json(result)
     if result["halted"] is not None:
         raise typer.Exit(1)
@@ -75,7 +81,8 @@ def record(
     del json
     settings = load_settings()
     telemetry.log_to_stderr(settings.log_level)
-    result = asyncio.run(run_recorder(settings, seconds))
+    with tripped_by_signal(settings.data_dir):
+        result = asyncio.run(run_recorder(settings, seconds))
     _print_json(result)
     if result["halted"] is not None:
         raise typer.Exit(1)
@@ -188,30 +195,147 @@ def _unix_s(moment: datetime | None) -> int | None:
 
 @app.command()
 def kill(
-    why: Annotated[str, typer.Option(help="For the record.")] = "tripped from the command line",
+    reason: Annotated[
+        str, typer.Option("--reason", "--why", help="For the record.")
+    ] = "tripped from the command line",
+    history: Annotated[
+        bool, typer.Option("--history", help="Trip nothing; show who did what, when and why.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Trip the kill switch: nothing new is sent, from this moment and after any restart."""
-    switch = KillSwitch(load_settings().data_dir)
-    latch = switch.trip("command line", why)
+    folder = data_dir()
+    if history:
+        _show_history(Trail(folder), json)
+        return
+    switch = KillSwitch(folder)
+    latch = switch.trip(_who(), reason)
     if json:
         _print_json({"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms})
     else:
         sys.stdout.write(f"killed: {switch.path} (since {latch.since_ms} ms, by {latch.who}: {latch.why})\n")
 
 
+def _show_history(trail: Trail, json: bool) -> None:
+    deeds, unread = trail.read()
+    if json:
+        _print_json({"deeds": [msgspec.to_builtins(deed) for deed in deeds], "unread": unread})
+        return
+    for deed in deeds:
+        at = datetime.fromtimestamp(deed.at_ms / 1000, UTC)
+        sys.stdout.write(f"{at:%Y-%m-%d %H:%M:%S} UTC  {deed.what:<9} {deed.who}: {deed.why}\n")
+    if unread:
+        sys.stdout.write(f"{unread} lines of {trail.path} could not be read\n")
+
+
 @app.command("clear-kill")
 def clear_kill(
+    phrase: Annotated[str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why trading may go on; for the record.")] = None,
     json: Json = False,
 ) -> None:
-    """Release the kill switch."""
-    switch = KillSwitch(load_settings().data_dir)
-    was = switch.read()
-    switch.clear()
+    """Release the kill switch: takes the typed phrase and a reason, and asks for them on a terminal."""
+    switch = KillSwitch(data_dir())
+    if not switch.is_tripped():
+        if json:
+            _print_json({"latched": False, "was_latched": False})
+        else:
+            sys.stdout.write("kill switch was not tripped\n")
+        return
+    phrase = _ask(phrase, "--phrase", f"Type {CLEAR_PHRASE} to clear the kill switch")
+    reason = _ask(reason, "--reason", "Reason")
+    problem = switch.clear(phrase, _who(), reason)
     if json:
-        _print_json({"latched": False, "was_latched": was is not None})
+        _print_json({"latched": problem is not None, "was_latched": True, "refused": problem})
     else:
-        sys.stdout.write("kill switch cleared\n" if was else "kill switch was not tripped\n")
+        sys.stdout.write("kill switch cleared\n" if problem is None else f"refused: {problem}\n")
+    if problem is not None:
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check everything that a run needs, and say what to do; exit status 1 when something fails."""
+    from engine.run.checks import as_json, is_green, table  # noqa: PLC0415 (other commands start without it)
+    from engine.run.doctor import examine  # noqa: PLC0415 (same)
+
+    _keep_quiet()
+    lines = asyncio.run(examine())
+    green = is_green(lines)
+    if json:
+        _print_json({"green": green, "lines": as_json(lines)})
+    else:
+        sys.stdout.write(table(lines) + "\n")
+    if not green:
+        raise typer.Exit(1)
+
+
+@app.command()
+def arm(
+    minutes: Annotated[int, typer.Option(help="It expires after so many.")],
+    phrase: Annotated[str | None, typer.Option(help="Has to be TRADE LIVE.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why; for the record.")] = None,
+    json: Json = False,
+) -> None:
+    """Let live orders leave for some minutes, if every check holds. They are not built yet: it refuses."""
+    from engine.run.arm_command import ARM_PHRASE, Wish, try_to_arm  # noqa: PLC0415 (slow)
+    from engine.run.checks import as_json, table  # noqa: PLC0415 (same)
+
+    settings = load_settings()
+    wish = Wish(
+        _ask(phrase, "--phrase", f"Type {ARM_PHRASE} to arm"),
+        minutes,
+        _ask(reason, "--reason", "Reason"),
+        _who(),
+    )
+    _keep_quiet()
+    state, checks = asyncio.run(try_to_arm(settings, wish))
+    if json:
+        _print_json(
+            {"armed": state.armed, "until_ms": state.until_ms, "why": state.why, "checks": as_json(checks)}
+        )
+    else:
+        sys.stdout.write(f"{table(checks)}\n{'armed' if state.armed else state.why}\n")
+    if not state.armed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def disarm(
+    reason: Annotated[str, typer.Option(help="For the record.")] = "disarmed from the command line",
+    json: Json = False,
+) -> None:
+    """Take the permission to trade live away at once; without one nothing happens."""
+    from engine.run.arming import Arm  # noqa: PLC0415 (other commands start without it)
+
+    was_armed = Arm(data_dir()).disarm(_who(), reason)
+    if json:
+        _print_json({"armed": False, "was_armed": was_armed})
+    else:
+        sys.stdout.write("disarmed\n" if was_armed else "was not armed\n")
+
+
+def _who() -> str:
+    """Name whoever typed the command, as well as this machine can."""
+    try:
+        return f"command line, {getpass.getuser()}"
+    except (KeyError, OSError):
+        return f"command line, user {os.getuid()}"
+
+
+def _ask(given: str | None, option: str, question: str) -> str:
+    """Return an option, asking for it on a terminal; without one there is nobody to ask."""
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("it has to be given where there is no terminal to ask on", param_hint=option)
+    return str(typer.prompt(question, err=True))
+
+
+def _keep_quiet() -> None:
+    """Keep logs off the screen: the lines say what feeds would. The practice venue reads LOG_LEVEL."""
+    os.environ["LOG_LEVEL"] = "error"
+    telemetry.log_to_stderr("critical")
 
 
 def main() -> None:
@@ -220,6 +344,11 @@ def main() -> None:
         app()
     except EngineError as error:
         sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"{error.filename}: {error.strerror}\n")
         raise SystemExit(1) from None
 
 

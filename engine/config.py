@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     hammer_secs: float = Field(default=15.0, gt=0, le=300)
     d_min: Positive = 5.0
     max_entry_price: float = Field(default=0.97, gt=0, le=0.99)
-    quote_size_usd: float = Field(default=20.0, ge=1)
+    quote_size_usd: float = Field(default=20.0, ge=1, allow_inf_nan=False)
     fee_bps: Positive = 10.0
     fee_rate_ttl_seconds: Positive = 300.0
     sigma_long_s: float = Field(default=900.0, ge=60, le=1_000)
@@ -111,21 +111,21 @@ class Settings(BaseSettings):
 
     # who (live only)
     dry_run: bool = True
-    chain_id: int = 137
+    chain_id: int = Field(default=137, gt=0)
     private_key: SecretStr | None = None
     api_key: SecretStr | None = None
     api_secret: SecretStr | None = None
     api_passphrase: SecretStr | None = None
 
     # paper and practice
-    paper_latency_ms: float = Field(default=80.0, ge=0)
-    venue_hold_ms: float = Field(default=150.0, ge=0)
+    paper_latency_ms: float = Field(default=80.0, ge=0, allow_inf_nan=False)
+    venue_hold_ms: float = Field(default=150.0, ge=0, allow_inf_nan=False)
     practice_speed: float = Field(default=5.0, gt=0, le=1000)
     practice_seed: int = Field(default=1, ge=0)
 
     # recording
     record_raw: bool = True
-    raw_budget_mb: float = Field(default=2_000.0, gt=0)
+    raw_budget_mb: Positive = 2_000.0
 
     # operation
     metrics_host: str = "127.0.0.1"
@@ -227,6 +227,27 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError("; ".join(lines)) from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{env_file} is not UTF-8 text (byte {error.start})") from None
+
+
+class _Where(BaseSettings):
+    """The one setting that stopping needs."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
+
+    data_dir: Path = Settings.model_fields["data_dir"].default
+
+
+def data_dir(env_file: Path | None = None) -> Path:
+    """Return the data folder, whatever else is wrong: a mistyped limit must not keep the kill switch away.
+
+    Args:
+        env_file: As ``load_settings`` takes it.
+    """
+    env_file = env_file or Path(os.environ.get("ENV_FILE", ".env"))
+    try:
+        return _Where(_env_file=env_file).data_dir  # type: ignore[call-arg]  # as above
+    except UnicodeDecodeError:
+        return _Where(_env_file=None).data_dir  # type: ignore[call-arg]  # as above
 
 
 def _fault(location: tuple[int | str, ...], message: str, env_file: Path) -> str:

@@ -20,6 +20,7 @@ from typing import Final, Protocol, cast
 
 import msgspec
 
+from engine import kill
 from engine.config import Settings
 from engine.kill import KillSwitch, Latch
 from engine.snapshot import Mark, Point, Snapshot
@@ -33,7 +34,7 @@ POINT_LIMIT: Final = 900
 MARK_LIMIT: Final = 200
 STALE_S: Final = 3.0
 """Age of the newest snapshot from which on the engine counts as unwell: fifteen missed snapshots."""
-CLEAR_PHRASE: Final = "CLEAR"
+CLEAR_PHRASE: Final = kill.CLEAR_PHRASE
 SLOW_SECTIONS: Final = ("mode", "orders", "settlements", "money", "decisions", "bad_prices")
 """Parts of a snapshot that rarely change, and are sent only when they did."""
 
@@ -311,15 +312,13 @@ class Desk:
             None when the switch is clear now, else what was wrong.
         """
         latch = self.host.kill.read()
-        if latch is None:
-            return "The kill switch is not tripped."
-        if phrase != CLEAR_PHRASE:
-            return f"Type {CLEAR_PHRASE} in capitals to clear the kill switch."
-        if not why.strip():
-            return "Give a reason: it goes into the log."
-        self.host.kill.clear()
-        _log.warning("= kill=cleared who=%s why=%s tripped_by=%s", who, why.strip(), latch.who)
-        return None
+        try:
+            problem = self.host.kill.clear(phrase, who, why)
+        except OSError as error:
+            return f"The kill switch could not be cleared: {error}"
+        if problem is None and latch is not None:
+            _log.warning("= kill=cleared who=%s why=%s tripped_by=%s", who, why.strip(), latch.who)
+        return problem
 
 
 class _Anchor(types.ModuleType):

@@ -1,9 +1,11 @@
 """The kill switch: a file. Present, or unreadable, means killed.
 
 Everything that can trip it (button, route, command line, signal, a person's ``touch``) writes the file;
-everything that sends an order looks at the file last. It outlives the process.
+everything that sends an order looks at the file last. It outlives the process. Tripping and clearing are
+lines of the audit trail, and both disarm live trading (``engine.run.arming``).
 """
 
+import logging
 import os
 import time
 from pathlib import Path
@@ -11,7 +13,16 @@ from typing import Final
 
 import msgspec
 
+from engine.trail import Trail, What, plain
+
 FILE_NAME: Final = "KILL"
+ARM_FILE_NAME: Final = "ARMED"
+"""The permission to trade live; whatever touches the kill switch takes it away."""
+
+CLEAR_PHRASE: Final = "CLEAR"
+NOT_TRIPPED: Final = "The kill switch is not tripped."
+
+log = logging.getLogger("engine.kill")
 
 
 class Latch(msgspec.Struct, frozen=True):
@@ -27,6 +38,7 @@ class KillSwitch:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
+        self.trail = Trail(folder)
 
     def is_tripped(self) -> bool:
         """Ask the file system, each time: 3 microseconds (reference measurement)."""
@@ -42,7 +54,7 @@ class KillSwitch:
         """Return who tripped it, or None when it is not tripped."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Latch)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
             try:
                 since = self.path.lstat().st_mtime
             except FileNotFoundError:
@@ -52,25 +64,99 @@ class KillSwitch:
             return Latch("somebody", f"{self.path} is there but says nothing readable", int(since * 1000))
 
     def trip(self, who: str, why: str) -> Latch:
-        """Latch the switch, durably. A switch that is tripped already keeps its first reason."""
+        """Latch the switch, durably, and disarm. A switch that is tripped already keeps its first reason.
+
+        Args:
+            who: Whose decision it is.
+            why: The reason.
+        Returns:
+            The latch in force; whoever tripped first is in it.
+        Raises:
+            OSError: The latch could not be written. A trail that cannot be written is only logged: stopping
+                comes first.
+        """
         already = self.read()
-        if already is not None:
-            return already
+        latch = already or self._latch(plain(who), plain(why))
+        self._disarm()
+        self._note("tripped", who, why if already is None else f"{why} (tripped already by {already.who})")
+        return latch
+
+    def clear(self, phrase: str, who: str, why: str) -> str | None:
+        """Release the latch, if the operator means it.
+
+        Args:
+            phrase: Has to be ``CLEAR_PHRASE``, letter by letter.
+            who: Whose decision it is.
+            why: The operator's reason; it has to say something.
+        Returns:
+            None when the switch is clear now, else what was wrong.
+        Raises:
+            OSError: The trail or the folder could not be written: what nobody can look up is not released.
+        """
+        latch = self.read()
+        if latch is None:
+            return NOT_TRIPPED
+        if phrase != CLEAR_PHRASE:
+            wrong = f"Type {CLEAR_PHRASE} in capitals to clear the kill switch."
+        elif not why.strip():
+            wrong = "Give a reason: it goes into the log."
+        else:
+            wrong = ""
+        if wrong:
+            self._note("refused", who, f"to clear the kill switch: {wrong}")
+            return wrong
+        self._disarm()
+        self.trail.add("cleared", who, f"{why.strip()} (was tripped by {latch.who}: {latch.why})")
+        self.path.unlink(missing_ok=True)
+        self._sync_folder()
+        return None
+
+    def _latch(self, who: str, why: str) -> Latch:
         latch = Latch(who, why, time.time_ns() // 1_000_000)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self.path.with_name(f"{FILE_NAME}.{os.getpid()}.{time.monotonic_ns()}")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(latch))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path)
+        try:
+            latch = self._write(latch)
+        except OSError:
+            # A full disk still takes an empty file, and that is a latch too.
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644))
+            log.error("the latch could not be written whole", extra={"who": who, "why": why})
         self._sync_folder()
         return latch
 
-    def clear(self) -> None:
-        """Release the latch. Who may do so is decided by the caller."""
-        self.path.unlink(missing_ok=True)
-        self._sync_folder()
+    def _write(self, latch: Latch) -> Latch:
+        """Write the file, whole or not at all; who comes second between two gets the first one's."""
+        draft = self.path.with_name(f"{FILE_NAME}.{os.getpid()}.{time.monotonic_ns()}")
+        try:
+            with draft.open("wb") as file:
+                file.write(msgspec.json.encode(latch))
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(draft, self.path)
+            except FileExistsError:
+                return self.read() or latch
+            except OSError:  # a file system without links
+                draft.replace(self.path)
+            return latch
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _disarm(self) -> None:
+        armed = self.path.with_name(ARM_FILE_NAME)
+        try:
+            armed.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.error("cannot disarm", extra={"reason": str(error)})
+            return
+        self._note("disarmed", "kill switch", "the kill switch was tripped or cleared")
+
+    def _note(self, what: What, who: str, why: str) -> None:
+        try:
+            self.trail.add(what, who, why)
+        except OSError as error:
+            log.error("audit trail not written", extra={"what": what, "who": who, "reason": str(error)})
 
     def _sync_folder(self) -> None:
         folder = os.open(self.path.parent, os.O_RDONLY)

@@ -4,9 +4,12 @@ The routes answer while every page is busy: measured 3-4 ms where a button waits
 login of their own; docs/console.md says how to put one in front.
 """
 
+import hmac
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,17 +19,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from engine import desk
+from engine import desk, kill_token
 from engine.config import Settings
+from engine.run.kill_signal import tripped_by_signal
 
 REASON_LIMIT = 200
 """Characters of a reason that are kept."""
+
+NO_TOKEN: Final = f"send the header Authorization: Bearer, with what DATA_DIR/{kill_token.FILE_NAME} holds"
+
+log = logging.getLogger("engine.console")
 
 
 def engine_beside(
     settings: Settings, make_host: Callable[[Settings, desk.Publish], desk.Host]
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """Return the server's lifespan: the engine starts before the first page and stops after the last.
+
+    Meanwhile SIGUSR1 trips the kill switch, and the kill route's token is in the data folder.
 
     Args:
         settings: Checked settings.
@@ -35,11 +45,16 @@ def engine_beside(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
-        await run_in_threadpool(desk.open_desk, settings, make_host)
-        try:
-            yield
-        finally:
-            await run_in_threadpool(desk.close_desk)
+        with tripped_by_signal(settings.data_dir):
+            await run_in_threadpool(desk.open_desk, settings, make_host)
+            try:
+                await run_in_threadpool(kill_token.open_token, settings.data_dir)
+            except OSError as error:
+                log.warning("no token for the kill route", extra={"reason": str(error)})
+            try:
+                yield
+            finally:
+                await run_in_threadpool(desk.close_desk)
 
     return lifespan
 
@@ -71,17 +86,22 @@ async def healthz(_request: Request) -> Response:
 async def kill(request: Request) -> Response:
     """Trip the kill switch at once. The body, if any, is the reason as plain text.
 
-    A page of another site is refused (403): browsers name the page's own site in ``Origin``. A client that is
-    no browser sends none and is welcome. Answers 200 with the latch, 503 where there is no engine to kill,
-    500 where the latch could not be written.
+    Two may: whoever brings the token of the data folder (``Authorization: Bearer``, or ``X-Kill-Token`` where
+    a proxy uses that header for its own password), and the console's own pages, which browsers name in
+    ``Origin``. Answers 200 with the latch; 401 without either; 403 for a page of another site; 503 where
+    there is no engine to kill; 500 where the latch could not be written.
     """
-    if not _same_site(request):
-        return _json({"latched": None, "error": "refused: the request comes from another site"}, 403)
     counter = desk.current()
     if counter is None:
         return _json({"latched": None, "error": "no engine in this process"}, 503)
+    by_token = _has_token(request, counter.settings.data_dir)
+    if not by_token and "origin" not in request.headers:
+        return _json({"latched": None, "error": f"refused: {NO_TOKEN}"}, 401)
+    if not by_token and not _same_site(request):
+        return _json({"latched": None, "error": "refused: the request comes from another site"}, 403)
     why = (await request.body()).decode("utf-8", "replace").strip()[:REASON_LIMIT]
-    who = f"console at {request.client.host}" if request.client else "console"
+    place = "kill route" if by_token else "console"
+    who = f"{place} at {request.client.host}" if request.client else place
     try:
         latch = await run_in_threadpool(counter.trip, who, why or "kill route")
     except OSError as error:
@@ -89,12 +109,20 @@ async def kill(request: Request) -> Response:
     return _json({"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms}, 200)
 
 
+def _has_token(request: Request, folder: Path) -> bool:
+    """Say whether the data folder's token came along; a new file counts at once."""
+    token = kill_token.read_token(folder)
+    if token is None:
+        return False
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    given = bearer.strip() if scheme.lower() == "bearer" else request.headers.get("x-kill-token", "")
+    return hmac.compare_digest(given.encode(), token.encode())
+
+
 def _same_site(request: Request) -> bool:
     """Compare the host names only: a proxy may have dropped or changed the port."""
-    origin = request.headers.get("origin")
-    if origin is None:
-        return True
-    return urlsplit(origin).hostname == urlsplit(f"//{request.headers.get('host', '')}").hostname
+    host = urlsplit(request.headers.get("origin", "")).hostname
+    return host is not None and host == urlsplit(f"//{request.headers.get('host', '')}").hostname
 
 
 def _json(body: object, status: int) -> Response:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import PROFILES, load_settings
+from engine.config import PROFILES, Settings, data_dir, load_settings
 from engine.errors import SettingsError
+from engine.params import Limits
 
 POLYMARKET = {
     "RTDS_WS_URL": "wss://rtds.example",
@@ -157,6 +158,70 @@ def test_what_is_unsafe_or_wrong_is_refused_by_name(
 ) -> None:
     """The seed's list of unsafe combinations, and more; nothing starts."""
     assert name in fault(monkeypatch, **{name: value})
+
+
+NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
+MAY_BE_ZERO = {
+    "sigma_short_weight", "price_memory", "least_roi", "paper_latency_ms", "venue_hold_ms", "practice_seed",
+    "metrics_port",
+}  # fmt: skip
+MAY_BE_BELOW_ZERO = {"least_roi"}
+NEVER_BEYOND = (
+    "max_usd_per_trade", "max_daily_loss", "max_trades_per_hour", "max_exposure_usd", "max_correlated_usd",
+    "max_loss_streak", "max_drawdown_usd", "edge_trades", "max_surprise", "max_order_errors",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_no_number_may_be_endless_unknown_or_on_the_wrong_side_of_zero(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Every setting that is a number, those to come too: a NaN compares false with every limit."""
+    values = ["nan", "inf", "-inf", "1e400", "none", "1,5", "0x10", "--1"]
+    values += [] if name in MAY_BE_ZERO else ["0", "-0.0"]
+    values += [] if name in MAY_BE_BELOW_ZERO else ["-1", "-0.001"]
+    for value in values:
+        text = fault(monkeypatch, **{name.upper(): value})
+        assert text.startswith(f"{name.upper()} (from the environment): "), (name, value, text)
+        assert "\n" not in text
+        assert "; " not in text, "one line each"
+
+
+@pytest.mark.parametrize("name", NEVER_BEYOND)
+def test_a_limit_that_is_left_out_has_a_default_and_none_can_be_removed(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Missing means the default, which is positive and finite; there is no word for "no limit"."""
+    monkeypatch.setenv(name.upper(), "")
+    assert 0 < getattr(load_settings(), name) < 1e6
+    for word in ("none", "null", "off", "unlimited", "false", "-"):
+        assert name.upper() in fault(monkeypatch, **{name.upper(): word})
+
+
+def test_every_limit_of_the_core_is_a_setting_that_is_tested_here() -> None:
+    """A limit that somebody adds and nobody checks is none."""
+    assert len(Limits._fields) == len({*NEVER_BEYOND, "least_roi"})
+    assert {*NEVER_BEYOND, "least_roi", "d_min", "fee_bps"} <= set(NUMBERS)
+    assert all(value > 0 for name, value in load_settings().limits()._asdict().items() if name != "least_roi")
+
+
+def test_each_fault_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two mistakes are both told, so that nobody starts twice to find the second."""
+    text = fault(monkeypatch, D_MIN="0", MAX_DAILY_LOSS="nan", FEE_BPS="-3")
+    assert {line.split(" ")[0] for line in text.split("; ")} == {"FEE_BPS", "D_MIN", "MAX_DAILY_LOSS"}
+
+
+def test_the_data_folder_is_found_whatever_else_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The kill switch lies there: a mistyped limit must not keep it away."""
+    assert data_dir() == Path("data") == load_settings().data_dir
+    Path(".env").write_text("DATA_DIR=elsewhere\nHAMMER_SECS=soon\n")
+    assert data_dir() == Path("elsewhere")
+    monkeypatch.setenv("DATA_DIR", "here")
+    assert data_dir() == Path("here")
+    Path(".env").write_bytes(b"DATA_DIR=\xff\n")
+    assert data_dir() == Path("here")
 
 
 def test_the_fault_says_where_the_value_stands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
 """The kill switch: a file that anybody can make and only a person removes."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kill import KillSwitch
+from engine.kill import ARM_FILE_NAME, CLEAR_PHRASE, NOT_TRIPPED, KillSwitch
+from engine.trail import TEXT_LIMIT, Trail
 
 
 def test_it_survives_its_process(tmp_path: Path) -> None:
@@ -54,13 +60,91 @@ def test_a_dangling_link_is_tripped(tmp_path: Path) -> None:
 
 
 def test_clearing_releases_it(tmp_path: Path) -> None:
-    """And clearing a switch that is not tripped is no error."""
+    """With the phrase and a reason; a switch that is not tripped says so, and that is no deed."""
     switch = KillSwitch(tmp_path)
-    switch.clear()
+    assert switch.clear(CLEAR_PHRASE, "ann", "why") == NOT_TRIPPED
     switch.trip("operator", "test")
-    switch.clear()
+    assert switch.clear(CLEAR_PHRASE, "ann", "checked") is None
     assert not switch.is_tripped()
     assert switch.read() is None
+    assert [deed.what for deed in switch.trail.read()[0]] == ["tripped", "cleared"]
+
+
+@given(phrase=st.text(), why=st.text())
+def test_only_the_phrase_and_a_reason_release_it(phrase: str, why: str) -> None:
+    """Whatever else is typed, the switch stays, and the trail has who tried."""
+    with TemporaryDirectory() as folder:
+        switch = KillSwitch(Path(folder))
+        switch.trip("operator", "test")
+        meant = phrase == CLEAR_PHRASE and bool(why.strip())
+        assert (switch.clear(phrase, "bob", why) is None) is meant
+        assert switch.is_tripped() is not meant
+        last = switch.trail.read()[0][-1]
+        assert (last.what, last.who) == ("cleared" if meant else "refused", "bob")
+
+
+def test_what_cannot_be_recorded_is_not_released(tmp_path: Path) -> None:
+    """Nobody could look up who let trading go on. (A folder in its place stops the superuser too.)"""
+    switch = KillSwitch(tmp_path)
+    switch.trip("operator", "test")
+    switch.trail.path.unlink()
+    switch.trail.path.mkdir()
+    with pytest.raises(OSError, match=r"audit\.jsonl"):
+        switch.clear(CLEAR_PHRASE, "ann", "checked")
+    assert switch.is_tripped()
+
+
+def test_a_trail_that_cannot_be_written_does_not_keep_from_tripping(tmp_path: Path) -> None:
+    """Stopping comes first."""
+    switch = KillSwitch(tmp_path)
+    switch.trail.path.mkdir()
+    assert switch.trip("operator", "test").who == "operator"
+    assert switch.is_tripped()
+
+
+def test_a_disk_without_room_still_takes_the_latch(tmp_path: Path) -> None:
+    """An empty file needs no block, and is a latch. The limit here is on the size of any file."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path; from engine.kill import KillSwitch;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0));"
+        "KillSwitch(Path(sys.argv[1])).trip('operator', 'full')"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, timeout=60)
+    assert KillSwitch(tmp_path).is_tripped()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("KILL")] == ["KILL"]
+
+
+def test_of_many_at_once_one_is_first_for_all(tmp_path: Path) -> None:
+    """Two who press in the same moment read the same reason afterwards, and both are in the trail."""
+    with ThreadPoolExecutor(8) as pool:
+        latches = list(pool.map(lambda n: KillSwitch(tmp_path).trip(f"operator {n}", "now"), range(32)))
+    kept = KillSwitch(tmp_path).read()
+    assert set(latches) == {kept}
+    deeds, unread = Trail(tmp_path).read()
+    assert (len(deeds), unread) == (32, 0)
+    assert {deed.who for deed in deeds} == {f"operator {n}" for n in range(32)}
+
+
+@pytest.mark.parametrize("act", ["trip", "clear"])
+def test_touching_the_switch_disarms(tmp_path: Path, act: str) -> None:
+    """A permission from before a stop is none after it."""
+    switch = KillSwitch(tmp_path)
+    if act == "clear":
+        switch.path.touch()
+    (tmp_path / ARM_FILE_NAME).write_text("{}")
+    if act == "trip":
+        switch.trip("operator", "test")
+    else:
+        switch.clear(CLEAR_PHRASE, "ann", "checked")
+    assert not (tmp_path / ARM_FILE_NAME).exists()
+    assert "disarmed" in {deed.what for deed in switch.trail.read()[0]}
+
+
+def test_odd_bytes_of_a_command_line_are_no_reason_to_fail(tmp_path: Path) -> None:
+    """Python hands them on as lone surrogates, which JSON cannot hold."""
+    latch = KillSwitch(tmp_path).trip("op\udcff", "why\udc80" * 1000)
+    assert KillSwitch(tmp_path).read() == latch
+    assert len(latch.why) == TEXT_LIMIT
 
 
 def test_a_folder_that_cannot_be_looked_into_counts_as_tripped(tmp_path: Path) -> None:

@@ -129,12 +129,13 @@ class Book:
         """Set one level to its new size, and compare the touch that the venue states with it.
 
         Args:
-            change: The level; ignored while the book awaits its first snapshot.
+            change: The level; while the book awaits its snapshot it is only kept, for one that comes late.
             ts_venue_ms: The frame's stamp.
         Returns:
             Whether the touch or the trust in it changed: whether there is something new to decide on.
         """
         if self._awaiting:
+            self._note(change, ts_venue_ms)
             return False
         bid, ask, doubtful = self.bid, self.ask, self._is_doubtful()
         if self._doubts and ts_venue_ms > self._doubt_ms:
@@ -229,6 +230,18 @@ class Book:
                 self.ask = price
         elif self._asks.pop(price, None) is not None and price == self.ask:
             self.ask = min(self._asks, default=None)
+
+    def _note(self, change: LevelChange, stamp: Milliseconds) -> None:
+        """Keep a change that overtook its snapshot, which will lay what is newer over itself."""
+        is_bid = change.side == "BUY"
+        levels, stamps = (self._bids, self._bid_stamps) if is_bid else (self._asks, self._ask_stamps)
+        if stamp < stamps.get(change.price_e4, 0):
+            return
+        stamps[change.price_e4] = stamp
+        if change.size_e6:
+            levels[change.price_e4] = change.size_e6
+        else:
+            levels.pop(change.price_e4, None)
 
     def _is_doubtful(self) -> bool:
         return self._disputed or self._doubts > 0

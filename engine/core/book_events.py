@@ -1,6 +1,7 @@
 """What the CLOB's channels tell: books, changes, stated touches, outcomes."""
 
 from engine import events as e
+from engine.contract import Outcome
 from engine.core import books, connections, windows
 from engine.core.state import Market, State
 
@@ -85,6 +86,5 @@ def resolved(state: State, event: e.MarketResolved) -> None:
             contract.token_up,
             contract.token_down,
         ):
-            windows.settle(
-                state, market, "UP" if event.winning_token == contract.token_up else "DOWN", "served"
-            )
+            outcome: Outcome = "UP" if event.winning_token == contract.token_up else "DOWN"
+            windows.announced(state, market, outcome)

@@ -63,7 +63,7 @@ def compare(market: Market, book: Book, event: e.BookQueried) -> None:
     watch = market.watches["UP" if book is market.up else "DOWN"]
     theirs = (event.best_bid_e4, event.best_ask_e4)
     if book.state not in ("live", "empty") or event.ts_venue_ms < book.touch_ms or theirs == SHELL_E4:
-        watch.rest = "unknown"
+        watch.rest, watch.differed = "unknown", 0
         return
     if theirs == (book.bid, book.ask):
         watch.rest, watch.differed = "agrees", 0

@@ -23,7 +23,7 @@ from engine.core.fees import fee_at
 from engine.core.seed import seed_odds
 from engine.core.settlement import sampled_seconds
 from engine.core.state import Market, State
-from engine.core.topics import coverage_of
+from engine.core.topics import Topic, coverage_of
 from engine.snapshot import BookView, ContractView, DecisionView, LevelView, Phase, Point
 from engine.units import ONE_E4, ONE_E6, Milliseconds
 
@@ -158,7 +158,9 @@ def _coverage(state: State, market: Market, now_ms: Milliseconds) -> str:
     first, last = market.contract.start_s, min(market.contract.end_s - 1, now_ms // 1000)
     if last < first:
         return ""
-    return coverage_of(state.track("chainlink"), state.topic("chainlink"), first, last, now_ms)
+    return coverage_of(
+        state.track("chainlink"), state.topics.get(("chainlink", 0)) or Topic(), first, last, now_ms
+    )
 
 
 def _observe_only(market: Market, now_ms: Milliseconds) -> str | None:
@@ -167,6 +169,8 @@ def _observe_only(market: Market, now_ms: Milliseconds) -> str | None:
     if rule is None:
         return "the venue's settlement rule is missing or new"
     if market.rule_before is not None:
+        if market.rule_before.rule == rule:
+            return "its version or fee schedule changed; one window has to prove it"
         return f"the rule changed from {market.rule_before.rule} to {rule}; one window has to prove it"
     if now_ms < market.contract.start_s * 1000 or (strike is not None and strike.is_proven):
         return None

@@ -8,6 +8,9 @@ from typing import Final
 from engine import events as e
 from engine.core.state import FeedState, Market, State
 
+LONGEST_NAME: Final = 40
+"""A fault's name is a few words; anything else is a text with values in it, and there is no end of those."""
+
 PRICE_FEEDS: Final = ("rtds", "polybolt", "spot")
 
 
@@ -90,4 +93,6 @@ def frame_refused(state: State, event: e.FrameRefused) -> None:
     feed_of(state, event.feed).refused += 1
     if event.feed in PRICE_FEEDS:
         # A parser names the fault before the colon, and shows the text after it.
-        state.bad_prices[f"{event.feed}: {event.reason.partition(':')[0][:60]}"] += 1
+        name, colon, _ = event.reason.partition(":")
+        known = bool(colon) and len(name) <= LONGEST_NAME and name.replace(" ", "").isalpha()
+        state.bad_prices[f"{event.feed}: {name if known else 'not understood'}"] += 1

@@ -102,8 +102,11 @@ def _strike(state: State, market: Market) -> GateView:
 
 
 def _price(state: State, market: Market) -> GateView:
-    arrived = state.track("chainlink").arrived_ms
-    value = "never" if arrived is None else f"{(state.now_ms - arrived) / 1000:.1f} s old"
+    track = state.track("chainlink")
+    value = "never"
+    if track.arrived_ms is not None and track.newest_s is not None:
+        heard, of = (state.now_ms - track.arrived_ms) / 1000, state.now_ms / 1000 - track.newest_s
+        value = f"heard {heard:.1f} s ago, of {of:.1f} s ago"
     return _row(market, gate.PRICE, value, f"<= {state.params.price_stale_s:g} s", "the feed has to speak")
 
 
@@ -128,7 +131,7 @@ def _divergence(state: State, market: Market) -> GateView:
 
 def _volatility(state: State, market: Market) -> GateView:
     value = "unknown" if state.sigma_usd is None else f"${state.sigma_usd:.2f} a root second"
-    return _row(market, gate.VOLATILITY, value, "known", "20 moves within a minute")
+    return _row(market, gate.VOLATILITY, value, "known", "20 seconds of prices")
 
 
 def _book(state: State, market: Market) -> GateView:

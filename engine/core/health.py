@@ -15,14 +15,17 @@ DELIVERY_MS: Final = 4_000
 """How old a value may be on arrival: 99.9 % of the recorded ones were under 3 s."""
 
 DIVERGENCE_REACH_S: Final = 10
-"""How many seconds back a second is looked for that both sources know."""
+"""How many seconds back spot is looked for when the settlement feed fell silent."""
 
-CLOCK_STALE_MS: Final = 120_000
-"""A measurement of the clock says nothing of now after two minutes."""
+NEAR_S: Final = 3
+"""How near a second of spot has to lie to one of the settlement feed to be compared with it."""
+
+CLOCK_STALE_MS: Final = 600_000
+"""A measurement of the clock says nothing of now after ten minutes; it is taken every quarter of a minute."""
 
 
 class Divergence(NamedTuple):
-    """Spot less Chainlink at the newest second that both know."""
+    """Spot less Chainlink at the newest second of Chainlink."""
 
     usd: float
     bp: float
@@ -61,38 +64,50 @@ def orders_in_fallback(state: State) -> bool:
 
 
 def spot_track(state: State) -> PriceTrack:
-    """Return the source that shows BTC move beside the settlement feed: the exchange's own ticker, else
-    Binance as RTDS relays it."""
-    spot = state.track("spot")
-    return spot if spot.newest_s is not None else state.track("binance")
+    """Return the source that shows BTC move beside the settlement feed: the exchange's own ticker, or Binance
+    as RTDS relays it where that one is fresh and the ticker is not."""
+    spot, binance = state.track("spot"), state.track("binance")
+    if _is_fresh(spot, state.now_ms, state.params) or not _is_fresh(binance, state.now_ms, state.params):
+        return spot if spot.newest_s is not None else binance
+    return binance
 
 
-def spot_move(state: State) -> float:
-    """Return how far spot moved, in dollars, since the newest second of the settlement feed; 0.0 unknown."""
+def spot_move(state: State) -> float | None:
+    """Return how far spot moved, in dollars, since the newest second of the settlement feed.
+
+    None where no one source knows both moments.
+    """
     newest, spot = state.track("chainlink").newest_s, spot_track(state)
-    if newest is None or spot.newest_s is None:
-        return 0.0
+    if newest is None or spot.newest_s is None or not _is_fresh(spot, state.now_ms, state.params):
+        return None
     then, now = spot.at_or_before(newest, DIVERGENCE_REACH_S), spot.dollars(spot.newest_s)
-    return 0.0 if then is None or now is None else now - then
+    return None if then is None or now is None else now - then
 
 
 def divergence(state: State) -> Divergence | None:
-    """Compare spot with the settlement feed; None where no recent second is known to both."""
+    """Compare spot with the newest second of the settlement feed; None where spot is not near that second."""
     chainlink, spot = state.track("chainlink"), spot_track(state)
-    if chainlink.newest_s is None or spot.newest_s is None:
+    newest = chainlink.newest_s
+    if newest is None or spot.newest_s is None:
         return None
-    newest = min(chainlink.newest_s, spot.newest_s)
-    for second in range(newest, newest - DIVERGENCE_REACH_S, -1):
-        ours, theirs = chainlink.dollars(second), spot.dollars(second)
+    ours = chainlink.dollars(newest)
+    near = sorted(range(newest - NEAR_S, newest + NEAR_S + 1), key=lambda second: abs(second - newest))
+    for second in near:
+        theirs = spot.dollars(second)
         if ours is not None and theirs is not None:
-            return Divergence(theirs - ours, (theirs - ours) / ours * 10_000, second)
+            return Divergence(theirs - ours, (theirs - ours) / ours * 10_000, newest)
     return None
 
 
 def diverges(state: State) -> bool:
-    """Say whether spot and the settlement feed lie further apart than may be."""
+    """Say whether spot and the settlement feed lie further apart than may be.
+
+    With a spot source that ever spoke, not knowing is a reason too; without one there is nothing to compare.
+    """
     found = divergence(state)
-    return found is not None and abs(found.bp) > state.params.max_divergence_bp
+    if found is None:
+        return spot_track(state).newest_s is not None
+    return abs(found.bp) > state.params.max_divergence_bp
 
 
 def clock_is_right(state: State) -> bool | None:

@@ -21,8 +21,12 @@ RETRY_AFTER_MS: Final = 1_000
 """Pause after a kill: the book that killed it needs to be seen again."""
 
 
-def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
-    """Turn a decision to buy into an intent: fill or kill, at the highest price that has an EV."""
+def intend(state: State, market: Market, decision: Decision) -> OrderIntent | None:
+    """Turn a decision to buy into an intent: fill or kill, at the highest price that has an EV.
+
+    Returns:
+        The intent; None where the levels that are worth it hold less than the smallest order.
+    """
     outcome: Outcome = "UP" if decision.action == BUY_UP else "DOWN"
     assert decision.p_up is not None
     assert market.view is not None
@@ -31,18 +35,18 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent:
     contract = market.contract
     book = market.book_of(outcome)
     limit_e4 = best_limit_e4(probability, numbers, state.params, book.tick_e4 or contract.tick_e4)
-    depth_usd = numbers.depth_up if outcome == "UP" else numbers.depth_down
+    # Only levels that are worth their price: the average of all may have an edge that the last ones have not.
+    fills = book.walk(round(state.params.quote_size_usd * ONE_E6), limit_e4)
     # Amounts are whole cents (settlement-and-strategy, section 3), never more than the book shows.
-    usd_e6 = int(depth_usd * 100 + 1e-6) * (ONE_E6 // 100)
-    cap_e4 = int(state.params.max_entry_price * ONE_E4 + 1e-6)
-    # The decision priced the whole order; its worst level has to be within the limit, or it could not fill.
-    limit_e4 = max(limit_e4, *(price for price, _ in book.walk(usd_e6, cap_e4)))
+    usd_e6 = int(cost_of(fills) / 10_000 + 0.5) * (ONE_E6 // 100)
+    if usd_e6 < state.params.least_order_usd * ONE_E6:
+        return None
     market.attempts += 1
     intent = OrderIntent(
         order_id=f"{contract.slug}#{market.attempts}",
         slug=contract.slug,
         outcome=outcome,
-        token=contract.token_up if outcome == "UP" else contract.token_down,
+        token=book.token,
         limit_e4=limit_e4,
         usd_e6=usd_e6,
         deadline_ms=min(state.now_ms + GOOD_FOR_MS, contract.end_s * 1000),

@@ -11,6 +11,10 @@ from engine.core.state import Market, State
 from engine.core.volatility import realised_vol, sigma_usd
 from engine.snapshot import Mark
 
+STANDS_IN_AFTER_MS: Final = 3_000
+"""Silence of RTDS after which PolyBolt's raw seconds stand in for its own. Never both at once: two sockets
+that contradict each other would make one stream that moves and says nothing."""
+
 GAP_S: Final = 5
 """A hole of more seconds than this in the raw feed is worth a mark on the chart."""
 
@@ -29,6 +33,11 @@ _FEED_OF_SOURCE: Final = {
 def printed(state: State, event: e.PricePrinted) -> list[Market] | None:
     """Take a report in if it can be believed; note how it was delivered; price every window anew."""
     connections.heard(state, event.feed or _FEED_OF_SOURCE[event.source], event)
+    if event.source == "chainlink":
+        if event.feed and event.ts_recv_ms - state.rtds_raw_ms <= STANDS_IN_AFTER_MS:
+            return None
+        if not event.feed:
+            state.rtds_raw_ms = event.ts_recv_ms
     track = state.track(event.source, event.lookback_s)
     before = track.newest_s
     told = reports.take(track, event.ts_venue_ms, event.value, event)
@@ -45,9 +54,7 @@ def printed(state: State, event: e.PricePrinted) -> list[Market] | None:
 def _note_delivery(
     state: State, track: PriceTrack, told: Told | reports.Faulty, event: e.PricePrinted
 ) -> None:
-    # Two sockets tell the same stream: the second to come repeats the first, which is no fault.
-    repeated = told == "duplicate" and event.source == "chainlink" and "polybolt" in state.feeds
-    if told in reports.COUNTED and not repeated:
+    if told in reports.COUNTED:
         state.bad_prices[f"{event.source}: {told}"] += 1
     if told in ("new", "late"):
         lag_ms = event.ts_recv_ms - event.ts_venue_ms
@@ -102,9 +109,11 @@ def reprice(state: State, market: Market) -> None:
     track = state.track("chainlink")
     fair = expect_settlement(rule, market.contract.end_s, track, state.sigma_usd, state.params.memory)
     if fair is not None and state.fallback_since_ms is not None:
-        # Living on spot: what is not fixed moves with it, and is as unsure as the silence is long.
-        shift = health.spot_move(state) * (1.0 - fair.locked_share)
-        fair = fair._replace(mean_usd=fair.mean_usd + shift)
+        # Living on spot: what is not fixed moves with it; where nobody knows how far, nothing is known.
+        move = health.spot_move(state)
+        fair = (
+            None if move is None else fair._replace(mean_usd=fair.mean_usd + move * (1.0 - fair.locked_share))
+        )
     market.fair = fair
 
 

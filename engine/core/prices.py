@@ -18,7 +18,8 @@ JUMP_SHARE: Final = 0.05
 was 0.29 % (settlement-and-strategy, section 2)."""
 
 JUMP_CONFIRMED: Final = 3
-"""Reports in a row that have to agree with each other before a jump is believed, as after a long outage."""
+"""Reports of seconds that follow each other that have to agree before a jump is believed, as after a long
+outage."""
 
 Told: TypeAlias = Literal["new", "late", "duplicate", "restated", "too old", "jump"]
 """What a report told: something new; of an earlier second than the newest; the same again; another value for
@@ -36,9 +37,11 @@ class PriceTrack:
         "_arrived",
         "_by_second",
         "_doubted",
+        "_doubted_s",
         "_doubts",
         "_floats",
         "_late",
+        "_rough",
         "arrived_ms",
         "lag_ms",
         "newest_s",
@@ -49,6 +52,8 @@ class PriceTrack:
         self._floats: dict[int, float] = {}
         self._arrived: dict[int, Milliseconds] = {}
         self._late: set[int] = set()
+        self._rough: set[int] = set()
+        self._doubted_s = 0
         self._doubted: float | None = None
         self._doubts = 0
         self.newest_s: int | None = None
@@ -67,15 +72,19 @@ class PriceTrack:
         """
         second = stamp_ms // 1000
         known = self._by_second.get(second)
-        if known is not None:
+        if known is not None and (second not in self._rough or stamp_ms % 1000):
             return "duplicate" if known == value else "restated"
         newest = self.newest_s
         if newest is not None and second <= newest - KEPT_S:
             return "too old"
-        if newest is not None and not self._believes(float(value), self._floats[newest]):
+        if newest is not None and not self._believes(second, float(value), self._floats[newest]):
             return "jump"
         newest = self.newest_s
         self._put(second, value, arrived_ms)
+        if stamp_ms % 1000:
+            self._rough.add(second)
+        else:
+            self._rough.discard(second)
         if newest is not None and second < newest:
             self._late.add(second)
             return "late"
@@ -90,15 +99,15 @@ class PriceTrack:
         second = stamp_ms // 1000
         if second != self.newest_s:
             return self.add(stamp_ms, value, arrived_ms)
-        if not self._believes(float(value), self._floats[second]):
+        if not self._believes(second, float(value), self._floats[second]):
             return "jump"
         self._put(second, value, arrived_ms)
         self.newest_s, self.arrived_ms = second, arrived_ms
         return "new"
 
     def at(self, second: int) -> Decimal | None:
-        """Return the value of exactly that second, or None."""
-        return self._by_second.get(second)
+        """Return the value stamped with exactly that second; a stamp within it is of another moment."""
+        return None if second in self._rough else self._by_second.get(second)
 
     def arrival_of(self, second: int) -> Milliseconds | None:
         """Return when the value of exactly that second arrived, or None."""
@@ -147,11 +156,14 @@ class PriceTrack:
         self._floats[second] = float(value)
         self._arrived[second] = arrived_ms
 
-    def _believes(self, dollars: float, newest: float) -> bool:
+    def _believes(self, second: int, dollars: float, newest: float) -> bool:
         """Say whether a value may follow the newest one; forget everything once a jump is confirmed."""
         if abs(dollars - newest) < JUMP_SHARE * newest:
             self._doubted, self._doubts = None, 0
             return True
+        if self._doubted is not None and second <= self._doubted_s:
+            return False  # the same report again confirms nothing
+        self._doubted_s = second
         agrees = self._doubted is not None and abs(dollars - self._doubted) < JUMP_SHARE * self._doubted
         self._doubts = self._doubts + 1 if agrees else 1
         self._doubted = dollars
@@ -165,6 +177,7 @@ class PriceTrack:
         for known in (self._by_second, self._floats, self._arrived):
             known.clear()
         self._late.clear()
+        self._rough.clear()
         self._doubted, self._doubts = None, 0
         self.newest_s = self.arrived_ms = None
 
@@ -178,3 +191,4 @@ class PriceTrack:
                 second = min(self._by_second)
             del self._by_second[second], self._floats[second], self._arrived[second]
             self._late.discard(second)
+            self._rough.discard(second)

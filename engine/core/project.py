@@ -99,7 +99,7 @@ def project(state: State, outside: Outside) -> Snapshot:
 
 
 def _mode(state: State, outside: Outside) -> ModeView:
-    stopped = state.killed or state.halted_why is not None
+    stopped = state.killed or state.halted_why is not None or bool(state.breakers)
     mode: Literal["PRACTICE", "PAPER", "LIVE", "HALTED"]
     if stopped:
         mode = "HALTED"
@@ -117,7 +117,7 @@ def _mode(state: State, outside: Outside) -> ModeView:
         kill_who=state.kill_who,
         kill_why=state.kill_why,
         kill_since_ms=state.killed_since_ms,
-        halted_why=state.halted_why,
+        halted_why=state.halted_why or _tripped(state),
         clock_rate=outside.clock_rate,
         reduced_trading_confidence=state.fallback_since_ms is not None,
         fallback_since_ms=state.fallback_since_ms,
@@ -125,6 +125,12 @@ def _mode(state: State, outside: Outside) -> ModeView:
         breakers=dict(state.breakers),
         behind_why=state.behind_why,
     )
+
+
+def _tripped(state: State) -> str | None:
+    if not state.breakers:
+        return None
+    return f"breaker {'; '.join(f'{name}: {why}' for name, why in state.breakers.items())}"
 
 
 def _feed(name: str, feed: FeedState | None, state: State, now_ms: Milliseconds) -> FeedView:
@@ -171,7 +177,7 @@ def _topics(state: State, now_ms: Milliseconds) -> list[TopicView]:
     for (source, lookback_s), track in state.tracks.items():
         if source == "polybolt" and "polybolt" not in state.feeds:
             continue  # not asked for
-        topic = state.topic(source, lookback_s)
+        topic = state.topics.get((source, lookback_s)) or Topic()
         lags = topic.lags()
         age_s = None if track.arrived_ms is None else max(0.0, (now_ms - track.arrived_ms) / 1000)
         views.append(

@@ -17,6 +17,9 @@ MAX_ATTEMPTS: Final = 3
 SETTLING: Final = ("chainlink", "twap", "polybolt")
 """The sources that contracts settle on; one of them standing still is a reason not to trade."""
 
+WORST_FEE_SHARE: Final = 0.07
+"""Most that a crypto market's fee can be, as a share of the dollars spent: rate 0.07 at a price near 0."""
+
 FEE_TTLS: Final = 2
 """Times FEE_RATE_TTL_SECONDS: Gamma is asked again after one; one answer may be lost."""
 
@@ -49,7 +52,8 @@ def _session_blocks(state: State) -> int:
         bits |= gate.BREAKER
     if state.behind_why:
         bits |= gate.BEHIND
-    if health.clock_is_right(state) is False:
+    clock = health.clock_is_right(state)
+    if clock is False or (clock is None and state.venue == "external"):
         bits |= gate.CLOCK
     if not health.price_is_fresh(state) and not health.orders_in_fallback(state):
         bits |= gate.PRICE
@@ -74,7 +78,7 @@ def _market_blocks(state: State, market: Market) -> int:
         bits |= gate.VOLATILITY
     if not book_is_usable(state, market):
         bits |= gate.BOOK
-    if not market.contract.accepting:
+    if not market.contract.accepting or market.outcome is not None:
         bits |= gate.ACCEPTING
     if state.now_ms - market.described_ms > state.params.fee_ttl_s * FEE_TTLS * 1000:
         bits |= gate.FEE
@@ -121,5 +125,5 @@ def at_stake_e6(state: State, end_s: int | None = None) -> float:
         state: The core's memory.
         end_s: Only windows that end then; None means all.
     """
-    under_way = (in_flight(state, end_s) + 1) * state.params.quote_size_usd * ONE_E6
-    return state.ledger.open_cost_e6(end_s) + under_way
+    whole = state.params.quote_size_usd * (1.0 + WORST_FEE_SHARE) * ONE_E6
+    return state.ledger.open_cost_e6(end_s) + (in_flight(state, end_s) + 1) * whole

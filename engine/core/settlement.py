@@ -27,6 +27,10 @@ LEAST_COVERAGE: Final = 0.9
 REACH_S: Final = 10
 """How far outside the averaged seconds a neighbour may lie that a hole at their edge is bridged from."""
 
+FAR_OFF_USD: Final = 25.0
+"""A report this far from the own mean, beyond that mean's own error, is not believed: the worst of the
+recorded estimates was $4 off (settlement-and-strategy, section 1)."""
+
 TWAP_RUNGS: Final[tuple[tuple[Source, str], ...]] = (("polybolt", "PolyBolt TWAP"), ("twap", "RTDS TWAP"))
 SPOT_RUNG: Final = "RTDS spot"
 OWN_MEAN: Final = "own mean"
@@ -87,6 +91,13 @@ def disagreement(rule: SettlementRule, at_s: int, tracks: Tracks) -> Decimal:
     """Return how far apart, in dollars, the reports of one second lie; 0 with fewer than two."""
     values = [value for _, track in rungs_of(rule, tracks) if (value := track.at(at_s)) is not None]
     return max(values) - min(values) if values else Decimal(0)
+
+
+def is_far_off(exact: PriceAt, own_mean: PriceAt | None) -> bool:
+    """Say whether a report cannot be what the raw seconds say, however one averages them."""
+    if own_mean is None:
+        return False
+    return abs(float(exact.value - own_mean.value)) > FAR_OFF_USD + own_mean.error_usd
 
 
 def estimated(rule: SettlementRule, at_s: int, chainlink: PriceTrack) -> PriceAt | None:

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from engine.contract import Contract, Outcome, SettlementRule
+from engine.contract import Contract, FeeSchedule, Outcome, SettlementRule
 from engine.core.book import Book
 from engine.core.decide import Decision, View
 from engine.core.fair import Fair
@@ -61,10 +61,13 @@ class Order:
 
 
 class TrustedRule(NamedTuple):
-    """The rule by which the windows of one length have settled so far, and the venue's words for it."""
+    """By what the windows of one length have settled so far: rule, protocol version and fee schedule, and the
+    venue's words for the rule."""
 
     rule: SettlementRule
     words: str
+    version: str = ""
+    fee: FeeSchedule | None = None
 
 
 class BookWatch:
@@ -187,6 +190,7 @@ class State:
         "params",
         "past",
         "profile",
+        "rtds_raw_ms",
         "rules",
         "seq",
         "session",
@@ -221,6 +225,7 @@ class State:
             ("binance", 0): PriceTrack(),
             ("spot", 0): PriceTrack(),
         }
+        self.rtds_raw_ms: Milliseconds = 0
         self.topics: dict[tuple[Source, int], Topic] = {}
         self.fallback_since_ms: Milliseconds | None = None
         self.clock: ClockMeasured | None = None

@@ -56,8 +56,9 @@ def step(state: State, record: e.Record) -> Sequence[Effect]:
     buys.sort(key=lambda buy: _ev(buy[1]), reverse=True)
     for place, (market, first) in enumerate(buys):
         decision = first if place == 0 else _decide(state, market, effects)
-        if decision.action:
-            effects.append(orders.intend(state, market, decision))
+        intent = orders.intend(state, market, decision) if decision.action else None
+        if intent is not None:
+            effects.append(intent)
     return effects
 
 

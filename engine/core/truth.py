@@ -58,7 +58,10 @@ def _of_price(own: PriceAt | None, served: Decimal | None) -> Verdict:
     if own is None or away is None:
         return "unknown"
     if own.is_proven:
-        return "agrees" if abs(away) <= DRIFT_USD else "drift"
+        if abs(away) > DRIFT_USD:
+            return "drift"
+        # The venue's own word proves nothing of ours.
+        return "agrees" if own.source == "exact" else "unknown"
     return "within error" if abs(float(away)) <= own.error_usd else "outside error"
 
 

@@ -6,9 +6,18 @@ served outcome replaces our own. A price that we called exact and the venue deni
 
 from typing import Final, Literal
 
-from engine.contract import Contract, Outcome, outcome_of
+from msgspec import structs
+
+from engine.contract import Contract, Outcome, SettlementRule, outcome_of
 from engine.core import breakers
-from engine.core.settlement import SERVED_RUNG, PriceAt, disagreement, estimated, reported
+from engine.core.settlement import (
+    SERVED_RUNG,
+    PriceAt,
+    disagreement,
+    estimated,
+    is_far_off,
+    reported,
+)
 from engine.core.state import Market, State, TrustedRule
 from engine.core.truth import DRIFT_USD, drift_text, verdict_of
 from engine.events import OutcomeServed
@@ -36,6 +45,11 @@ def open_market(state: State, contract: Contract) -> Market:
 
 def describe(state: State, market: Market, contract: Contract) -> None:
     """Take in what the venue now says of a window."""
+    if _identity(market.contract) != _identity(contract):
+        # Other tokens or times under one slug: nothing that was learnt of this window can be trusted.
+        market.contract = structs.replace(market.contract, accepting=False)
+        _halt(state, market, f"{contract.slug} is described as another market than before")
+        return
     if market.contract.rule != contract.rule:
         # What was captured by another rule is worth nothing: it is looked for again, by the new one.
         market.strike = market.final = market.fair = None
@@ -44,16 +58,25 @@ def describe(state: State, market: Market, contract: Contract) -> None:
     _trust(state, market)
 
 
+def _identity(contract: Contract) -> tuple[object, ...]:
+    return contract.condition_id, contract.token_up, contract.token_down, contract.start_s, contract.end_s
+
+
 def capture(state: State, market: Market) -> None:
-    """Look for the strike, and after the end for the final price; settle when both are known."""
+    """Look for the strike, and after the end for the final price; settle when both are known.
+
+    An exact report is looked for again as long as its window lives: a better rung may still speak, and one
+    that contradicts it stops the engine.
+    """
     contract = market.contract
     if contract.rule is None:
         return
-    if market.strike is None or market.strike.source != "exact":
-        market.strike = _price_at(state, market, contract.start_s) or market.strike
-    if state.now_ms >= contract.end_s * 1000 and (market.final is None or market.final.source != "exact"):
-        market.final = _price_at(state, market, contract.end_s) or market.final
-        _settle_by_own_prices(state, market)
+    market.strike = _price_at(state, market, contract.start_s, market.strike)
+    if state.now_ms >= contract.end_s * 1000:
+        before = market.final
+        market.final = _price_at(state, market, contract.end_s, market.final)
+        if market.final is not before or market.outcome_own is None:
+            _settle_by_own_prices(state, market)
 
 
 def served(state: State, market: Market, event: OutcomeServed) -> None:
@@ -63,12 +86,15 @@ def served(state: State, market: Market, event: OutcomeServed) -> None:
     settlement-and-strategy, section 1), so it stands in for a report that never arrived.
     """
     market.served = event
-    if event.outcome is not None and market.outcome_source != "served":
+    if event.outcome is not None:
         settle(state, market, event.outcome, "served")
+    if _contradicts_itself(event):
+        what = f"strike {event.strike}, final {event.final}, outcome {event.outcome}"
+        _halt(state, market, f"settlement drift: {event.slug} was served {what}")
     verdict = verdict_of(market)
     if verdict == "drift":
         _halt(state, market, drift_text(market))
-    elif verdict in ("agrees", "within error"):
+    elif verdict == "agrees":
         _prove_rule(state, market)
     if event.final is None or market.contract.rule is None:
         return
@@ -76,8 +102,22 @@ def served(state: State, market: Market, event: OutcomeServed) -> None:
     for following in state.markets.values():
         if following.contract.start_s != end_s or following.contract.rule != market.contract.rule:
             continue
-        if following.strike is None or not following.strike.is_proven:
+        told = following.strike
+        if told is not None and told.is_proven and abs(told.value - event.final) > DRIFT_USD:
+            what = f"final {event.final} and the next strike {told.value} ({told.rung})"
+            _halt(state, following, f"settlement drift: second {end_s} has the served {what}")
+        if told is None or not told.is_proven:
             following.strike = PriceAt(event.final, "served", 0.0, SERVED_RUNG, end_s * 1000, state.now_ms)
+
+
+def announced(state: State, market: Market, outcome: Outcome) -> None:
+    """Take in the winner that the CLOB announced, before Gamma serves prices."""
+    ends = (market.strike, market.final)
+    proven = all(end is not None and end.is_proven for end in ends)
+    if proven and market.outcome_own is not None and market.outcome_own != outcome:
+        why = f"outcome own {market.outcome_own}, announced {outcome}"
+        _halt(state, market, f"settlement drift in {market.contract.slug}: {why}")
+    settle(state, market, outcome, "served")
 
 
 def settle(state: State, market: Market, outcome: Outcome, source: Literal["own", "served"]) -> None:
@@ -104,17 +144,35 @@ def close(state: State, market: Market) -> None:
         state.past.append(state.markets.pop(market.contract.slug))
 
 
+def _contradicts_itself(event: OutcomeServed) -> bool:
+    """Say whether the venue's own prices give another outcome than the one it served."""
+    if event.strike is None or event.final is None or event.outcome is None:
+        return False
+    return outcome_of(event.strike, event.final) != event.outcome
+
+
 def _trust(state: State, market: Market) -> None:
     """Set what the rule was before, where a window's rule is not the proven one of its kind."""
     contract = market.contract
     if contract.rule is None:
         return
-    trusted = state.rules.setdefault(contract.name, TrustedRule(contract.rule, contract.rule_text))
-    before = None if trusted.rule == contract.rule else trusted
+    terms = _terms(contract, contract.rule)
+    trusted = state.rules.setdefault(contract.name, terms)
+    same = (trusted.rule, trusted.version, trusted.fee) == (terms.rule, terms.version, terms.fee)
+    before = None if same else trusted
     if before is not None and market.rule_before != before:
-        text = f"{contract.name} now settles by {contract.rule}, before by {before.rule}: observe only"
+        text = f"{contract.name} changed: {_told(before)} before, {_told(terms)} now: observe only"
         state.marks.append(Mark(state.now_ms, "rule", contract.slug, text))
     market.rule_before = before
+
+
+def _terms(contract: Contract, rule: SettlementRule) -> TrustedRule:
+    return TrustedRule(rule, contract.rule_text, contract.version, contract.fee)
+
+
+def _told(terms: TrustedRule) -> str:
+    fee = "no fee schedule" if terms.fee is None else f"fee {terms.fee.rate}"
+    return f"{terms.rule}, {terms.version}, {fee}"
 
 
 def _prove_rule(state: State, market: Market) -> None:
@@ -122,24 +180,40 @@ def _prove_rule(state: State, market: Market) -> None:
     contract = market.contract
     if contract.rule is None or market.rule_before is None:
         return
-    state.rules[contract.name] = TrustedRule(contract.rule, contract.rule_text)
+    state.rules[contract.name] = _terms(contract, contract.rule)
     for other in state.markets.values():
         _trust(state, other)
 
 
-def _price_at(state: State, market: Market, at_s: int) -> PriceAt | None:
+def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) -> PriceAt | None:
+    """Return the best price of a boundary that is known by now, given what was known before."""
     rule = market.contract.rule
     assert rule is not None
     exact = reported(rule, at_s, state.track)
     if exact is not None:
-        apart = disagreement(rule, at_s, state.track)
-        if apart > DRIFT_USD:
-            _halt(state, market, f"settlement drift: the feeds' reports of second {at_s} are ${apart} apart")
+        if known is not None and known.source == "exact" and known.rung == exact.rung:
+            _check_rungs(state, market, at_s)
+            return known
+        _check_rungs(state, market, at_s)
+        if known is not None and known.is_proven and abs(known.value - exact.value) > DRIFT_USD:
+            what = f"{known.value} ({known.rung}) and {exact.value} ({exact.rung})"
+            _halt(state, market, f"settlement drift: second {at_s} was told as {what}")
+        own_mean = estimated(rule, at_s, state.track("chainlink")) if rule.basis == "twap" else None
+        if is_far_off(exact, own_mean):
+            state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
+            return known if known is not None and known.is_proven else own_mean
         return exact
-    if state.now_ms < at_s * 1000 + SETTLE_GRACE_MS:
-        return None
-    known = market.strike if at_s == market.contract.start_s else market.final
-    return None if known is not None and known.is_proven else estimated(rule, at_s, state.track("chainlink"))
+    if state.now_ms < at_s * 1000 + SETTLE_GRACE_MS or (known is not None and known.is_proven):
+        return known
+    return estimated(rule, at_s, state.track("chainlink")) or known
+
+
+def _check_rungs(state: State, market: Market, at_s: int) -> None:
+    rule = market.contract.rule
+    assert rule is not None
+    apart = disagreement(rule, at_s, state.track)
+    if apart > DRIFT_USD:
+        _halt(state, market, f"settlement drift: the feeds' reports of second {at_s} are ${apart} apart")
 
 
 def _settle_by_own_prices(state: State, market: Market) -> None:

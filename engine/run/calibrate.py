@@ -7,11 +7,12 @@ run on the same windows. What it does not know: books, money, whether the venue 
 
 import math
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from engine.contract import SettlementRule
+from engine.contract import DURATIONS_S, SettlementRule
 from engine.core import reports
 from engine.core.decide import probability_up
 from engine.core.fair import expect_settlement
@@ -33,6 +34,9 @@ LEAST_COVERED: Final = 54
 
 OLDEST_S: Final = 6
 """And where the newest received second is no older than this at the decision."""
+
+PARTED_S: Final = 3_600
+"""Files with a hole of more than an hour between them are recordings of their own."""
 
 CLIP: Final = 1e-6
 """A forecast more certain than this is scored as this: one miss must not be the whole score."""
@@ -89,16 +93,20 @@ def calibrate(paths: Sequence[Path], wish: Wish) -> dict[str, Any]:
         paths: Files as ``engine.run.price_files`` reads them.
         wish: What to score.
     Returns:
-        ``rows``: one for each tau and for ``pseudo`` and ``real`` boundaries, with ``window, rule, model,
-        tau, boundaries, n, skipped, brier, log_loss, certain_share, certain_wrong, reliability``. Figures
-        of no window are None.
+        ``refused``: reports that were not believed, by name. ``rows``: one for each tau and for ``pseudo``
+        and ``real`` boundaries, with ``window, rule, model, tau, boundaries, n, skipped, brier, log_loss,
+        certain_share, certain_wrong, reliability``; figures of no window are None.
     Raises:
-        CalibrationError: Unknown model, or no prices.
+        CalibrationError: Unknown model, a wish that makes no sense, or no prices.
         PriceFileError: A file cannot be read.
     """
     if wish.model not in MODELS:
         raise CalibrationError(f"model {wish.model!r}: one of {', '.join(MODELS)}")
-    ticks = read_ticks(paths)
+    if wish.window_s not in DURATIONS_S.values():
+        raise CalibrationError(f"window {wish.window_s}: 300 or 900")
+    if max(wish.taus) >= wish.window_s:
+        raise CalibrationError(f"tau {max(wish.taus)}: the window of {wish.window_s} s has not begun then")
+    ticks, refused = accepted(read_ticks(paths))
     if not ticks:
         raise CalibrationError("the files hold no prices")
     truth = Truth(ticks, wish.rule)
@@ -112,7 +120,19 @@ def calibrate(paths: Sequence[Path], wish: Wish) -> dict[str, Any]:
             facts = {"window": wish.window_s, "rule": _rule_text(wish.rule), "model": wish.model, "tau": tau}
             facts |= {"boundaries": boundaries, "n": len(made), "skipped": len(chosen) - len(made)}
             rows.append(facts | _figures(made))
-    return {"rows": rows}
+    return {"rows": rows, "refused": refused}
+
+
+def accepted(ticks: Sequence[Tick]) -> tuple[list[Tick], dict[str, int]]:
+    """Return the reports that the engine itself would believe, and how many it would not, by name."""
+    track, believed, refused = PriceTrack(), list[Tick](), Counter[str]()
+    for tick in ticks:
+        told = _take(track, tick)
+        if told in ("new", "late"):
+            believed.append(tick)
+        if told not in ("new", "late"):
+            refused[told] += 1
+    return believed, dict(sorted(refused.items()))
 
 
 class Truth:
@@ -135,10 +155,15 @@ class Truth:
             return None
         return sum(self._value(second) for second in range(first, last + 1)) / (last - first + 1)
 
-    def is_near(self, second: int) -> bool:
-        """Say whether any price lies within an hour before a second: elsewhere there is nothing to score."""
-        place = bisect_right(self._seconds, second)
-        return place > 0 and second - self._seconds[place - 1] <= 3600
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """Yield first and last second of each stretch of prices; a longer hole parts recordings."""
+        first = before = self._seconds[0]
+        for second in self._seconds[1:]:
+            if second - before > PARTED_S:
+                yield first, before
+                first = second
+            before = second
+        yield first, before
 
     def _value(self, second: int) -> float:
         known = self._values.get(second)
@@ -166,7 +191,7 @@ def forecasts(ticks: Sequence[Tick], truth: Truth, wish: Wish, ends: Sequence[in
         yield Scored(end_s, tau, forecast(track, strike, end_s, now_s, wish.rule), final >= strike)
 
 
-def _take(track: PriceTrack, tick: Tick) -> None:
+def _take(track: PriceTrack, tick: Tick) -> str:
     event = PricePrinted(
         ts_recv_ms=tick.recv_ms,
         source="chainlink",
@@ -174,17 +199,16 @@ def _take(track: PriceTrack, tick: Tick) -> None:
         ts_venue_ms=tick.stamp_ms,
         ts_sent_ms=None,
     )
-    reports.take(track, tick.stamp_ms, tick.value, event)
+    return reports.take(track, tick.stamp_ms, tick.value, event)
 
 
 def _ends(truth: Truth, wish: Wish) -> Iterator[int]:
     """Yield the ends of all pseudo-windows that the files could hold, each a multiple of five seconds."""
-    first = truth.first_s + wish.window_s + COVERED_S + 2
-    begin = max(first, first if wish.from_s is None else wish.from_s)
-    end = truth.last_s + 1 if wish.to_s is None else min(truth.last_s + 1, wish.to_s)
-    for second in range(-(-begin // EVERY_S) * EVERY_S, end, EVERY_S):
-        if truth.is_near(second):
-            yield second
+    for first_s, last_s in truth.stretches():
+        first = first_s + wish.window_s + COVERED_S + 2
+        begin = first if wish.from_s is None else max(first, wish.from_s)
+        end = last_s + 1 if wish.to_s is None else min(last_s + 1, wish.to_s)
+        yield from range(-(-begin // EVERY_S) * EVERY_S, end, EVERY_S)
 
 
 # --- figures ------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ from engine.feeds.venue_clock import keep_clock, open_clock
 from engine.journal import Journal
 from engine.kill import KillSwitch
 from engine.raw import RawRecorder
+from engine.run.arming import Arm
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
 from engine.run.ledger_file import LedgerFile
 from engine.run.lock import FolderLock
@@ -105,6 +106,7 @@ class Engine:
                     self.raw = RawRecorder(journal.path, self.settings.raw_budget_mb)
                 session = self.session = Session(clock, journal, self._publish, self.raw)
                 session.venue_banner = self._banner(clock)
+                session.on_halt = self._disarm
                 await self._live(session, client, endpoints, venue, stop)
                 status = "ended"
             finally:
@@ -115,6 +117,13 @@ class Engine:
                 await asyncio.to_thread(journal.close, status)
             if journal.error is not None:
                 raise JournalError(journal.error)
+
+    def _disarm(self, why: str) -> None:
+        """Take the permission to trade live away: a halted engine is not armed."""
+        try:
+            Arm(self.settings.data_dir).disarm("engine", why)
+        except OSError as error:
+            log.error("cannot disarm", extra={"why": str(error)})
 
     def _banner(self, clock: Clock) -> str:
         if self.settings.is_external:
@@ -272,6 +281,8 @@ async def _until_over(session: Session, tasks: list[asyncio.Task[str | None]], s
 
 def _why_ended(task: asyncio.Task[str | None]) -> str:
     """Say why a part that should run for ever is over. This is the product's one catch-all: it halts."""
+    if task.cancelled():
+        return f"{task.get_name()} was cancelled"
     error = task.exception()
     if error is not None:
         log.error("part failed", extra={"part": task.get_name()}, exc_info=error)

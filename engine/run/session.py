@@ -63,6 +63,7 @@ class Session:
     """The core with its journal, its broker and its audience.
 
     ``hide`` removes what is secret from a frame of the user channel before it is recorded.
+    ``on_halt`` is called once, with why, when the engine halts.
     ``carry_out`` takes what the core decided: the number of the record that led to it, its place among what
     that record led to, and the decision or intent.
     """
@@ -80,6 +81,8 @@ class Session:
         self.broker: Broker | None = None
         self.ledger_file: LedgerFile | None = None
         self._breakers_kept = 0
+        self.on_halt: Callable[[str], None] = lambda _: None
+        self._halt_told = False
         self.venue_banner = ""
         self.hide: Callable[[str | bytes], str | bytes] = lambda frame: frame
         self.failed = asyncio.Event()
@@ -108,6 +111,9 @@ class Session:
         except JournalError as error:
             self._halt(str(error))
         effects = step(self.state, record)
+        if self.state.halted_why is not None and not self._halt_told:
+            self._halt_told = True
+            self.on_halt(self.state.halted_why)
         if self.state.ledger.has_changes or len(self.state.breakers) != self._breakers_kept:
             self._keep_ledger(record.seq)
         for place, effect in enumerate(effects):
@@ -254,3 +260,5 @@ class Session:
         self.failed.set()
         self._seq += 1
         step(self.state, Record(self._seq, EngineHalted(ts_recv_ms=self.clock.now_ms(), why=why)))
+        self._halt_told = True
+        self.on_halt(why)

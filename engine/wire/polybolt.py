@@ -231,14 +231,16 @@ def _history(
     channel: str, head: _Head, payload: msgspec.Raw, ts_recv_ms: Milliseconds
 ) -> e.PriceHistoryServed | e.FrameIgnored:
     history: _History = _HISTORIES.decode(payload)
-    if not history.data:
+    # A value that was only carried forward is no report of its second.
+    points = sorted((p.timestamp, _value(p)) for p in history.data if not p.is_carried_forward)
+    if not points:
         return _ignored(NO_HISTORY, ts_recv_ms)
     if channel == TWAP and head.window_seconds is None:
         return _ignored(UNLABELLED, ts_recv_ms)
     return e.PriceHistoryServed(
         ts_recv_ms=ts_recv_ms,
         source="polybolt" if channel == TWAP else "chainlink",
-        points=tuple(sorted((point.timestamp, _value(point)) for point in history.data)),
+        points=tuple(points),
         lookback_s=_lookback_s(head) if channel == TWAP else 0,
     )
 

@@ -7,6 +7,7 @@ from engine.core import breakers, risk
 from engine.core import decide as gate
 from engine.core.breakers import surprise_of
 from engine.core.ledger import Result
+from engine.core.project import Outside, project
 from engine.params import Limits, Params
 from tests.core.builders import END_S, START_S, Core, contract, past_fill
 
@@ -92,6 +93,15 @@ def test_a_tripped_breaker_stays_tripped() -> None:
     assert [mark.kind for mark in core.state.marks].count("breaker") == 1
 
 
+def test_the_banner_says_that_a_breaker_stopped_the_engine() -> None:
+    """HALTED, with what tripped: an engine that buys nothing must not look as if it could."""
+    limits = Limits(max_loss_streak=2, max_drawdown_usd=1e9, max_surprise=1e9, edge_trades=1e6)
+    core = played(Core(limits=limits), False, False)
+    mode = project(core.state, Outside(1, 0, 0, 0.0, 1.0, 0, 0.0, "", None, [])).mode
+    assert (mode.mode, mode.halted_why) == ("HALTED", "breaker loss streak: 2 losing windows in a row")
+    assert mode.breakers == {"loss streak": "2 losing windows in a row"}
+
+
 def test_what_ends_together_has_a_cap_of_its_own() -> None:
     """5m and 15m that end at one moment are one bet on BTC; a window that ends elsewhere is another."""
     core = Core(Params(quote_size_usd=20.0), Limits(max_correlated_usd=35.0, max_exposure_usd=1_000.0))
@@ -110,7 +120,7 @@ def test_everything_at_stake_has_a_cap() -> None:
     core.describe()
     core.second(START_S + 1)
     market = core.state.markets[SLUG]
-    core.state.ledger.book(past_fill("a", "UP", ((9_000, 88_000_000),), 0, 1, end_s=1))
+    core.state.ledger.book(past_fill("a", "UP", ((9_000, 87_000_000),), 0, 1, end_s=1))
     assert not risk.blocks(core.state, market) & gate.EXPOSURE
     core.state.ledger.book(past_fill("b", "UP", ((9_000, 2_000_000),), 0, 2, end_s=2))
     assert risk.blocks(core.state, market) & gate.EXPOSURE

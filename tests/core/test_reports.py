@@ -19,7 +19,7 @@ def told() -> Core:
     walk = random.Random(3)
     value = 70_000.0
     for second in range(START_S - 370, LAST + 1):
-        value += walk.gauss(0.0, 2.0)
+        value += walk.gauss(0.0, 0.2)
         if second != LAST - 10:
             core.price(second, round(value, 4))
         if second == START_S:

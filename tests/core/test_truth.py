@@ -73,7 +73,7 @@ def test_prices_that_were_reported_agree_with_those_served() -> None:
     [
         ("UP", "70000.27", "70000.75", "strike own 70000.2500"),
         ("UP", "70000.25", "70000.70", "final own 70000.7500"),
-        ("DOWN", "70000.25", "70000.75", "outcome own UP, served DOWN"),
+        ("DOWN", "70000.25", "70000.75", "was served strike 70000.25, final 70000.75, outcome DOWN"),
     ],
 )
 def test_a_drift_of_what_was_called_exact_stops_trading(

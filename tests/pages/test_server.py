@@ -1,4 +1,4 @@
-"""The routes beside the pages, asked by a client that is no browser and by one that claims to be."""
+"""The routes beside the pages, asked by a script with the token, by one without, and by browsers."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import streamlit as st
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from engine import desk
+from engine import desk, kill_token
 from engine.config import load_settings
 from pages import server
 from tests.browser.fake_engine import scripted
@@ -20,6 +20,11 @@ Open = Callable[[str], desk.Desk]
 def client() -> Iterator[TestClient]:
     with TestClient(Starlette(routes=server.console_routes())) as made:
         yield made
+
+
+def bearer(counter: desk.Desk) -> dict[str, str]:
+    """Return the header of somebody who can read the data folder."""
+    return {"Authorization": f"Bearer {kill_token.open_token(counter.settings.data_dir)}"}
 
 
 @pytest.mark.parametrize(
@@ -39,7 +44,7 @@ def test_health_is_the_engines_not_the_processs(
 def test_a_post_trips_the_switch_and_says_so(client: TestClient, open_script: Open) -> None:
     """The route is the way that does not wait for any page."""
     counter = open_script("live")
-    answer = client.post("/kill", content="the spread looks wrong")
+    answer = client.post("/kill", content="the spread looks wrong", headers=bearer(counter))
     latch = counter.host.kill.read()
     assert latch is not None
     assert answer.json() == {
@@ -48,20 +53,22 @@ def test_a_post_trips_the_switch_and_says_so(client: TestClient, open_script: Op
         "why": "the spread looks wrong",
         "since_ms": latch.since_ms,
     }
-    assert client.post("/kill").json()["why"] == "the spread looks wrong", "the first reason is kept"
+    assert client.post("/kill", headers=bearer(counter)).json()["why"] == "the spread looks wrong", (
+        "the first reason is kept"
+    )
 
 
 def test_the_kill_works_with_a_dead_engine(client: TestClient, open_script: Open) -> None:
     """The latch must hold for whatever starts next."""
     counter = open_script("dead")
-    assert client.post("/kill").json()["latched"] is True
+    assert client.post("/kill", headers=bearer(counter)).json()["latched"] is True
     assert counter.health().killed
 
 
 @pytest.mark.parametrize(
     ("origin", "host", "status"),
     [
-        (None, "console.example.com", 200),
+        (None, "console.example.com", 401),
         ("https://console.example.com", "console.example.com", 200),
         ("http://console.example.com:8501", "console.example.com", 200),
         ("https://evil.example.net", "console.example.com", 403),
@@ -78,6 +85,60 @@ def test_only_our_own_pages_may_trip_it_from_a_browser(
     assert counter.health().killed is (status == 200)
 
 
+@pytest.mark.parametrize(
+    ("header", "text", "status"),
+    [
+        ("Authorization", "Bearer {}", 200),
+        ("Authorization", "bearer  {}", 200),
+        ("X-Kill-Token", "{}", 200),
+        ("Authorization", "{}", 401),
+        ("Authorization", "Basic {}", 401),
+        ("Authorization", "Bearer {}x", 401),
+        ("Authorization", "Bearer ", 401),
+        ("X-Kill-Token", "", 401),
+    ],
+)
+def test_a_script_needs_the_token(
+    client: TestClient, open_script: Open, header: str, text: str, status: int
+) -> None:
+    """Who can read the data folder may kill; nginx needs ``Authorization`` itself, hence the other header."""
+    counter = open_script("live")
+    token = kill_token.open_token(counter.settings.data_dir)
+    answer = client.post("/kill", headers={header: text.format(token)})
+    assert answer.status_code == status
+    assert counter.health().killed is (status == 200)
+    assert token not in answer.text
+
+
+def test_the_token_opens_the_route_to_any_page(client: TestClient, open_script: Open) -> None:
+    """Somebody else's board of buttons has it because somebody gave it."""
+    counter = open_script("live")
+    headers = {"origin": "https://board.example.net"} | bearer(counter)
+    assert client.post("/kill", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://console.example.com", "https://evil.example.net"])
+def test_a_proxys_password_changes_nothing_for_browsers(
+    client: TestClient, open_script: Open, origin: str
+) -> None:
+    """Nginx passes its own ``Authorization: Basic`` on with every click of the button."""
+    open_script("live")
+    headers = {"host": "console.example.com", "origin": origin, "Authorization": "Basic b3A6cHc="}
+    assert client.post("/kill", headers=headers).status_code == (403 if "evil" in origin else 200)
+
+
+def test_a_token_that_others_can_read_opens_nothing(client: TestClient, open_script: Open) -> None:
+    """It is replaced at the next start; until then it counts as none."""
+    counter = open_script("live")
+    headers = bearer(counter)
+    file = counter.settings.data_dir / kill_token.FILE_NAME
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o640)
+    assert client.post("/kill", headers=headers).status_code == 401
+    assert bearer(counter) != headers
+    assert client.post("/kill", headers=bearer(counter)).status_code == 200
+
+
 def test_a_look_at_the_route_trips_nothing(client: TestClient, open_script: Open) -> None:
     """Crawlers, previews and prefetches use GET."""
     counter = open_script("live")
@@ -91,7 +152,7 @@ def test_a_latch_that_cannot_be_written_is_an_error_not_a_promise(
     """Full disk, missing rights: the operator must hear that nothing was stopped."""
     counter = open_script("live")
     counter.host.kill.path = Path("/proc/no-such-place/KILL")
-    answer = client.post("/kill")
+    answer = client.post("/kill", headers=bearer(counter))
     assert answer.status_code == 500
     assert answer.json()["latched"] is None
     assert "could not be written" in answer.json()["error"]
@@ -100,7 +161,7 @@ def test_a_latch_that_cannot_be_written_is_an_error_not_a_promise(
 def test_reasons_are_cut_and_need_not_be_text(client: TestClient, open_script: Open) -> None:
     """Whatever is posted, the switch trips."""
     counter = open_script("live")
-    assert client.post("/kill", content=b"\xff" * 5000).status_code == 200
+    assert client.post("/kill", content=b"\xff" * 5000, headers=bearer(counter)).status_code == 200
     latch = counter.host.kill.read()
     assert latch is not None
     assert len(latch.why) == server.REASON_LIMIT
@@ -128,5 +189,6 @@ def test_the_engine_lives_exactly_as_long_as_the_server(tmp_path: Path) -> None:
         counter = desk.current()
         assert counter is not None
         assert counter.host.alive
+        assert kill_token.read_token(tmp_path), "the token is there before anybody needs it"
     assert not counter.host.alive
     assert desk.current() is None

@@ -82,13 +82,14 @@ def test_wrong_use_is_exit_status_2(tmp_path: Path) -> None:
 
 def test_the_kill_command_latches_without_an_engine(tmp_path: Path) -> None:
     """A file, a reason, and the way back."""
-    tripped = last_json(run_command("kill", "--why", "test", "--json", cwd=tmp_path).stdout)
+    tripped = last_json(run_command("kill", "--reason", "test", "--json", cwd=tmp_path).stdout)
     assert (tripped["latched"], tripped["why"]) == (True, "test")
     assert (tmp_path / "data" / "KILL").is_file()
     again = last_json(run_command("kill", "--why", "other", "--json", cwd=tmp_path).stdout)
     assert again == tripped
-    cleared = last_json(run_command("clear-kill", "--json", cwd=tmp_path).stdout)
-    assert cleared == {"latched": False, "was_latched": True}
+    clear = ("clear-kill", "--phrase", "CLEAR", "--reason", "tested", "--json")
+    cleared = last_json(run_command(*clear, cwd=tmp_path).stdout)
+    assert cleared == {"latched": False, "was_latched": True, "refused": None}
     assert not (tmp_path / "data" / "KILL").exists()
 
 

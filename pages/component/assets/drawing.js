@@ -11,6 +11,7 @@ const MARK_SHAPES = {
   gap: "warning",
   rule: "bars",
   drift: "split",
+  breaker: "split",
   fallback: "hollow",
   frozen: "star",
 };

@@ -151,6 +151,7 @@ const VERDICTS = {
   "within error": ["half", "quiet"],
   "outside error": ["warning", "warn"],
   drift: ["cross", "alarm"],
+  breaker: ["cross", "alarm"],
   waiting: ["ring", "quiet"],
   unknown: ["ring", "quiet"],
 };

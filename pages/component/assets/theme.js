@@ -48,6 +48,7 @@ function readColours(node) {
     gap: colour("alarm"),
     rule: colour("warn"),
     drift: colour("alarm"),
+    breaker: colour("alarm"),
     fallback: colour("alarm"),
     frozen: colour("alarm"),
   };
