@@ -4,13 +4,16 @@ Formats: protocol sheet, sections 4 (Gamma) and 5.1 (the CLOB's reads).
 """
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 
-from engine.practice.fault_terms import Answer, Fault
+from engine.practice.fault_terms import Answer, Asked, Fault
 from engine.practice.frames import summary_hash
+from engine.practice.keys import is_now
+from engine.practice.order_errors import UNAUTHORISED
 
 SHELL: Final = {
     "bids": [{"price": "0.01", "size": "112689"}],
@@ -150,6 +153,16 @@ def skewed_time(fault: Fault, answer: Answer) -> Answer:
         return answer
     shift_ms = int(fault.number("ms"))
     return _with_json(fault, answer, "times shifted", lambda now_s: now_s + shift_ms // 1000)
+
+
+def skewed_signature(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Judge signed times by the clock that is off."""
+    told = asked.headers.get("poly_timestamp")
+    if told is None or fault.text("of") == "stamps" or is_now(told, time.time() + fault.number("ms") / 1000):
+        return asked
+    fault.note("signatures refused")
+    body = msgspec.json.encode({"error": UNAUTHORISED})
+    return Answer(asked.path, 401, body, method=asked.method)
 
 
 def _markets(document: Any) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 from engine.clock import Clock
-from engine.practice.fault_terms import Answer, Fault, FaultError, Frame, Kind, Refusal, Value, number
+from engine.practice.fault_terms import Answer, Asked, Fault, FaultError, Frame, Kind, Refusal, Value, number
 from engine.practice.venue import Venue
 
 log = logging.getLogger(__name__)
@@ -145,9 +145,12 @@ class FaultBoard:
         """Say whether any fault wants to see frames."""
         return any(fault.kind.frame is not None and fault.began_ms is not None for fault in self._active)
 
-    def spoils_answers(self) -> bool:
-        """Say whether any fault wants to see answers."""
-        return any(fault.kind.answer is not None and fault.began_ms is not None for fault in self._active)
+    def spoils_calls(self) -> bool:
+        """Say whether any fault wants to see requests or answers."""
+        return any(
+            (fault.kind.answer is not None or fault.kind.asked is not None) and fault.began_ms is not None
+            for fault in self._active
+        )
 
     def frames(self, connection: Connected, frame: Frame) -> list[Frame]:
         """Return what leaves in place of a frame: every fault's doing on the last one's."""
@@ -164,6 +167,16 @@ class FaultBoard:
             if fault.kind.answer is not None:
                 answer = fault.kind.answer(fault, answer)
         return answer
+
+    def asked(self, asked: Asked) -> Asked | Answer:
+        """Return the request that goes in, or the answer of the first fault that gives one in its place."""
+        for fault in self._at_work():
+            if fault.kind.asked is not None:
+                passed = fault.kind.asked(fault, asked)
+                if isinstance(passed, Answer):
+                    return passed
+                asked = passed
+        return asked
 
     def refusal(self, feed: str) -> Refusal | None:
         """Return how a client is refused that wants to connect, or None to let it in."""

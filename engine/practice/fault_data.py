@@ -88,7 +88,7 @@ PRICES: Final = (
     ),
     Kind(
         "clock-skew",
-        "GET /time and the server's own stamps are off; /clock and the seconds of prices are not.",
+        "GET /time, own stamps and the check of signed times are off; /clock and seconds of prices are not.",
         "The skew is measured and shown; beyond the limit nothing is traded.",
         (
             Argument("ms", 5000, "milliseconds, ahead of the venue's clock", least=-1e9, most=1e9),
@@ -97,6 +97,7 @@ PRICES: Final = (
         ),
         frame=frames.skewed,
         answer=answers.skewed_time,
+        asked=answers.skewed_signature,
         soak=({"of": "time"},),
     ),
 )

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.practice.fault_board import FaultBoard
 from engine.practice.fault_frames import read_frame
-from engine.practice.fault_terms import Answer
+from engine.practice.fault_terms import Answer, Asked
 
 FEED_OF: Final = {
     "/rtds": "rtds",
@@ -32,6 +32,8 @@ REFUSED_S: Final = 1.0
 SPARED: Final = ("/clock", "/control/", "/status")
 """What drives the practice venue itself is never at fault."""
 
+Headers = list[tuple[bytes, bytes]]
+
 Transports = Callable[[object], asyncio.Transport | None]
 """Gives the transport of a client's address."""
 
@@ -48,10 +50,8 @@ class FaultGate:
         feed = FEED_OF.get(scope.get("path", "")) if scope["type"] == "websocket" else None
         if feed is not None:
             await self._socket(feed, scope, receive, send)
-        elif (
-            scope["type"] == "http" and self._board.spoils_answers() and not scope["path"].startswith(SPARED)
-        ):
-            await self._answer(scope, receive, send)
+        elif scope["type"] == "http" and self._board.spoils_calls() and not scope["path"].startswith(SPARED):
+            await self._call(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -81,26 +81,59 @@ class FaultGate:
                 while self.transports(scope.get("client")) is not None:  # noqa: ASYNC110 (uvicorn has no event)
                     await asyncio.sleep(0.001)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hold an answer until it is whole, and send what faults make of it."""
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let faults see a request before the venue does, and its answer before the client does."""
+        body = await _whole_body(receive)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        asked = self._board.asked(Asked(scope["method"], scope["path"], headers, body))
+        if isinstance(asked, Asked):
+            if asked.delay_s:
+                await asyncio.sleep(asked.delay_s)
+            answer, headers_then = await self._answered(scope, receive, body)
+        else:
+            answer, headers_then = asked, [(b"content-type", b"application/json")]
+        if answer.delay_s:
+            await asyncio.sleep(answer.delay_s)
+        if answer.dropped:
+            transport = self.transports(scope.get("client"))
+            if transport is not None:
+                transport.abort()
+            await self._gone(scope)
+            return
+        kept = [entry for entry in headers_then if entry[0].lower() != b"content-length"]
+        kept += [(name.encode(), value.encode()) for name, value in answer.headers]
+        kept.append((b"content-length", str(len(answer.body)).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": kept})
+        await send({"type": "http.response.body", "body": answer.body})
+
+    async def _answered(self, scope: Scope, receive: Receive, body: bytes) -> tuple[Answer, Headers]:
+        """Hold the venue's answer until it is whole, and return what faults make of it."""
         started: list[Message] = []
-        body = bytearray()
+        answered = bytearray()
+        unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def read() -> Message:
+            return unread.pop() if unread else await receive()
 
         async def collect(message: Message) -> None:
             if message["type"] == "http.response.start":
                 started.append(message)
             else:
-                body.extend(message.get("body", b""))
+                answered.extend(message.get("body", b""))
 
-        await self._app(scope, receive, collect)
+        await self._app(scope, read, collect)
         start = started[0]
-        answer = self._board.answer(Answer(scope["path"], start["status"], bytes(body)))
-        if answer.delay_s:
-            await asyncio.sleep(answer.delay_s)
-        headers = [entry for entry in start["headers"] if entry[0].lower() != b"content-length"]
-        headers.append((b"content-length", str(len(answer.body)).encode()))
-        await send({**start, "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body})
+        answer = Answer(scope["path"], start["status"], bytes(answered), method=scope["method"])
+        return self._board.answer(answer), start["headers"]
+
+
+async def _whole_body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body.extend(message.get("body", b""))
+        if not message.get("more_body"):
+            return bytes(body)
 
 
 class Connection:

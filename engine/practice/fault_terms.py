@@ -91,13 +91,29 @@ class Frame(NamedTuple):
     delay_s: float = 0.0
 
 
+class Asked(NamedTuple):
+    """One HTTP request on its way in; header names in lower case. ``delay_s`` holds it, in wall seconds."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    delay_s: float = 0.0
+
+
 class Answer(NamedTuple):
-    """One HTTP answer on its way. ``delay_s`` holds it back, in seconds of the wall."""
+    """One HTTP answer on its way. ``delay_s`` holds it back, in seconds of the wall.
+
+    ``dropped``: the connection is broken off instead. ``headers`` are added to those it has.
+    """
 
     path: str
     status: int
     body: bytes
     delay_s: float = 0.0
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    dropped: bool = False
 
 
 class Refusal(NamedTuple):
@@ -164,9 +180,10 @@ class Fault:
 class Kind(NamedTuple):
     """A fault by name: what it takes, what it does, what an engine must do, and where it takes hold.
 
-    ``frame`` gives what leaves in place of one frame; ``answer`` the same for HTTP; ``refusal`` speaks before
-    a socket opens, ``joined`` when it has. ``begin`` and ``end`` act once. ``soak`` are the arguments with
-    which a random plan uses it; none: it is left out.
+    ``frame`` gives what leaves in place of one frame; ``answer`` the same for HTTP; ``asked`` passes a
+    request on, or answers it in the venue's place; ``refusal`` speaks before a socket opens, ``joined`` when
+    it has. ``begin`` and ``end`` act once. ``soak`` are the arguments with which a random plan uses it; none:
+    it is left out.
     """
 
     name: str
@@ -175,6 +192,7 @@ class Kind(NamedTuple):
     arguments: tuple[Argument, ...] = ()
     frame: "Callable[[Fault, Connected, Frame], list[Frame]] | None" = None
     answer: Callable[[Fault, Answer], Answer] | None = None
+    asked: Callable[[Fault, Asked], Asked | Answer] | None = None
     refusal: Callable[[Fault, str], Refusal | None] | None = None
     joined: "Callable[[Fault, Connected], None] | None" = None
     begin: "Callable[[Fault, FaultBoard], None] | None" = None

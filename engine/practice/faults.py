@@ -1,8 +1,8 @@
 """Every fault that the practice venue can be told to have, by name: the registry.
 
 Each names what it takes, what happens, what an engine must do, and the function that does it at the gate
-(``engine.practice.fault_gate``). Those of prices, books and markets stand in ``fault_data``. Sources of the
-faults themselves: fault catalogue, part B4; protocol sheet.
+(``engine.practice.fault_gate``). Those of prices, books and markets stand in ``fault_data``, those of orders
+in ``fault_orders``. Sources of the faults themselves: fault catalogue, part B4; protocol sheet.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from engine.practice import fault_connections as connections
 from engine.practice import fault_frames as frames
 from engine.practice.fault_board import Wish, read_wish, unknown
 from engine.practice.fault_data import BOOKS, MARKETS, PRICES
+from engine.practice.fault_orders import ORDERS, RESTRICTIONS
 from engine.practice.fault_terms import (
     EVERY,
     INSTEAD,
@@ -153,7 +154,9 @@ PLANS: Final = (
 )
 
 KINDS: Final[Mapping[str, Kind]] = {
-    kind.name: kind for group in (CONNECTIONS, TEXTS, PRICES, BOOKS, MARKETS, PLANS) for kind in group
+    kind.name: kind
+    for group in (CONNECTIONS, TEXTS, PRICES, BOOKS, MARKETS, ORDERS, RESTRICTIONS, PLANS)
+    for kind in group
 }
 
 

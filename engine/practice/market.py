@@ -3,7 +3,7 @@
 What it does not know: frames, sockets, and the time except as it is told.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -95,6 +95,40 @@ class Market:
         self.changed_ms = moment.due_ms
         return list(_changes(old, new))
 
+    def take(
+        self, outcome: Outcome, side: Side, taken: Iterable[Level], now_ms: Milliseconds
+    ) -> list[tuple[Outcome, list[Change]]]:
+        """Take shares out of a token's book, and their mirror image out of the other token's.
+
+        Args:
+            outcome: Whose book is taken from.
+            side: The taker's: BUY takes asks.
+            taken: (price, size) by level.
+            now_ms: Venue time.
+        Returns:
+            What changed by outcome. The tape's next book of a token puts back whatever it shows.
+        """
+        sizes = dict(taken)
+        mirrored = {ONE_E4 - price: size for price, size in sizes.items()}
+        other: Outcome = "DOWN" if outcome == "UP" else "UP"
+        changed: list[tuple[Outcome, list[Change]]] = []
+        for whose, of_asks, gone in (
+            (outcome, side == "BUY", sizes),
+            (other, side == "SELL", mirrored),
+        ):
+            old = self.books[whose]
+            new = (
+                old._replace(asks=_without(old.asks, gone))
+                if of_asks
+                else old._replace(bids=_without(old.bids, gone))
+            )
+            self.books[whose] = new
+            changes = list(_changes(old, new))
+            if changes:
+                changed.append((whose, changes))
+        self.changed_ms = now_ms
+        return changed
+
     def touch_moved(self, outcome: Outcome) -> bool:
         """Say whether a token's touch is another than when this was last asked."""
         touch = (self.books[outcome].best_bid, self.books[outcome].best_ask)
@@ -174,6 +208,11 @@ class Markets:
         for outcome in OUTCOMES:
             self._by_token[market.token(outcome)] = (market, outcome)
         return market
+
+
+def _without(levels: tuple[Level, ...], gone: dict[PriceE4, SizeE6]) -> tuple[Level, ...]:
+    left = ((price, size - gone.get(price, 0)) for price, size in levels)
+    return tuple((price, size) for price, size in left if size > 0)
 
 
 def _changes(old: BookSides, new: BookSides) -> Iterator[Change]:

@@ -1,6 +1,6 @@
 """The venue's REST calls: Gamma, the CLOB's public reads, the site's price to beat, the clock.
 
-No orders are taken here yet. Answers and errors as in the protocol sheet, sections 4 and 5.1.
+Orders are taken in ``engine.practice.private``. Answers and errors: protocol sheet, sections 4 and 5.1.
 """
 
 from collections.abc import Awaitable, Callable

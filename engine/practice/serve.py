@@ -21,12 +21,13 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
 from engine.errors import StartError
-from engine.practice import control, rest
+from engine.practice import control, private, rest
+from engine.practice.chain import Timings
 from engine.practice.fault_board import FaultBoard, Wish
 from engine.practice.fault_gate import FaultGate, Transports
 from engine.practice.faults import KINDS
 from engine.practice.tape import Tape
-from engine.practice.venue import Venue
+from engine.practice.venue import TIMINGS, Venue
 
 HOST: Final = "127.0.0.1"
 """Loopback alone: the practice venue is nobody else's."""
@@ -93,8 +94,14 @@ async def serve(  # noqa: PLR0913 (as above)
 
 
 @contextlib.asynccontextmanager
-async def serving(
-    tape: Tape, *, port: int, speed: float, all_updates: bool, faults: Sequence[Wish] = ()
+async def serving(  # noqa: PLR0913 (as above)
+    tape: Tape,
+    *,
+    port: int,
+    speed: float,
+    all_updates: bool,
+    faults: Sequence[Wish] = (),
+    timings: Timings = TIMINGS,
 ) -> AsyncIterator[tuple[dict[str, str], asyncio.Task[None]]]:
     """Serve a tape for as long as the context lasts.
 
@@ -104,13 +111,14 @@ async def serving(
         speed: Venue seconds in one second of the wall.
         all_updates: Send rows that change nothing too.
         faults: What goes wrong, from the beginning or later.
+        timings: How long orders are held and the chain takes.
     Yields:
         The URLs under the settings' names, and the task that plays the tape (it ends only by an error).
     Raises:
         StartError: The port is not free.
     """
     listener = _listen(port)
-    venue = Venue(tape, speed, all_updates)
+    venue = Venue(tape, speed, all_updates, timings)
     board = FaultBoard(KINDS, venue)
     gate = FaultGate(_application(venue, board), board)
     server = uvicorn.Server(
@@ -138,6 +146,7 @@ async def serving(
         yield urls, jobs[1]
     finally:
         board.close()
+        venue.close()
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
@@ -168,7 +177,7 @@ def _application(venue: Venue, board: FaultBoard) -> Starlette:
         "/ws/market": venue.clob.serve,
         "/ws/user": venue.user.serve,
     }
-    answers = [*rest.routes(venue), *control.routes(venue, board)]
+    answers = [*rest.routes(venue), *private.routes(venue), *control.routes(venue, board)]
     return Starlette(routes=[*answers, *(WebSocketRoute(path, serve) for path, serve in sockets.items())])
 
 

@@ -1,7 +1,7 @@
 """The CLOB user channel: what became of one's own orders and trades, for those who have credentials.
 
-Nothing here makes such events: orders come with the venue's order endpoints, and until then a control call
-publishes one. What the real server does with wrong credentials is not documented; here it closes with 1008.
+Nothing here makes such events: the exchange does, and a control call may publish one more. What the real
+server does with wrong credentials is not documented; here it closes with 1008.
 Source: protocol sheet, section 3.7.
 """
 

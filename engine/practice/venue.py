@@ -12,7 +12,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 from engine.clock import ScaledClock
 from engine.contract import DURATIONS_S, Outcome, slug_of
+from engine.practice.chain import Chain, Timings
 from engine.practice.clob_socket import ClobFeed
+from engine.practice.exchange import Exchange
+from engine.practice.heartbeats import Heartbeats
+from engine.practice.keys import Keys
 from engine.practice.market import RESOLVES_AFTER_MS, BookSides, Change, Market, Markets
 from engine.practice.polybolt_socket import PolyboltFeed
 from engine.practice.prices import PriceBoard
@@ -33,6 +37,8 @@ LATE_REPORT_S: Final = 1.0
 
 LISTED_BEFORE_S: Final = 86_400
 """A window is announced about a day before it starts. Source: protocol sheet, section 4.2."""
+
+TIMINGS: Final = Timings()
 
 STEP_S: Final = 300
 """Windows start and end on multiples of this."""
@@ -64,13 +70,14 @@ Scheduled: TypeAlias = Moment | Listing | Resolution | Boundary
 class Venue:
     """Everything the venue holds in one process."""
 
-    def __init__(self, tape: Tape, speed: float, all_updates: bool) -> None:
+    def __init__(self, tape: Tape, speed: float, all_updates: bool, timings: Timings = TIMINGS) -> None:
         """Set a venue up; nothing happens before ``play``.
 
         Args:
             tape: What to play.
             speed: Venue seconds in one second of the wall.
             all_updates: Send rows that change nothing too.
+            timings: How long orders are held and the chain takes.
         """
         self.tape = tape
         self.clock = ScaledClock(tape.start_ms, speed)
@@ -82,6 +89,9 @@ class Venue:
         self.spot = SpotFeed(self.board)
         self.polybolt = PolyboltFeed(self.clock)
         self.user = UserFeed()
+        self.keys = Keys()
+        self.exchange = Exchange(self.markets, self.clob, Chain(self.clock, self.user, timings))
+        self.heartbeats = Heartbeats(self.exchange)
         self.released = 0
         self.lateness = Lateness(speed)
         self._all_updates = all_updates
@@ -117,8 +127,13 @@ class Venue:
                 "clob": len(self.clob),
                 "user": len(self.user),
             },
+            **self.exchange.figures(),
             **self.lateness.figures(),
         }
+
+    def close(self) -> None:
+        """Let go of orders and trades under way: the venue is ending."""
+        self.exchange.chain.close()
 
     async def _until(self, due_ms: Milliseconds) -> None:
         """Wait until something is due, and note how late it is released."""
@@ -194,7 +209,9 @@ class Venue:
 
     def _send_changes(self, changed: dict[str, dict[Outcome, list[Change]]], due_ms: Milliseconds) -> None:
         for slug, by_outcome in changed.items():
-            self.clob.publish_changes(self._market(slug), list(by_outcome.items()), due_ms)
+            market = self._market(slug)
+            self.clob.publish_changes(market, list(by_outcome.items()), due_ms)
+            self.exchange.book_changed(market)
         changed.clear()
 
     def _resolve(self, item: Resolution) -> None:
@@ -202,6 +219,7 @@ class Venue:
         truth = None if market is None else self.markets.truth(market, item.due_ms)
         if market is not None and truth is not None:
             self.clob.publish_resolution(market, truth, item.due_ms)
+            self.exchange.resolve(market, truth)
             log.info("= resolved", extra={"slug": item.slug, "outcome": truth.outcome})
 
     def _market(self, slug: str) -> Market:

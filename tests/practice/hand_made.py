@@ -11,10 +11,12 @@ import httpx
 import websockets
 
 from engine.contract import DURATIONS_S, Contract, FeeSchedule, SettlementRule, outcome_of
+from engine.practice.chain import Timings
 from engine.practice.faults import parse
 from engine.practice.recording import window_of
 from engine.practice.serve import serving
 from engine.practice.tape import BookMoment, Moment, PriceMoment, TradeMoment, Truth
+from engine.practice.venue import TIMINGS
 
 START_S = 1_790_127_000
 """A multiple of 900: a 5m and a 15m window start together."""
@@ -116,11 +118,16 @@ def trade(seconds: float, price_e4: int = 6000) -> TradeMoment:
 
 @contextlib.asynccontextmanager
 async def served(
-    tape: Any, speed: float = 10.0, all_updates: bool = False, faults: Sequence[str] = ()
+    tape: Any,
+    speed: float = 10.0,
+    all_updates: bool = False,
+    faults: Sequence[str] = (),
+    timings: Timings = TIMINGS,
 ) -> AsyncIterator[dict[str, str]]:
     """Serve a tape on a free port, with faults as on the command line; playing it must raise nothing."""
     wishes = [parse(text) for text in faults]
-    async with serving(tape, port=0, speed=speed, all_updates=all_updates, faults=wishes) as (urls, playing):
+    playing_it = serving(tape, port=0, speed=speed, all_updates=all_updates, faults=wishes, timings=timings)
+    async with playing_it as (urls, playing):
         yield urls
         if playing.done():
             playing.result()

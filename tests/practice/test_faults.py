@@ -21,7 +21,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "practice.md"
 NAMED = """stall half-open close refuse-connect reconnect-storm empty-frames non-json truncated-json
 large-frame wrong-symbol duplicate-ticks reorder-ticks late-ticks missing-boundary frozen-value clock-skew
 unknown-asset crossed-book tick-change lost-delta slow-gamma gamma-404 gamma-500 swapped-outcomes
-changed-rule closed-accepting rest-stale random""".split()
+changed-rule closed-accepting rest-stale random lost-answer slow-order order-error ghost-fill
+duplicate-event 425 post-only cancel-only trading-disabled 429 geo-403 closed-only 401-clock""".split()
 
 
 def test_every_fault_that_drills_use_has_its_name():

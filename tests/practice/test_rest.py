@@ -93,8 +93,8 @@ async def test_a_window_resolves_in_steps_after_its_end():
     """
     steps = {"closed": 54, "priceToBeat": 60, "finalPrice": 120}
     seen = set()
-    async with served(HandMadeTape(OPEN, start_ms=at(330)), speed=50) as urls:
-        while (before := await now_ms(urls)) < at(300 + 130):
+    async with served(HandMadeTape(OPEN, start_ms=at(330)), speed=25) as urls:
+        while len(seen) < 6 and (before := await now_ms(urls)) < at(300 + 400):
             event = (await get(f"{urls['GAMMA_API_URL']}/events/slug/{SLUG}")).json()
             after = await now_ms(urls)
             told = {"closed": event["closed"], **event.get("eventMetadata", {})}
@@ -254,10 +254,11 @@ async def test_the_status_says_what_is_played_and_how_well():
     assert {"late_ms_max", "late_wall_ms_max", "late_moments"} <= set(status)
 
 
-async def test_no_order_is_taken():
-    """Order endpoints come with a later issue; until then nothing pretends to be one."""
+async def test_no_order_of_nobody_is_taken():
+    """Whoever does not sign is refused before his order is read."""
     async with served(HandMadeTape([])) as urls, httpx.AsyncClient(base_url=urls["CLOB_HOST"]) as client:
-        assert (await client.post("/order", json={})).status_code == 404
+        answer = await client.post("/order", json={})
+    assert (answer.status_code, answer.json()) == (401, {"error": "Unauthorized/Invalid api key"})
 
 
 def test_a_fee_is_written_as_the_venue_writes_numbers():

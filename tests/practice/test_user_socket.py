@@ -1,4 +1,4 @@
-"""The user channel over a real socket; events come by the control call, as no orders are taken yet."""
+"""The user channel over a real socket; events come by the control call here, not by orders."""
 
 import json
 

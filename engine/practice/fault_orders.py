@@ -1,0 +1,350 @@
+"""The faults of the private side: orders, cancels, keys, the user channel. ``faults`` holds the others.
+
+Bodies and statuses: protocol sheet, sections 7.7 and 9.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from engine.practice import order_errors as errors
+from engine.practice.fault_terms import YES_NO, Answer, Argument, Asked, Fault, Frame, Kind
+from engine.practice.order_errors import CATALOGUE, Refused, refused
+from engine.practice.order_reading import read_order
+from engine.practice.private import rejected_leg
+
+if TYPE_CHECKING:
+    from engine.practice.fault_board import Connected, FaultBoard
+
+POSTS: Final = ("/order", "/orders")
+CANCELS: Final = ("/order", "/orders", "/cancel-all", "/cancel-market-orders")
+
+COUNT: Final = Argument("count", 0, "so many are struck; 0: all")
+RETRY: Final = Argument("retry_after_s", 1, "Retry-After, wall seconds")
+
+
+def _is_post(call: Asked | Answer) -> bool:
+    return call.method == "POST" and call.path in POSTS
+
+
+def _is_cancel(call: Asked | Answer) -> bool:
+    return call.method == "DELETE" and call.path in CANCELS
+
+
+def _is_private(asked: Asked) -> bool:
+    return "poly_address" in asked.headers
+
+
+def _is_meant(fault: Fault, call: Asked | Answer) -> bool:
+    """Say whether a call is of the kind that the fault's ``of`` names."""
+    of = fault.text("of")
+    return (of != "cancel" and _is_post(call)) or (of != "order" and _is_cancel(call))
+
+
+def _strikes(fault: Fault, what: str) -> bool:
+    """Note that the fault strikes once more, unless it has done so often enough."""
+    count = int(fault.number("count")) if "count" in fault.args else 0
+    if count and fault.did[what] >= count:
+        return False
+    fault.note(what)
+    return True
+
+
+def _in_place(call: Asked, refusal: Refused, *headers: tuple[str, str]) -> Answer:
+    body = msgspec.json.encode(refusal.body)
+    return Answer(call.path, refusal.status, body, method=call.method, headers=headers)
+
+
+def lost_before(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Break the connection off before the venue has heard anything."""
+    if fault.text("executed") == "yes" or not _is_meant(fault, asked) or not _strikes(fault, "calls lost"):
+        return asked
+    return Answer(asked.path, 0, b"", method=asked.method, dropped=True)
+
+
+def lost_after(fault: Fault, answer: Answer) -> Answer:
+    """Break the connection off when everything is done."""
+    if fault.text("executed") == "no" or not _is_meant(fault, answer) or not _strikes(fault, "answers lost"):
+        return answer
+    return answer._replace(dropped=True)
+
+
+def slow_before(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Let the venue hear late."""
+    if fault.text("what") != "order" or not _is_meant(fault, asked) or not _strikes(fault, "orders delayed"):
+        return asked
+    return asked._replace(delay_s=asked.delay_s + fault.number("ms") / 1000)
+
+
+def slow_after(fault: Fault, answer: Answer) -> Answer:
+    """Let the client hear late."""
+    is_meant = fault.text("what") == "answer" and _is_meant(fault, answer)
+    if not is_meant or not _strikes(fault, "answers delayed"):
+        return answer
+    return answer._replace(delay_s=answer.delay_s + fault.number("ms") / 1000)
+
+
+def wrong_before(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Refuse an order that the venue never hears of."""
+    if fault.text("executed") == "yes" or not _is_post(asked) or not _strikes(fault, "orders refused"):
+        return asked
+    refusal = refused(fault.text("error"), _order_id(asked.body))
+    if fault.text("form") == "body" and refusal.status == 400:
+        return Answer(asked.path, 200, _failed(str(refusal)), method=asked.method)
+    return _in_place(asked, refusal)
+
+
+def wrong_after(fault: Fault, answer: Answer) -> Answer:
+    """Say that an order was refused which was not."""
+    if fault.text("executed") == "no" or not _is_post(answer) or not _strikes(fault, "answers falsified"):
+        return answer
+    refusal = refused(fault.text("error"))
+    return answer._replace(status=refusal.status, body=msgspec.json.encode(refusal.body))
+
+
+def _failed(text: str) -> bytes:
+    empty = dict.fromkeys(("orderID", "status", "makingAmount", "takingAmount"), "")
+    return msgspec.json.encode({"success": False, "errorMsg": text, **empty})
+
+
+def _order_id(body: bytes) -> str:
+    try:
+        return read_order(body).id
+    except Refused:
+        return ""
+
+
+def restarting(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Answer orders and cancels as the engine does while it restarts."""
+    if not (_is_post(asked) or _is_cancel(asked)):
+        return asked
+    fault.note("calls refused")
+    retry = ("retry-after", f"{fault.number('retry_after_s'):g}")
+    return _in_place(asked, refused("restarting"), retry)
+
+
+def post_only(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Take cancels and post-only orders alone; several orders at once are refused one by one."""
+    if not _is_post(asked):
+        return asked
+    try:
+        posted: Any = msgspec.json.decode(asked.body)
+    except (msgspec.DecodeError, RecursionError):
+        return asked
+    orders = posted if isinstance(posted, list) else [posted]
+    if all(isinstance(order, dict) and order.get("postOnly") is True for order in orders):
+        return asked
+    fault.note("orders refused", len(orders))
+    if isinstance(posted, list):
+        legs = [rejected_leg(errors.POST_ONLY_MODE) for _ in orders]
+        return Answer(asked.path, 200, msgspec.json.encode(legs), method=asked.method)
+    retry_after_s = int(fault.number("retry_after_s"))
+    more = {"code": "post_only_mode", "retry_after_seconds": retry_after_s}
+    return _in_place(asked, Refused(503, errors.POST_ONLY_MODE, **more))
+
+
+def cancel_only(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Take cancels alone."""
+    if not _is_post(asked):
+        return asked
+    fault.note("orders refused")
+    return _in_place(asked, refused("cancel-only"))
+
+
+def disabled(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Take nothing, not even cancels."""
+    if not (_is_post(asked) or _is_cancel(asked)):
+        return asked
+    fault.note("calls refused")
+    return _in_place(asked, refused("disabled"))
+
+
+def limited(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Answer orders, cancels or both with 429."""
+    if not _is_meant(fault, asked) or not _strikes(fault, "calls refused"):
+        return asked
+    retry_after = f"{fault.number('retry_after_s'):g}"
+    headers = {
+        "retry-after": retry_after,
+        "poly-ratelimit-remaining": "0",
+        "poly-ratelimit-reset": retry_after,
+        "poly-ratelimit-tier": "standard",
+    }
+    return _in_place(asked, Refused(429, "rate limit exceeded"), *headers.items())
+
+
+def region_refused(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Refuse orders from where the client is."""
+    if not _is_post(asked):
+        return asked
+    fault.note("orders refused")
+    return _in_place(asked, refused("region"))
+
+
+def region_told(fault: Fault, answer: Answer) -> Answer:
+    """Say that the client's region is blocked."""
+    if answer.path != "/site/api/geoblock" or answer.status != 200:
+        return answer
+    fault.note("regions told")
+    blocked = {**msgspec.json.decode(answer.body), "blocked": True, "country": "US", "region": "NY"}
+    return answer._replace(body=msgspec.json.encode(blocked))
+
+
+def reduce_only(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Refuse what adds to a position: BUY orders."""
+    if not _is_post(asked) or b'"side":"BUY"' not in asked.body:
+        return asked
+    fault.note("orders refused")
+    address = asked.headers.get("poly_address", "")
+    return _in_place(asked, Refused(400, f"'{address}' address in closed only mode"))
+
+
+def reduce_only_told(fault: Fault, answer: Answer) -> Answer:
+    """Say that the account may only reduce."""
+    if answer.path != "/auth/ban-status/closed-only" or answer.status != 200:
+        return answer
+    fault.note("modes told")
+    return answer._replace(body=b'{"closed_only":true}')
+
+
+def unauthorised(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Take no signed time for now."""
+    if not _is_private(asked):
+        return asked
+    fault.note("calls refused")
+    is_wallet = (
+        asked.path in ("/auth/api-key", "/auth/derive-api-key") and "poly_api_key" not in asked.headers
+    )
+    return _in_place(asked, Refused(401, errors.BAD_L1 if is_wallet else errors.UNAUTHORISED))
+
+
+def begin_ghosts(fault: Fault, board: "FaultBoard") -> None:
+    """Let orders match, and their trades fail."""
+    fault.memory["fate"] = lambda: _strikes(fault, "orders undone")
+    board.venue.exchange.chain.fates.append(fault.memory["fate"])
+
+
+def end_ghosts(fault: Fault, board: "FaultBoard") -> None:
+    """Let trades confirm again; those that are failing already do fail."""
+    board.venue.exchange.chain.fates.remove(fault.memory["fate"])
+
+
+def told_twice(fault: Fault, _: "Connected", frame: Frame) -> list[Frame]:
+    """Tell an event of the user channel again, at once or when others have come since."""
+    if frame.feed != "user" or not frame.topic:
+        return [frame]
+    fault.note("events repeated")
+    return [frame, frame._replace(delay_s=frame.delay_s + fault.number("s"))]
+
+
+def _argument_of(default: str) -> Argument:
+    return Argument("of", default, "which calls", ("order", "cancel", "both"))
+
+
+def _mode(name: str, what: str, required: str, act: Callable[[Fault, Asked], Asked | Answer]) -> Kind:
+    return Kind(name, what, required, asked=act)
+
+
+UNKNOWN: Final = (
+    "The outcome is unknown: nothing is sent again, the market waits, the order's hash is asked for."
+)
+WAITS: Final = "No order is sent until it is over; what rests is cancelled where that is allowed."
+
+ORDERS: Final = (
+    Kind(
+        "lost-answer",
+        "The connection is broken off in place of the answer; the order is executed, or was never heard of.",
+        UNKNOWN,
+        (Argument("executed", "yes", "the venue did as asked", YES_NO), _argument_of("order"), COUNT),
+        asked=lost_before,
+        answer=lost_after,
+    ),
+    Kind(
+        "slow-order",
+        "Orders reach the venue wall milliseconds late, or its answers the client.",
+        "The deadline is the engine's own; an answer that comes after it changes nothing that was decided.",
+        (
+            Argument("ms", 3000, "wall milliseconds"),
+            Argument("what", "answer", "what is late", ("answer", "order")),
+            _argument_of("order"),
+            COUNT,
+        ),
+        asked=slow_before,
+        answer=slow_after,
+    ),
+    Kind(
+        "order-error",
+        "Orders are refused with a text of the catalogue, wrongly, perhaps although they were executed.",
+        "Each text has its own behaviour: killed, rejected, or unknown for status 500.",
+        (
+            Argument("error", "execution", "the text, by its short name", tuple(CATALOGUE)),
+            Argument("form", "status", "HTTP status, or 200 with errorMsg", ("status", "body")),
+            Argument("executed", "no", "the venue did as asked all the same", YES_NO),
+            COUNT,
+        ),
+        asked=wrong_before,
+        answer=wrong_after,
+    ),
+    Kind(
+        "ghost-fill",
+        "Orders match and their trades fail: MATCHED, then FAILED, and everything is given back.",
+        "The fill is undone to the micro-dollar and counted.",
+        (COUNT,),
+        begin=begin_ghosts,
+        end=end_ghosts,
+    ),
+    Kind(
+        "duplicate-event",
+        "Events of the user channel are told twice, the second time venue seconds later.",
+        "The second one changes nothing, and nothing goes back to what it was before.",
+        (Argument("s", 0, "venue seconds"),),
+        frame=told_twice,
+    ),
+)
+
+RESTRICTIONS: Final = (
+    Kind(
+        "425",
+        "Orders and cancels are answered as while the matching engine restarts.",
+        WAITS,
+        (RETRY,),
+        asked=restarting,
+    ),
+    Kind(
+        "post-only",
+        "Only cancels and post-only orders are taken (503).",
+        WAITS,
+        (Argument("retry_after_s", 79, "the body's retry_after_seconds"),),
+        asked=post_only,
+    ),
+    _mode("cancel-only", "Only cancels are taken (503).", WAITS, cancel_only),
+    _mode("trading-disabled", "Neither orders nor cancels are taken (503).", WAITS, disabled),
+    Kind(
+        "429",
+        "Orders, cancels or both are answered with 429 and Retry-After.",
+        "Retry-After is waited for.",
+        (RETRY, _argument_of("order"), COUNT),
+        asked=limited,
+    ),
+    Kind(
+        "geo-403",
+        "Orders are refused for the client's region, and /api/geoblock says so.",
+        "Never sent again: the kill switch trips.",
+        asked=region_refused,
+        answer=region_told,
+    ),
+    Kind(
+        "closed-only",
+        "BUY orders are refused: the account may only reduce.",
+        "No entries any more; exits go on.",
+        asked=reduce_only,
+        answer=reduce_only_told,
+    ),
+    _mode(
+        "401-clock",
+        "Every private call is refused, as with a signed time that is off.",
+        "The clock is checked and the key derived once more; then trading stops.",
+        unauthorised,
+    ),
+)
