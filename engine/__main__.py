@@ -5,6 +5,7 @@ import getpass
 import os
 import sys
 import threading
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -14,7 +15,7 @@ import orjson
 import typer
 
 from engine import telemetry
-from engine.config import data_dir, load_settings
+from engine.config import Settings, data_dir, load_settings
 from engine.errors import EngineError
 from engine.kill import CLEAR_PHRASE, KillSwitch
 from engine.run.kill_signal import tripped_by_signal
@@ -44,45 +45,37 @@ TIMES: Final = [
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
+Seconds = Annotated[float | None, typer.Option(help="Wall seconds; without it until Ctrl-C.", min=0.1)]
+
+LastLine = Annotated[bool, typer.Option("--json", help="Accepted everywhere; the last line is JSON anyway.")]
+
+
 @app.command()
-def run(
-    seconds: Annotated[
-        float | None, typer.Option(help="Wall seconds; without it until Ctrl-C.", min=0.1)
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Accepted everywhere; the last line is JSON anyway.")
-    ] = True,
-) -> None:
+def run(seconds: Seconds = None, json: LastLine = True) -> None:
     """Run the engine without a console; the last line is one JSON object."""
     from engine.run.headless import run_headless  # noqa: PLC0415 (other commands start without it)
 
     del json
-    settings = load_settings()
-    telemetry.log_to_stderr(settings.log_level)
-    with tripped_by_signal(settings.data_dir):
-        result = asyncio.run(run_headless(settings, seconds))
-    _print_json(result)
-    if result["halted"] is not None:
-        raise typer.Exit(1)
+    _to_the_end(run_headless, seconds)
 
 
 @app.command()
-def record(
-    seconds: Annotated[
-        float | None, typer.Option(help="Wall seconds; without it until Ctrl-C.", min=0.1)
-    ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Accepted everywhere; the last line is JSON anyway.")
-    ] = True,
-) -> None:
+def record(seconds: Seconds = None, json: LastLine = True) -> None:
     """Record every frame and event, and trade nothing; the last line is one JSON object."""
     from engine.run.record import run_recorder  # noqa: PLC0415 (other commands start without it)
 
     del json
+    _to_the_end(run_recorder, seconds)
+
+
+def _to_the_end(
+    what: Callable[[Settings, float | None], Coroutine[Any, Any, dict[str, Any]]], seconds: float | None
+) -> None:
+    """Run something that logs, can be killed by signal, and ends with a line of JSON."""
     settings = load_settings()
     telemetry.log_to_stderr(settings.log_level)
     with tripped_by_signal(settings.data_dir):
-        result = asyncio.run(run_recorder(settings, seconds))
+        result = asyncio.run(what(settings, seconds))
     _print_json(result)
     if result["halted"] is not None:
         raise typer.Exit(1)
@@ -249,6 +242,27 @@ def clear_kill(
         _print_json({"latched": problem is not None, "was_latched": True, "refused": problem})
     else:
         sys.stdout.write("kill switch cleared\n" if problem is None else f"refused: {problem}\n")
+    if problem is not None:
+        raise typer.Exit(1)
+
+
+@app.command("clear-breakers")
+def clear_breakers(
+    phrase: Annotated[str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why trading may go on; for the record.")] = None,
+    json: Json = False,
+) -> None:
+    """Clear the tripped breakers: takes the typed phrase and a reason. The engine has to be stopped."""
+    from engine.run.ledger_file import clear_tripped  # noqa: PLC0415 (other commands start without it)
+
+    phrase = _ask(phrase, "--phrase", f"Type {CLEAR_PHRASE} to clear the breakers")
+    reason = _ask(reason, "--reason", "Reason")
+    names, problem = clear_tripped(data_dir(), phrase, _who(), reason)
+    if json:
+        _print_json({"cleared": names, "refused": problem})
+    else:
+        said = f"cleared: {', '.join(names)}" if names else "no breaker was tripped"
+        sys.stdout.write(f"{said if problem is None else f'refused: {problem}'}\n")
     if problem is not None:
         raise typer.Exit(1)
 

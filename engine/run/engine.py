@@ -33,7 +33,7 @@ from engine.kill import KillSwitch
 from engine.raw import RawRecorder
 from engine.run.arming import Arm
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger_file import FILE_NAME, LedgerFile
 from engine.run.lock import FolderLock
 from engine.run.session import Session
 from engine.run.tokens import follow_tokens, open_tokens
@@ -44,8 +44,6 @@ PUBLISH_EVERY_S: Final = 0.2
 KILL_LOOK_EVERY_S: Final = 0.05
 USER_AGENT: Final = f"updown-console/{__version__}"
 """Gamma's edge refuses clients without one (protocol sheet, 4.1)."""
-
-LEDGER_NAME: Final = "ledger-paper.sqlite"
 
 PRACTICE_BANNER: Final = (
     "Embedded practice venue, {rate:g}x clock: simulated market, practice P&L proves nothing."
@@ -258,7 +256,7 @@ class Engine:
 
     def _restore_ledger(self, session: Session, journal_path: Path) -> None:
         """Go on where earlier sessions ended. Practice has no earlier ones: each venue is a new world."""
-        ledger = LedgerFile(self.settings.data_dir / LEDGER_NAME, journal_path.stem)
+        ledger = LedgerFile(self.settings.data_dir / FILE_NAME, journal_path.stem)
         session.accept(ledger.restore(journal_path.parent, session.clock.now_ms()))
         session.ledger_file = ledger
 

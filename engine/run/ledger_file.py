@@ -19,6 +19,9 @@ from engine.core.state import OrderIntent
 from engine.errors import JournalError
 from engine.events import LedgerRestored, OrderFilled, PastFill, PastSettlement
 from engine.journal import read_meta, read_orders
+from engine.kill import CLEAR_PHRASE
+from engine.run.lock import FolderLock
+from engine.trail import Trail
 from engine.units import Milliseconds
 
 REMEMBERED_MS: Final = 31 * 86_400_000
@@ -45,6 +48,42 @@ log = logging.getLogger("engine.ledger")
 _encode = msgspec.msgpack.Encoder().encode
 _fills: msgspec.msgpack.Decoder[PastFill] = msgspec.msgpack.Decoder(PastFill)
 _settlements: msgspec.msgpack.Decoder[PastSettlement] = msgspec.msgpack.Decoder(PastSettlement)
+
+
+FILE_NAME: Final = "ledger-paper.sqlite"
+
+
+def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[str], str | None]:
+    """Clear every breaker of a data folder that no engine uses, if the operator means it.
+
+    Args:
+        folder: The data folder.
+        phrase: Has to be ``CLEAR_PHRASE``, letter by letter.
+        who: Whose decision it is.
+        why: The operator's reason; it has to say something.
+    Returns:
+        The names of those that were tripped, and None; or nothing, and what was wrong.
+    Raises:
+        StartError: An engine runs: it would go on with what it knows.
+        JournalError: The ledger cannot be read.
+        OSError: The trail could not be written: what nobody can look up is not cleared.
+    """
+    if phrase != CLEAR_PHRASE:
+        return [], f"type {CLEAR_PHRASE} in capitals"
+    if not why.strip():
+        return [], "give a reason"
+    if not (folder / FILE_NAME).is_file():
+        return [], None
+    with FolderLock(folder):
+        ledger = LedgerFile(folder / FILE_NAME, "")
+        try:
+            names = ledger.tripped()
+            if names:
+                Trail(folder).add("cleared", who, f"breakers {', '.join(names)}: {why}")
+                ledger.clear_breakers()
+            return names, None
+        finally:
+            ledger.close()
 
 
 class LedgerFile:
@@ -124,12 +163,14 @@ class LedgerFile:
             raise self._failed(error) from error
         self._breakers |= new
 
-    def clear_breakers(self) -> list[str]:
-        """Forget every tripped breaker; return their names."""
-        names = [name for (name,) in self._database.execute("SELECT name FROM breaker ORDER BY name")]
+    def tripped(self) -> list[str]:
+        """Return the names of the breakers that are tripped."""
+        return [name for (name,) in self._database.execute("SELECT name FROM breaker ORDER BY name")]
+
+    def clear_breakers(self) -> None:
+        """Forget every tripped breaker."""
         self._database.execute("DELETE FROM breaker")
         self._breakers.clear()
-        return names
 
     def close(self) -> None:
         """Close the file."""

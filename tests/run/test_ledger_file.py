@@ -1,19 +1,25 @@
 """The ledger over restarts: money, limits and breakers go on where they were, whatever ended the session."""
 
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from engine import events as e
+from engine.__main__ import app
 from engine.core import decide as gate
 from engine.core import risk
 from engine.core.ledger import Ledger
 from engine.core.state import OrderIntent
-from engine.errors import JournalError
+from engine.errors import JournalError, StartError
 from engine.journal import Journal
+from engine.kill import CLEAR_PHRASE
 from engine.params import Limits
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger_file import FILE_NAME, LedgerFile
+from engine.run.lock import FolderLock
+from engine.trail import Trail
 from tests.core.builders import END_S, START_S, Core, contract, past_fill
 
 NOW_MS = START_S * 1000
@@ -149,8 +155,31 @@ def test_breakers_stay_tripped_until_they_are_cleared(tmp_path: Path) -> None:
     core.second(START_S + 1)
     assert risk.blocks(core.state, core.state.markets[SLUG]) & gate.BREAKER
     file = opened(tmp_path)
-    assert file.clear_breakers() == ["loss streak"]
+    file.clear_breakers()
+    assert file.tripped() == []
     assert restored(tmp_path).breakers == ()
+
+
+def test_an_operator_clears_breakers_with_a_phrase_and_a_reason(tmp_path: Path) -> None:
+    """The only way out of a tripped breaker; it is written down, and not possible beside a running engine."""
+    file = LedgerFile(tmp_path / FILE_NAME, "s1")
+    file.write(1, [], {"drawdown": "$160.00 below the best result"}, NOW_MS)
+    file.close()
+    command = ["clear-breakers", "--json", "--reason", "looked at every loss", "--phrase"]
+    environment = {"DATA_DIR": str(tmp_path)}
+    wrong = CliRunner().invoke(app, [*command, "clear"], env=environment)
+    assert wrong.exit_code == 1
+    assert json.loads(wrong.stdout)["cleared"] == []
+    with FolderLock(tmp_path):
+        beside = CliRunner().invoke(app, [*command, CLEAR_PHRASE], env=environment)
+    assert isinstance(beside.exception, StartError)
+    cleared = CliRunner().invoke(app, [*command, CLEAR_PHRASE], env=environment)
+    assert cleared.exit_code == 0, cleared.output
+    assert json.loads(cleared.stdout) == {"cleared": ["drawdown"], "refused": None}
+    (deed,) = Trail(tmp_path).read()[0]
+    assert (deed.what, deed.why) == ("cleared", "breakers drawdown: looked at every loss")
+    again = CliRunner().invoke(app, [*command, CLEAR_PHRASE], env=environment)
+    assert json.loads(again.stdout) == {"cleared": [], "refused": None}
 
 
 def test_a_file_that_is_no_ledger_stops_the_start(tmp_path: Path) -> None:
