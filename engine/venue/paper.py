@@ -6,6 +6,7 @@ what a fill here assumes is in docs/model.md, "Paper fills".
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
@@ -16,7 +17,7 @@ from engine.core.fees import taker_fee_e6
 from engine.core.ledger import cost_of
 from engine.core.state import OrderIntent
 from engine.errors import JournalError
-from engine.events import AnyEvent, Level, OrderDenied, OrderFilled, OrderKilled, OrderSubmitted
+from engine.events import AnyEvent, EngineHalted, Level, OrderDenied, OrderFilled, OrderKilled, OrderSubmitted
 from engine.kill import KillSwitch
 from engine.units import ONE_E6, UsdE6
 
@@ -27,6 +28,9 @@ UNSPENT_E6: Final = ONE_E6 // 100
 """Dollars a filled order may leave unspent because shares come in lots: under one cent."""
 
 KILLED_BY_VENUE: Final = "order couldn't be fully filled: FOK orders are fully filled or killed"
+
+
+log = logging.getLogger("engine.venue")
 
 
 class Delays(NamedTuple):
@@ -60,11 +64,20 @@ class PaperBroker:
         """Take an intent over. The task is kept until it is done, so that it is not collected on the way."""
         task = asyncio.get_running_loop().create_task(self._carry(intent), name=f"order {intent.order_id}")
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
 
     async def drain(self) -> None:
         """Wait for the orders under way: none is left without an end."""
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """Halt where an order ended by an error: nobody knows its fate, and the next may end so too."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("order failed", extra={"task": task.get_name()}, exc_info=error)
+            why = f"{task.get_name()} failed: {type(error).__name__}: {error}"
+            self.accept(EngineHalted(ts_recv_ms=self._clock.now_ms(), why=why))
 
     async def _carry(self, intent: OrderIntent) -> None:
         refusal = await self._last_gate(intent)

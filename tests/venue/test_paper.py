@@ -15,7 +15,7 @@ from engine.core.fees import taker_fee_e6
 from engine.core.ledger import cost_of
 from engine.core.state import OrderIntent
 from engine.errors import JournalError
-from engine.events import AnyEvent, OrderDenied, OrderFilled, OrderKilled, OrderSubmitted
+from engine.events import AnyEvent, EngineHalted, OrderDenied, OrderFilled, OrderKilled, OrderSubmitted
 from engine.kill import KillSwitch
 from engine.venue.paper import LOT_E6, UNSPENT_E6, Delays, Market, PaperBroker, fill_or_kill
 from tests.venue_doubles import book_with
@@ -165,3 +165,18 @@ def test_fees_are_those_the_venue_publishes(shares: int, price: str, fee: str) -
     """Test vectors of the protocol sheet, section 6.3."""
     fills = ((int(Decimal(price) * 10_000), shares * 1_000_000),)
     assert taker_fee_e6(CRYPTO, fills) == int(Decimal(fee) * 1_000_000)
+
+
+async def test_an_order_that_ends_by_an_error_halts_the_engine(tmp_path: Path) -> None:
+    """Nobody knows its fate; silence until the session ends would let the next one go the same way."""
+    desk = Desk(tmp_path, book_with([(9_000, 500_000_000)]))
+    desk.broker.until_durable = None
+
+    def broken(_: str) -> Book | None:
+        raise ZeroDivisionError("planted")
+
+    desk.broker._market = desk.broker._market._replace(book=broken)
+    submitted, halted = await desk.carry(intent())
+    assert isinstance(submitted, OrderSubmitted)
+    assert isinstance(halted, EngineHalted)
+    assert halted.why == "order slug#1 failed: ZeroDivisionError: planted"
