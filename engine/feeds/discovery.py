@@ -41,6 +41,9 @@ OUTCOME_RETRY_S: Final = 10.0
 GIVEN_UP_AFTER_S: Final = 900
 ADOPTED_FOR_S: Final = 86_400
 """Windows of an earlier session that hold something are asked for so long after their end."""
+LAST_LOOK_S: Final = 45
+"""A window is described once more so long before its end, whatever was known: it may have been closed or
+paused since (fault catalogue, F17: re-check the flags before the hammer)."""
 TIMEOUT_S: Final = 5.0
 NOT_THERE: Final = "HTTP 404"
 
@@ -71,6 +74,7 @@ class Discovery:
         self._ends: dict[str, int] = {}
         self._settled: set[str] = set()
         self._adopted: set[str] = set()
+        self._asked_ms: dict[str, float] = {}
         self._connected: bool | None = None
         self._epoch = 0
         self._politeness = Politeness("gamma", LONGEST_PAUSE_S)
@@ -106,7 +110,11 @@ class Discovery:
             for start in starts:
                 slug = slug_of(name, start)
                 self._ends.setdefault(slug, start + length)
-                if now_ms >= self._ask_at_ms.get(slug, 0):
+                last_look_ms = (start + length - LAST_LOOK_S) * 1000
+                due_ms = self._ask_at_ms.get(slug, 0)
+                if self._asked_ms.get(slug, 0) < last_look_ms:
+                    due_ms = min(due_ms, last_look_ms)
+                if now_ms >= due_ms:
                     wanted.append(slug)
         return wanted
 
@@ -120,6 +128,7 @@ class Discovery:
                 self._adopted.discard(slug)
                 self._settled.discard(slug)
                 self._ask_at_ms.pop(slug, None)
+                self._asked_ms.pop(slug, None)
                 self._ask_at_ms.pop(f"outcome {slug}", None)
             elif now_s >= end_s + OUTCOME_AFTER_S and now_s * 1000 >= self._ask_at_ms.get(
                 f"outcome {slug}", 0
@@ -128,6 +137,7 @@ class Discovery:
         return wanted
 
     async def _describe(self, slug: str) -> None:
+        self._asked_ms[slug] = self._clock.now_ms()
         events = await self._ask(slug, gamma.market_path(slug))
         described = any(isinstance(event, MarketDescribed) for event in events)
         self._later(slug, self._refresh_s if described else LEAST_RETRY_S)

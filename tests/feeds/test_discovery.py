@@ -87,6 +87,17 @@ async def test_the_next_window_is_looked_up_a_minute_ahead() -> None:
     assert slugs == [SLUG, NEXT], "each asked for once, the current one first"
 
 
+async def test_a_window_is_described_once_more_before_its_last_seconds() -> None:
+    """It may have been closed or paused since; what was known five minutes ago is not asked for a trade."""
+    async with seeking((START_S + 252) * 1000, 10.0, others=(NEXT,)) as seeker:
+        described = lambda e: isinstance(e, MarketDescribed) and e.contract.slug == SLUG  # noqa: E731
+        first = await seeker.until(described)
+        seen = len(seeker.events)
+        await seeker.until(lambda e: described(e) and e.ts_recv_ms > first.ts_recv_ms)
+        again = [event for event in seeker.events[seen:] if described(event)]
+    assert [event.ts_recv_ms // 1000 >= START_S + 255 for event in again] == [True]
+
+
 async def test_the_outcome_is_fetched_until_both_prices_are_served() -> None:
     """Resolved a minute after the end; strike and final come as the venue settled them."""
     async with seeking((START_S + 290) * 1000, 60.0) as seeker:
