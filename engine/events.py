@@ -156,6 +156,8 @@ class PriceHistoryServed(Event, frozen=True, tag="price_history_served"):
     source: Source
     points: tuple[tuple[Milliseconds, Decimal], ...]
     lookback_s: int = 0
+    feed: str = ""
+    """As in ``PricePrinted``."""
 
 
 # --- order books --------------------------------------------------------------------------------------------

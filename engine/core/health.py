@@ -17,8 +17,8 @@ DELIVERY_MS: Final = 4_000
 DIVERGENCE_REACH_S: Final = 10
 """How many seconds back spot is looked for when the settlement feed fell silent."""
 
-NEAR_S: Final = 3
-"""How near a second of spot has to lie to one of the settlement feed to be compared with it."""
+NEAR_S: Final = (0, -1, 1, -2, 2, -3, 3)
+"""Seconds round one of the settlement feed in which spot is looked for to compare, the nearest first."""
 
 CLOCK_STALE_MS: Final = 600_000
 """A measurement of the clock says nothing of now after ten minutes; it is taken every quarter of a minute."""
@@ -91,9 +91,8 @@ def divergence(state: State) -> Divergence | None:
     if newest is None or spot.newest_s is None:
         return None
     ours = chainlink.dollars(newest)
-    near = sorted(range(newest - NEAR_S, newest + NEAR_S + 1), key=lambda second: abs(second - newest))
-    for second in near:
-        theirs = spot.dollars(second)
+    for offset in NEAR_S:
+        theirs = spot.dollars(newest + offset)
         if ours is not None and theirs is not None:
             return Divergence(theirs - ours, (theirs - ours) / ours * 10_000, newest)
     return None

@@ -33,11 +33,8 @@ _FEED_OF_SOURCE: Final = {
 def printed(state: State, event: e.PricePrinted) -> list[Market] | None:
     """Take a report in if it can be believed; note how it was delivered; price every window anew."""
     connections.heard(state, event.feed or _FEED_OF_SOURCE[event.source], event)
-    if event.source == "chainlink":
-        if event.feed and event.ts_recv_ms - state.rtds_raw_ms <= STANDS_IN_AFTER_MS:
-            return None
-        if not event.feed:
-            state.rtds_raw_ms = event.ts_recv_ms
+    if not _has_its_turn(state, event):
+        return None
     track = state.track(event.source, event.lookback_s)
     before = track.newest_s
     told = reports.take(track, event.ts_venue_ms, event.value, event)
@@ -49,6 +46,16 @@ def printed(state: State, event: e.PricePrinted) -> list[Market] | None:
         if missing > GAP_S:
             state.marks.append(Mark(event.ts_recv_ms, "gap", "", f"{missing} s never arrived"))
     return _prices_changed(state, event.source)
+
+
+def _has_its_turn(state: State, event: e.PricePrinted | e.PriceHistoryServed) -> bool:
+    """Say whether a raw second may be taken from the socket it came over; other sources have but one."""
+    if event.source != "chainlink":
+        return True
+    if not event.feed:
+        state.rtds_raw_ms = event.ts_recv_ms
+        return True
+    return event.ts_recv_ms - state.rtds_raw_ms > STANDS_IN_AFTER_MS
 
 
 def _note_delivery(
@@ -66,7 +73,9 @@ def _note_delivery(
 
 def history_served(state: State, event: e.PriceHistoryServed) -> list[Market] | None:
     """Take in the past values that answer a subscription."""
-    connections.heard(state, _FEED_OF_SOURCE[event.source], event)
+    connections.heard(state, event.feed or _FEED_OF_SOURCE[event.source], event)
+    if not _has_its_turn(state, event):
+        return None
     track = state.track(event.source, event.lookback_s)
     for stamp_ms, value in event.points:
         told = reports.take(track, stamp_ms, value, event)

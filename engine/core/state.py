@@ -95,6 +95,7 @@ class Market:
         "contract",
         "decision",
         "described_ms",
+        "disbelieved",
         "down",
         "fair",
         "final",
@@ -119,6 +120,8 @@ class Market:
         self.contract = contract
         self.described_ms = described_ms
         self.rule_before: TrustedRule | None = None
+        self.disbelieved: set[int] = set()
+        """Boundaries whose report was too far from the raw seconds."""
         self.up = Book(contract.token_up)
         self.down = Book(contract.token_down)
         self.watches: dict[Outcome, BookWatch] = {"UP": BookWatch(), "DOWN": BookWatch()}

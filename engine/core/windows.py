@@ -191,16 +191,17 @@ def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) ->
     assert rule is not None
     exact = reported(rule, at_s, state.track)
     if exact is not None:
-        if known is not None and known.source == "exact" and known.rung == exact.rung:
-            _check_rungs(state, market, at_s)
-            return known
         _check_rungs(state, market, at_s)
+        if known is not None and known.source == "exact" and known.rung == exact.rung:
+            return known
         if known is not None and known.is_proven and abs(known.value - exact.value) > DRIFT_USD:
             what = f"{known.value} ({known.rung}) and {exact.value} ({exact.rung})"
             _halt(state, market, f"settlement drift: second {at_s} was told as {what}")
         own_mean = estimated(rule, at_s, state.track("chainlink")) if rule.basis == "twap" else None
         if is_far_off(exact, own_mean):
-            state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
+            if at_s not in market.disbelieved:
+                market.disbelieved.add(at_s)
+                state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
             return known if known is not None and known.is_proven else own_mean
         return exact
     if state.now_ms < at_s * 1000 + SETTLE_GRACE_MS or (known is not None and known.is_proven):

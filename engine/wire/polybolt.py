@@ -242,6 +242,7 @@ def _history(
         source="polybolt" if channel == TWAP else "chainlink",
         points=tuple(points),
         lookback_s=_lookback_s(head) if channel == TWAP else 0,
+        feed=FEED,
     )
 
 

@@ -91,7 +91,9 @@ def test_a_report_far_from_the_raw_seconds_is_not_believed() -> None:
     assert market.strike is not None
     assert market.strike.source == "estimate"
     assert risk.blocks(core.state, market) & gate.STRIKE
-    assert core.state.bad_prices["RTDS TWAP: far from the raw seconds"] >= 1
+    for second in range(START_S + 23, START_S + 26):
+        core.second(second)
+    assert core.state.bad_prices["RTDS TWAP: far from the raw seconds"] == 1, "counted once, not at each look"
 
 
 def test_another_market_under_the_same_slug_is_not_traded() -> None:
@@ -264,3 +266,20 @@ def test_polybolts_raw_seconds_stand_in_for_rtds_and_never_mix_with_them() -> No
         other(second, 70_002.0)
     assert track.newest_s == START_S + 39, "RTDS fell silent: PolyBolt carries on"
     assert core.state.bad_prices == {}
+
+
+def test_a_history_is_heard_on_the_socket_it_came_over() -> None:
+    """PolyBolt's past must not make a silent RTDS look alive, nor mix with what RTDS tells."""
+    core = Core()
+    told(core, START_S + 5)
+    core.feed(
+        e.PriceHistoryServed(
+            ts_recv_ms=(START_S + 6) * 1000,
+            source="chainlink",
+            points=(((START_S - 120) * 1000, Decimal(70_100)),),
+            feed="polybolt",
+        )
+    )
+    assert core.state.feeds["polybolt"].arrived_ms == (START_S + 6) * 1000
+    assert core.state.feeds["rtds"].arrived_ms != (START_S + 6) * 1000
+    assert core.state.track("chainlink").at(START_S - 120) is None
