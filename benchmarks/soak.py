@@ -42,7 +42,8 @@ def measure(seconds: float = 360.0) -> dict[str, Any]:
         healed = venue.until(venue.is_well)
         result = {
             "venue_minutes": round(SPEED * seconds / 60, 1),
-            "faults": sum(1 for _ in status.get("faults_ended", [])),
+            # The venue keeps the last ones only; they are numbered from 1, the plan itself among them.
+            "faults": max(one["id"] for one in (*status["faults"], *status["faults_ended"])) - 1,
             "healed_s": round(healed, 2),
             "windows": _windows(venue),
             "verdicts": _verdicts(venue),
