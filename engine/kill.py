@@ -52,16 +52,22 @@ class KillSwitch:
 
     def read(self) -> Latch | None:
         """Return who tripped it, or None when it is not tripped."""
-        try:
-            return msgspec.json.decode(self.path.read_bytes(), type=Latch)
-        except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
+        for _ in range(2):
             try:
-                since = self.path.lstat().st_mtime
+                return msgspec.json.decode(self.path.read_bytes(), type=Latch)
             except FileNotFoundError:
-                return None
-            except OSError:
-                since = time.time()
-            return Latch("somebody", f"{self.path} is there but says nothing readable", int(since * 1000))
+                # Tripped between this look and the next it is read again; a link to nowhere stays unreadable.
+                if not os.path.lexists(self.path):
+                    return None
+            except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
+                break
+        try:
+            since = self.path.lstat().st_mtime
+        except FileNotFoundError:
+            return None
+        except OSError:
+            since = time.time()
+        return Latch("somebody", f"{self.path} is there but says nothing readable", int(since * 1000))
 
     def trip(self, who: str, why: str) -> Latch:
         """Latch the switch, durably, and disarm. A switch that is tripped already keeps its first reason.

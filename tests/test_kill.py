@@ -125,6 +125,27 @@ def test_of_many_at_once_one_is_first_for_all(tmp_path: Path) -> None:
     assert {deed.who for deed in deeds} == {f"operator {n}" for n in range(32)}
 
 
+def test_a_switch_that_is_tripped_while_it_is_read_gives_its_own_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not there at the first look, there at the second: that is a latch, not an unreadable one."""
+    read_bytes = Path.read_bytes
+    looks = []
+
+    def look(path: Path) -> bytes:
+        looks.append(path)
+        if len(looks) == 1:
+            KillSwitch(tmp_path).trip("operator", "now")
+            raise FileNotFoundError(path)
+        return read_bytes(path)
+
+    switch = KillSwitch(tmp_path)
+    monkeypatch.setattr(Path, "read_bytes", look)
+    latch = switch.read()
+    assert latch is not None
+    assert (latch.who, latch.why) == ("operator", "now")
+
+
 @pytest.mark.parametrize("act", ["trip", "clear"])
 def test_touching_the_switch_disarms(tmp_path: Path, act: str) -> None:
     """A permission from before a stop is none after it."""
