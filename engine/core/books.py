@@ -29,12 +29,10 @@ def look(state: State) -> None:
     for market in state.markets.values():
         for outcome, watch in market.watches.items():
             if market.book_of(outcome).state in ("live", "empty"):
-                if (
-                    watch.doubted_since_ms is not None
-                    and state.now_ms - watch.doubted_since_ms > RESYNC_AFTER_MS
-                ):
+                since = watch.doubted_since_ms
+                if watch.was_right and since is not None and state.now_ms - since > RESYNC_AFTER_MS:
                     watch.resyncs += 1
-                watch.doubted_since_ms = None
+                watch.doubted_since_ms, watch.was_right = None, True
             elif watch.doubted_since_ms is None:
                 watch.doubted_since_ms = state.now_ms
         if mirror_of(market) != "differs":

@@ -74,16 +74,17 @@ class BookWatch:
     """What is known of a rebuilt book from outside: since when it is doubted, what REST said of it.
 
     ``rest`` compares the venue's REST book with ours; ``differed`` counts differences in a row; ``resyncs``
-    how often the book was doubted for long enough to be asked for again.
+    how often the book was doubted for long enough to be asked for again, once it ``was_right`` at all.
     """
 
-    __slots__ = ("differed", "doubted_since_ms", "rest", "resyncs")
+    __slots__ = ("differed", "doubted_since_ms", "rest", "resyncs", "was_right")
 
     def __init__(self) -> None:
         self.doubted_since_ms: Milliseconds | None = None
         self.rest: Literal["agrees", "differs", "unknown"] = "unknown"
         self.differed = 0
         self.resyncs = 0
+        self.was_right = False
 
 
 class Market:

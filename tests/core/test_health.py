@@ -296,6 +296,7 @@ def queried(core: Core, bid: int | None, ask: int | None, second: int) -> None:
 def test_a_book_that_rest_denies_twice_is_asked_for_again() -> None:
     """One difference may be a frame under way; two mean that something was lost on the way."""
     core = running()
+    core.second(NOW_S + 3)
     queried(core, 4_800, 5_000, NOW_S + 3)
     assert picture(core).contracts[0].up.rest == "agrees"
     queried(core, 4_700, 5_000, NOW_S + 4)
@@ -310,6 +311,18 @@ def test_a_book_that_rest_denies_twice_is_asked_for_again() -> None:
     core.second(NOW_S + 10)
     assert core.state.books_to_resync == frozenset()
     assert picture(core).contracts[0].up.resyncs == 1
+
+
+def test_waiting_for_the_first_snapshot_is_no_resync() -> None:
+    """A window's book that comes late was never doubted: the count is of books that were right before."""
+    core = Core()
+    core.describe()
+    for second in range(START_S - 60, START_S - 50):
+        core.second(second)
+    assert core.state.books_to_resync == {"1001", "2002"}, "it is asked for again all the same"
+    core.book(UP, [(47, 500)], [(50, 500)], (START_S - 50) * 1000)
+    core.second(START_S - 49)
+    assert the_market(core).watches["UP"].resyncs == 0
 
 
 def test_the_empty_shell_that_rest_serves_says_nothing() -> None:
