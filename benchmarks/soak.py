@@ -80,34 +80,17 @@ def _verdicts(venue: Scene) -> dict[str, int]:
 
 def _books(venue: Scene) -> dict[str, int]:
     """Compare each running book, level by level, with the venue's own, asked for by REST."""
-    equal = different = 0
-    for one in venue.running():
-        market = venue.state.markets[one.slug]
-        for book in (market.up, market.down):
-            if any(_same(venue, book.token) for _ in range(20)):
-                equal += 1
-            else:
-                different += 1
-    return {"equal": equal, "different": different}
+    tokens = [token for one in venue.running() for token in venue.tokens_of(one.slug)]
+    equal = sum(any(_same(venue, token) for _ in range(20)) for token in tokens)
+    return {"equal": equal, "different": len(tokens) - equal}
 
 
 def _same(venue: Scene, token: str) -> bool:
-    """Say whether a book is the venue's, to the last level; a frame may be under way, so ask often."""
-    answer = httpx.get(f"{venue.urls['CLOB_HOST']}/book", params={"token_id": token}, timeout=10).json()
-    known = venue.state.tokens.get(token)
-    if known is None:
-        return False
-    book = known[0].book_of(known[1])
-    theirs = [
-        sorted(
-            (round(float(level["price"]) * 10_000), round(float(level["size"]) * 1_000_000)) for level in side
-        )
-        for side in (answer["bids"], answer["asks"])
-    ]
-    ours = [sorted(book.depth(side, 1_000)) for side in ("BUY", "SELL")]
-    if ours != theirs:
+    """Say whether a book is the venue's; a frame may be under way, so it is asked again after a pause."""
+    same = venue.book_is_the_venues(token)
+    if not same:
         time.sleep(0.05)
-    return ours == theirs
+    return same
 
 
 def _memory(samples: list[tuple[float, float]]) -> dict[str, Any]:

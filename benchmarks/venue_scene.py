@@ -111,6 +111,27 @@ class Scene:
         books = all(one.up.state == one.down.state == "live" for one in running)
         return feeds and topics and books and len(running) == 2
 
+    def tokens_of(self, slug: str) -> tuple[str, str]:
+        """Return a window's tokens, Up and Down."""
+        contract = self.state.markets[slug].contract
+        return contract.token_up, contract.token_down
+
+    def book_is_the_venues(self, token: str) -> bool:
+        """Say whether a rebuilt book equals the venue's own, asked for by REST, to the last level."""
+        answer = httpx.get(f"{self.urls['CLOB_HOST']}/book", params={"token_id": token}, timeout=10).json()
+        known = self.state.tokens.get(token)
+        if known is None:
+            return False
+        book = known[0].book_of(known[1])
+        theirs = [
+            sorted(
+                (round(float(level["price"]) * 10_000), round(float(level["size"]) * 1_000_000))
+                for level in side
+            )
+            for side in (answer["bids"], answer["asks"])
+        ]
+        return [sorted(book.depth(side, 1_000)) for side in ("BUY", "SELL")] == theirs
+
     def until(self, what: Callable[[], bool], patience_s: float = 40.0) -> float:
         """Wait for something; return how long it took, wall seconds.
 

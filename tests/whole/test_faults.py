@@ -19,7 +19,8 @@ pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     folder = tmp_path_factory.mktemp("faults")
-    with playing(folder, "--seed", "5", "--speed", "10") as scene:
+    # Descriptions are asked for more often than by default, so that their faults are met sooner.
+    with playing(folder, "--seed", "5", "--speed", "10", fee_rate_ttl_seconds=60.0) as scene:
         scene.until(scene.is_well, 60)
         yield scene
     assert scene.error is None
@@ -160,7 +161,10 @@ CASES = {
         {"tick": "0.001", "books": "missing"},
         lambda scene, was: resyncs(scene) > was.resyncs,
     ),
-    "lost delta": Case("lost-delta", {"count": 3}, lambda scene, was: disagreed(scene) > was.disagreed),
+    # A few lost changes may heal by the next whole book before anything contradicts them; so lose them all.
+    "lost delta": Case(
+        "lost-delta", {"count": 1_000_000}, lambda scene, was: disagreed(scene) > was.disagreed
+    ),
     "changed rule": Case(
         "changed-rule",
         {"to": "twap-30"},
@@ -187,6 +191,9 @@ def test_a_fault_is_noticed_and_everything_is_well_again_after_it(scene: Scene, 
         scene.until(lambda: case.seen(scene, was))
         assert scene.now.mode.halted_why is None
     scene.until(scene.is_well)
+    for token in [token for one in scene.running() for token in scene.tokens_of(one.slug)]:
+        # Frames are always under way, so the books are equal now and then, and after a loss never again.
+        scene.until(lambda token=token: token not in scene.state.tokens or scene.book_is_the_venues(token))
 
 
 def test_gamma_that_fails_or_is_slow_stops_nothing(scene: Scene) -> None:
@@ -237,7 +244,6 @@ def test_a_shell_from_rest_voids_no_book(scene: Scene) -> None:
     scene.until(scene.is_well)
     was = resyncs(scene)
     with scene.fault("rest-stale"):
-        seq = scene.now.seq
-        scene.until(lambda: scene.now.seq > seq + 400)
-        assert all(one.up.state == "live" for one in scene.running())
+        scene.until(lambda: scene.did("rest-stale") >= 4)
+        scene.until(scene.is_well)
     assert resyncs(scene) == was
