@@ -128,7 +128,9 @@ def _list_faults(faults: list[dict[str, Any]], json: bool) -> None:
 
 
 def _until_orphaned(stop: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held by a thread that waits, is fatal to an interpreter that ends.
+    while os.read(0, 1024):
+        pass
     stop.set()
 
 

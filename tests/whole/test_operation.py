@@ -257,3 +257,23 @@ def test_the_doctor_finds_an_external_venue_that_is_not_there(tmp_path: Path) ->
         assert lines[check]["todo"], check
     assert lines["geoblock"]["state"] == "warn", "a site that cannot be asked forbids no paper"
     assert not (tmp_path / "data").exists(), "looking makes nothing"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_embedded_venue_ends_quietly_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C reaches a whole process group: the child ends as asked, without an interpreter's last words."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine", "practice", "--seed", "1", "--port", "0", "--with-parent"],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as venue:
+        assert venue.stdout is not None
+        assert "RTDS_WS_URL" in venue.stdout.readline()
+        venue.send_signal(number)
+        assert venue.wait(20) == 0
+        assert venue.stderr is not None
+        assert "Fatal" not in venue.stderr.read()
