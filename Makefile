@@ -12,10 +12,10 @@ COMPILE = $(PY) -m uv pip compile pyproject.toml --quiet --group build --univers
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock clean
+.PHONY: help run test campaign lint lock clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.* ## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "make %-7s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.* ## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "make %-8s %s\n", $$1, $$2}'
 
 run: ## start the console at http://localhost:8501 (PORT=9000 changes the port)
 	@sh scripts/setup.sh run
@@ -26,6 +26,11 @@ test: ## install what the tests need, then lint and run all tests (ARGS="-k name
 	@sh scripts/setup_system.sh
 	@$(MAKE) --no-print-directory checks
 	@exec $(PY) -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+
+campaign: ## run what takes too long for make test, among it 10,000 random stories of money (MONEY_RUNS=1000 plays fewer)
+	@sh scripts/setup.sh test
+	@$(PY) -m pytest -m campaign --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
+	@MONEY_RUNS=$(or $(MONEY_RUNS),10000) $(PY) -m pytest tests/core/test_money_machine.py $(ARGS) || test $$? -eq 5
 
 lint: ## check style, types and import directions
 	@sh scripts/setup.sh test

@@ -15,6 +15,8 @@ NAMES = {
     "recorder": "the recorder's threads at 2,000 frames/s",
     "outages": "from the end of an outage until data is fresh and books are right",
     "soak": "practice at ten times the clock with random faults: memory, books, strikes, errors",
+    "orders": "an intent until its first byte is on the socket, live and paper; the kill switch, loop stuck",
+    "conservation": "1,000 orders with every outcome mixed: cash and shares of venue and ledger",
     "memory": "the engine's memory after an hour's worth of practice at speed",
     "paint": "the console's first paint in headless Chromium, second run",
 }

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.recordings import burst_frames
 from benchmarks.scene import opened_events
 from engine.clock import SystemClock
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.events import AnyEvent
 from engine.feeds.listening import NOTHING, Heard
 from engine.feeds.socket import Habits, SocketFeed

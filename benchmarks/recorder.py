@@ -11,7 +11,7 @@ from benchmarks.recordings import burst_forms, burst_frames
 from benchmarks.scene import opened_events
 from benchmarks.threads import cpu_seconds, since
 from engine.clock import SystemClock
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.journal import Journal
 from engine.raw import RawRecorder
 from engine.run.session import Session

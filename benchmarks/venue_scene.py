@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from engine.clock import Clock
 from engine.config import load_settings
 from engine.core.state import State
 from engine.run.engine import Engine
@@ -72,6 +73,18 @@ class Scene:
         """The core's memory; it belongs to another thread, so only look."""
         assert self.engine.session is not None
         return self.engine.session.state
+
+    @property
+    def engine_loop(self) -> asyncio.AbstractEventLoop:
+        """The engine's loop."""
+        assert self._loop is not None
+        return self._loop
+
+    @property
+    def engine_clock(self) -> Clock:
+        """The engine's clock."""
+        assert self.engine.session is not None
+        return self.engine.session.clock
 
     @property
     def now(self) -> Snapshot:

@@ -293,7 +293,7 @@ def arm(
     reason: Annotated[str | None, typer.Option(help="Why; for the record.")] = None,
     json: Json = False,
 ) -> None:
-    """Let live orders leave for some minutes, if every check holds. They are not built yet: it refuses."""
+    """Let live orders leave for some minutes, if every check holds."""
     from engine.run.arm_command import ARM_PHRASE, Wish, try_to_arm  # noqa: PLC0415 (slow)
     from engine.run.checks import as_json, table  # noqa: PLC0415 (same)
 
@@ -329,6 +329,86 @@ def disarm(
         _print_json({"armed": False, "was_armed": was_armed})
     else:
         sys.stdout.write("disarmed\n" if was_armed else "was not armed\n")
+
+
+Why = Annotated[str, typer.Option("--reason", "--why", help="For the record.")]
+
+
+@app.command()
+def pause(reason: Why = "paused from the command line", json: Json = False) -> None:
+    """Stop new orders of the engine that runs here; open ones and exits go on. It ends with `resume`."""
+    from engine.run.commands import Pause  # noqa: PLC0415 (other commands start without it)
+
+    _tell(Pause(True), reason, json)
+
+
+@app.command()
+def resume(
+    reason: Annotated[str | None, typer.Option(help="Why trading may go on; for the record.")] = None,
+    json: Json = False,
+) -> None:
+    """Let the engine that runs here buy again after a pause; takes a reason, or asks for it."""
+    from engine.run.commands import Pause  # noqa: PLC0415 (same)
+
+    _tell(Pause(False), _ask(reason, "--reason", "Reason"), json)
+
+
+@app.command()
+def tighten(
+    limit: Annotated[str, typer.Argument(help="NAME=VALUE, a limit by its setting's name.")],
+    reason: Why = "tightened from the command line",
+    json: Json = False,
+) -> None:
+    """Make one limit of the engine that runs here stricter, until it is started anew."""
+    from engine.run.commands import Tighten, fault_of  # noqa: PLC0415 (same)
+
+    name, _, number = limit.partition("=")
+    try:
+        command = Tighten(name.strip().upper(), float(number))
+    except ValueError:
+        raise typer.BadParameter(f"{limit!r}: write NAME=VALUE, such as MAX_DAILY_LOSS=100") from None
+    wrong = fault_of(command, reason)
+    if wrong is not None:
+        raise typer.BadParameter(wrong)
+    _tell(command, reason, json)
+
+
+@app.command("exit")
+def exit_(
+    slug: Annotated[str, typer.Argument(help="The contract, such as btc-updown-5m-1790000100.")],
+    outcome: Annotated[str, typer.Argument(help="up or down.")],
+    least: Annotated[float, typer.Option(help="Dollars a share, at least; more is taken gladly.")],
+    reason: Why = "exit from the command line",
+    json: Json = False,
+) -> None:
+    """Sell what the engine that runs here holds of an outcome, also while it is paused or killed."""
+    from engine.run.commands import Exit, fault_of  # noqa: PLC0415 (same)
+    from engine.units import price_e4  # noqa: PLC0415 (same)
+
+    side = outcome.strip().upper()
+    if side not in ("UP", "DOWN"):
+        raise typer.BadParameter(f"{outcome!r}: write up or down")
+    try:
+        command = Exit(slug, "UP" if side == "UP" else "DOWN", price_e4(least))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--least") from None
+    wrong = fault_of(command, reason)
+    if wrong is not None:
+        raise typer.BadParameter(wrong)
+    _tell(command, reason, json)
+
+
+def _tell(command: Any, reason: str, json: bool) -> None:
+    """Give a command to the engine on the data folder, and say what came of it."""
+    from engine.run.tell import tell_engine  # noqa: PLC0415 (same)
+
+    reply = tell_engine(data_dir(), command, _who(), reason)
+    if json:
+        _print_json({"state": reply.state, "why": reply.why})
+    else:
+        sys.stdout.write(f"{reply.state}{f': {reply.why}' if reply.why else ''}\n")
+    if reply.state != "taken":
+        raise typer.Exit(1)
 
 
 def _who() -> str:

@@ -67,24 +67,31 @@ class ScaledClock:
 
 
 class ManualClock:
-    """A clock for tests: it stands still until told to move."""
+    """A clock for tests: it stands still until told to move. Sleepers may be in any thread's loop."""
 
     rate = 1.0
 
     def __init__(self, now_ms: int) -> None:
         self._now_ms = now_ms
-        self._moved = asyncio.Event()
+        self._sleepers: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def now_ms(self) -> int:
         return self._now_ms
 
+    @property
+    def sleepers(self) -> int:
+        """How many sleep on it."""
+        return len(self._sleepers)
+
     def advance(self, seconds: float) -> None:
         """Move time on and wake every sleeper whose time has come."""
         self._now_ms += round(seconds * 1000)
-        self._moved.set()
-        self._moved = asyncio.Event()
+        for sleeper in [one for one in self._sleepers if one[0] <= self._now_ms]:
+            self._sleepers.remove(sleeper)
+            sleeper[1].call_soon_threadsafe(sleeper[2].set)
 
     async def sleep(self, seconds: float) -> None:
-        due = self._now_ms + round(seconds * 1000)
-        while self._now_ms < due:
-            await self._moved.wait()
+        due, awake = self._now_ms + round(seconds * 1000), asyncio.Event()
+        if due > self._now_ms:
+            self._sleepers.append((due, asyncio.get_running_loop(), awake))
+            await awake.wait()

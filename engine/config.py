@@ -1,5 +1,6 @@
 """Settings: where the venue is, who we are, how to trade, what never to go beyond. One place.
 
+Live is what ``DRY_RUN=false`` asks for, and nothing else does; ``check_live`` says what it lacks.
 Order of precedence: environment, then the ``.env`` file of the working directory (or the file that
 ``ENV_FILE`` names), then the profile, then the defaults. Any feed URL set means an external venue; without
 one the embedded practice venue is used.
@@ -38,6 +39,10 @@ VENUE_URLS: Final = tuple(name.upper() for name in FEED_URLS[:4])
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+
+LIVE_NEEDS: Final = ("private_key", "api_key", "api_secret", "api_passphrase", "wallet_address")
+"""What an order has to be signed and sent with."""
 
 
 class ProfileSource(PydanticBaseSettingsSource):
@@ -81,6 +86,8 @@ class Settings(BaseSettings):
     d_min: Positive = 5.0
     max_entry_price: float = Field(default=0.97, gt=0, le=0.99)
     quote_size_usd: float = Field(default=20.0, ge=1, allow_inf_nan=False)
+    order_kind: Literal["FOK", "FAK"] = "FOK"
+    order_timeout_s: float = Field(default=2.0, gt=0, le=60)
     fee_bps: Positive = 10.0
     fee_rate_ttl_seconds: Positive = 300.0
     sigma_long_s: float = Field(default=900.0, ge=60, le=1_000)
@@ -116,8 +123,10 @@ class Settings(BaseSettings):
     api_key: SecretStr | None = None
     api_secret: SecretStr | None = None
     api_passphrase: SecretStr | None = None
+    wallet_address: Address | None = None
 
     # paper and practice
+    paper_balance_usd: Positive = 1_000.0
     paper_latency_ms: float = Field(default=80.0, ge=0, allow_inf_nan=False)
     venue_hold_ms: float = Field(default=150.0, ge=0, allow_inf_nan=False)
     practice_speed: float = Field(default=5.0, gt=0, le=1000)
@@ -227,6 +236,44 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError("; ".join(lines)) from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{env_file} is not UTF-8 text (byte {error.start})") from None
+
+
+def live_faults(settings: Settings) -> list[str]:
+    """Say what settings lack that ask for live trading, in one line each; nothing where they ask for paper.
+
+    Limits need no look: each has a default, and one that is not positive is no ``Settings``. The keys are not
+    tried here, only looked for (``engine doctor`` tries them).
+    """
+    if settings.dry_run:
+        return []
+    faults = [
+        f"{name.upper()} is missing: DRY_RUN=false needs it"
+        for name in LIVE_NEEDS
+        if not is_given(getattr(settings, name))
+    ]
+    if not settings.is_external:
+        faults.append(
+            f"DRY_RUN=false and the venue is practice: set the venue's addresses ({', '.join(VENUE_URLS)}), "
+            "or DRY_RUN=true"
+        )
+    return faults
+
+
+def check_live(settings: Settings) -> None:
+    """Refuse settings that ask for live trading and lack something.
+
+    Raises:
+        SettingsError: One line for each fault, as ``load_settings`` has them.
+    """
+    faults = live_faults(settings)
+    if faults:
+        raise SettingsError("; ".join(faults))
+
+
+def is_given(value: SecretStr | str | None) -> bool:
+    """Say whether a setting holds anything but blanks."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return bool(text and text.strip())
 
 
 class _Where(BaseSettings):

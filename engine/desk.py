@@ -23,6 +23,8 @@ import msgspec
 from engine import kill
 from engine.config import Settings
 from engine.kill import KillSwitch, Latch
+from engine.run.commands import Command, Reply
+from engine.run.tell import NO_ENGINE, tell_engine
 from engine.snapshot import Mark, Point, Snapshot
 
 QUEUE_LIMIT: Final = 64
@@ -35,7 +37,7 @@ MARK_LIMIT: Final = 200
 STALE_S: Final = 3.0
 """Age of the newest snapshot from which on the engine counts as unwell: fifteen missed snapshots."""
 CLEAR_PHRASE: Final = kill.CLEAR_PHRASE
-SLOW_SECTIONS: Final = ("mode", "orders", "settlements", "money", "decisions", "bad_prices")
+SLOW_SECTIONS: Final = ("mode", "account", "orders", "settlements", "money", "decisions", "bad_prices")
 """Parts of a snapshot that rarely change, and are sent only when they did."""
 
 _ANCHOR: Final = "_updown_console_anchor"
@@ -319,6 +321,23 @@ class Desk:
         if problem is None and latch is not None:
             _log.warning("= kill=cleared who=%s why=%s tripped_by=%s", who, why.strip(), latch.who)
         return problem
+
+    def command(self, command: Command, who: str, why: str) -> Reply:
+        """Give the engine a command, by the same door as the command line; waits for the answer.
+
+        Args:
+            command: What to do.
+            who: Whose decision it is.
+            why: The operator's reason; it has to say something.
+        Returns:
+            What became of it; a running engine answers within about 0.1 s, and 4 s is the longest wait.
+        """
+        if not self.host.alive:
+            return Reply("refused", NO_ENGINE)
+        try:
+            return tell_engine(self.settings.data_dir, command, who, why)
+        except OSError as error:
+            return Reply("refused", f"the command could not be written: {error.strerror}")
 
 
 class _Anchor(types.ModuleType):

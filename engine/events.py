@@ -46,6 +46,9 @@ class SessionOpened(Event, frozen=True, tag="session_opened"):
     params: dict[str, float]
     limits: dict[str, float]
     killed: bool
+    cash_e6: UsdE6 | None = None
+    """Dollars to begin with, on paper; live, the venue tells the balance."""
+    order_kind: Literal["FOK", "FAK"] = "FOK"
 
 
 class SecondPassed(Event, frozen=True, tag="second_passed"):
@@ -295,36 +298,233 @@ class SitePriceServed(Event, frozen=True, tag="site_price_served"):
 # --- orders -------------------------------------------------------------------------------------------------
 
 
-class OrderSubmitted(Event, frozen=True, tag="order_submitted"):
-    """The broker took an order over."""
+class Trade(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One trade of an order of ours: what changed hands, whole millionths.
+
+    ``trade_id`` is the venue's; empty on paper. ``fills`` are (price, size) by level, as far as they are
+    known. ``cost_e6`` is what was paid before the fee (received, for a SELL).
+    """
+
+    trade_id: str
+    shares_e6: SizeE6
+    cost_e6: UsdE6
+    fee_e6: UsdE6
+    fills: tuple[Level, ...] = ()
+
+
+class Assumed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a paper order comes to under one assumption about fills; nothing bought is all zeros.
+
+    ``name``: ``touch`` (at once, at the best ask), ``arrival`` (the book as it is when the order is matched;
+    the one that is booked) or ``conservative`` (others come first). Formulas: docs/model.md, "Paper fills".
+    """
+
+    name: str
+    shares_e6: SizeE6
+    cost_e6: UsdE6
+    fee_e6: UsdE6
+
+
+class OrderSigned(Event, frozen=True, tag="order_signed"):
+    """An order is ready to be sent, under the id by which the venue will know it: durable before it leaves.
+
+    ``maker_e6`` and ``taker_e6`` are the signed amounts: dollars and shares of a BUY, shares and dollars of a
+    SELL. ``took_ms`` is wall time since the intent was taken over. On paper ``venue_order_id`` is empty.
+    """
 
     order_id: str
+    venue_order_id: str
+    maker_e6: int
+    taker_e6: int
+    took_ms: float = 0.0
+
+
+class OrderSubmitted(Event, frozen=True, tag="order_submitted"):
+    """An order left: its first byte is on the socket (on paper: it is on its way).
+
+    ``took_ms`` is wall time from the intent's being taken over to the first byte.
+    """
+
+    order_id: str
+    took_ms: float = 0.0
 
 
 class OrderFilled(Event, frozen=True, tag="order_filled"):
-    """An order filled: ``fills`` are (price, size) by level, ``fee_e6`` is charged on top."""
+    """An order was matched, wholly or in part.
+
+    Live, a match is provisional: each trade of ``trades`` is followed until it is confirmed or failed
+    (``is_final`` is False). On paper there are no trades: ``fills`` are (price, size) by level, ``fee_e6`` is
+    charged on top, and the fill is final. ``took_ms`` is wall time from first byte to answer; ``assumed``
+    what the three assumptions about paper fills come to.
+    """
 
     order_id: str
     fills: tuple[Level, ...]
     fee_e6: UsdE6
+    trades: tuple[Trade, ...] = ()
+    is_final: bool = True
+    took_ms: float = 0.0
+    assumed: tuple[Assumed, ...] = ()
 
 
 class OrderKilled(Event, frozen=True, tag="order_killed"):
-    """A fill-or-kill order did not fill: a clean nothing."""
+    """The venue took an order and nothing of it filled: a clean nothing."""
 
     order_id: str
     reason: str
+    took_ms: float = 0.0
+    assumed: tuple[Assumed, ...] = ()
 
 
 class OrderDenied(Event, frozen=True, tag="order_denied"):
-    """Our own last gate refused to send an order (kill switch, deadline, recorder)."""
+    """Our own last gate refused to send an order (kill switch, deadline, recorder, not armed)."""
 
     order_id: str
     reason: str
 
 
+class OrderRejected(Event, frozen=True, tag="order_rejected"):
+    """The venue refused an order; it never reached the book. ``code`` is one of docs/feeds.md's list."""
+
+    order_id: str
+    reason: str
+    code: str
+    took_ms: float = 0.0
+
+
+class OrderUnknown(Event, frozen=True, tag="order_unknown"):
+    """Nobody knows whether an order lives: no answer, or one that proves nothing. It is never sent again."""
+
+    order_id: str
+    reason: str
+
+
+RestrictionKind: TypeAlias = Literal[
+    "none",
+    "restarting",
+    "post-only",
+    "cancel-only",
+    "disabled",
+    "rate-limited",
+    "region",
+    "closed-only",
+    "unauthorised",
+    "heartbeat",
+]
+
+
+class VenueRestricted(Event, frozen=True, tag="venue_restricted"):
+    """The venue does not take our orders, or takes them again (``none``).
+
+    ``until_ms`` is when it is worth asking again, on the engine's clock; None: not by itself.
+    """
+
+    restriction: RestrictionKind
+    why: str
+    until_ms: Milliseconds | None = None
+
+
+class OrdersCancelled(Event, frozen=True, tag="orders_cancelled"):
+    """Every open order of the account was cancelled: ``count`` were open."""
+
+    count: int
+    why: str
+
+
+class TradeStatusTold(Event, frozen=True, tag="trade_status_told"):
+    """The venue was asked how far the settlement of a trade of ours is; ``status`` as in
+    ``AccountTradeTold``."""
+
+    trade_id: str
+    venue_order_id: str
+    status: str
+
+
+class BalanceTold(Event, frozen=True, tag="balance_told"):
+    """The account's dollars as the venue tells them, and what its contracts may take of them.
+
+    ``asked_ms`` is when the question was sent: fills booked after it may not be in the answer yet.
+    """
+
+    balance_e6: UsdE6
+    allowance_e6: UsdE6 | None
+    asked_ms: Milliseconds
+
+
+class SharesTold(Event, frozen=True, tag="shares_told"):
+    """How many shares of a token the account holds, as the venue tells it."""
+
+    slug: str
+    outcome: Outcome
+    shares_e6: SizeE6
+    asked_ms: Milliseconds
+
+
+class ArmChanged(Event, frozen=True, tag="arm_changed"):
+    """Live orders may leave, or may not any more, and why."""
+
+    armed: bool
+    who: str
+    why: str
+    until_ms: Milliseconds | None = None
+
+
+class AlarmRaised(Event, frozen=True, tag="alarm_raised"):
+    """Something needs an operator; an empty ``why`` takes the alarm of that name back."""
+
+    name: str
+    why: str
+
+
+# --- commands of an operator --------------------------------------------------------------------------------
+
+
+class TradingPaused(Event, frozen=True, tag="trading_paused"):
+    """An operator stopped new orders for the moment, or lets them go on."""
+
+    paused: bool
+    who: str
+    why: str
+
+
+class LimitsTightened(Event, frozen=True, tag="limits_tightened"):
+    """An operator made limits stricter. A value that would loosen one is ignored; only a restart loosens."""
+
+    limits: dict[str, float]
+    who: str
+    why: str
+
+
+class ParamsChanged(Event, frozen=True, tag="params_changed"):
+    """An operator changed how to trade: every parameter as it is from now on, and which version that is.
+
+    ``text`` says what changed, for people. Version 1 is what the session was opened with; a restart begins
+    with the settings again.
+    """
+
+    params: dict[str, float]
+    version: int
+    text: str
+    who: str
+    why: str
+
+
+class ExitAsked(Event, frozen=True, tag="exit_asked"):
+    """An operator wants a holding sold: what there is, at ``least_e4`` a share or better. No gate but the
+    holding itself stands before it: getting out works under the kill switch too."""
+
+    slug: str
+    outcome: Outcome
+    least_e4: PriceE4
+    who: str
+    why: str
+
+
+# --- what earlier sessions left -----------------------------------------------------------------------------
+
+
 class PastFill(msgspec.Struct, frozen=True, gc=False):
-    """A fill of an earlier session, as the ledger's file keeps it."""
+    """A fill, as the ledger's file keeps it. A SELL's shares and dollars are positive too."""
 
     order_id: str
     slug: str
@@ -335,24 +535,57 @@ class PastFill(msgspec.Struct, frozen=True, gc=False):
     fee_e6: UsdE6
     at_ms: Milliseconds
     probability: float
+    trade_id: str = ""
+    side: Side = "BUY"
+    is_final: bool = True
+
+
+class PastFillStatus(msgspec.Struct, frozen=True, gc=False):
+    """What became of a provisional fill: it is final now, or it failed and is undone."""
+
+    order_id: str
+    trade_id: str
+    status: Literal["CONFIRMED", "FAILED"]
+    at_ms: Milliseconds
 
 
 class PastSettlement(msgspec.Struct, frozen=True, gc=False):
-    """A window of an earlier session that paid out."""
+    """A window that paid out."""
 
     slug: str
     outcome: Outcome
     at_ms: Milliseconds
 
 
+class PastOrder(msgspec.Struct, frozen=True, gc=False):
+    """An order of an earlier session that was sent, or may have been, and whose end is not known.
+
+    ``venue_order_id`` is empty where it was never signed (then it was never sent) or on paper.
+    """
+
+    order_id: str
+    slug: str
+    end_s: int
+    outcome: Outcome
+    token: str
+    side: Side
+    limit_e4: PriceE4
+    usd_e6: UsdE6
+    shares_e6: SizeE6
+    probability: float
+    venue_order_id: str
+    at_ms: Milliseconds
+
+
 class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
-    """What earlier sessions left: fills and settlements in the order they happened, breakers that tripped,
-    and windows with an order whose fate was never known."""
+    """What earlier sessions left: fills, what became of them and settlements in the order they happened;
+    breakers that tripped; windows with an order whose fate was never known, and those orders themselves."""
 
     fills: tuple[PastFill, ...]
     settlements: tuple[PastSettlement, ...]
     breakers: tuple[tuple[str, str], ...]
     unresolved: tuple[str, ...]
+    orders: tuple[PastOrder, ...] = ()
 
 
 # --- the account, as the user channel tells it --------------------------------------------------------------
@@ -418,6 +651,20 @@ AnyEvent: TypeAlias = (
     | OrderFilled
     | OrderKilled
     | OrderDenied
+    | OrderSigned
+    | OrderRejected
+    | OrderUnknown
+    | VenueRestricted
+    | OrdersCancelled
+    | TradeStatusTold
+    | BalanceTold
+    | SharesTold
+    | ArmChanged
+    | AlarmRaised
+    | TradingPaused
+    | LimitsTightened
+    | ParamsChanged
+    | ExitAsked
     | LedgerRestored
     | AccountOrderTold
     | AccountTradeTold

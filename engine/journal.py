@@ -16,14 +16,27 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.errors import JournalError
-from engine.events import AnyEvent, OrderDenied, OrderFilled, OrderKilled, Record
+from engine.events import (
+    AccountTradeTold,
+    AnyEvent,
+    OrderDenied,
+    OrderFilled,
+    OrderKilled,
+    OrderRejected,
+    OrderSigned,
+    OrderSubmitted,
+    Record,
+    SessionOpened,
+    TradeStatusTold,
+)
 from engine.handover import Handover
+from engine.units import Milliseconds
 
 GROUP_S: Final = 0.05
 """Longest time a record waits for its commit (design: group commit at most 50 ms)."""
@@ -250,28 +263,99 @@ def read_outputs(path: Path) -> Iterator[tuple[int, int, str, bytes]]:
         yield from database.execute("SELECT seq, place, kind, body FROM output ORDER BY seq, place")
 
 
-OrderEnd: TypeAlias = OrderFilled | OrderKilled | OrderDenied
+OrderEnd: TypeAlias = OrderFilled | OrderKilled | OrderDenied | OrderRejected
 
 
-def read_orders(path: Path) -> tuple[dict[str, OrderIntent], dict[str, tuple[int, OrderEnd]]]:
-    """Return a session's order intents, and how each order ended, by order id.
+class RecordedOrder(NamedTuple):
+    """What a session recorded of one order.
 
-    Returns:
-        Intents, and for those whose end was recorded its number and event.
+    ``seq`` and ``at_ms`` are of the record that led to its intent. ``intent`` is None for an order that an
+    earlier session sent and this one took over. ``ends`` holds the ends it was told, with their numbers; more
+    than one where the venue repeated or corrected itself. An order that is unknown has no end.
+    """
+
+    seq: int
+    at_ms: Milliseconds
+    intent: OrderIntent | None
+    signed: OrderSigned | None
+    was_submitted: bool
+    ends: tuple[tuple[int, OrderEnd], ...]
+
+
+def read_orders(path: Path) -> dict[str, RecordedOrder]:
+    """Return what a session recorded of its orders, by order id, oldest first.
+
+    Raises:
+        JournalError: No such session, or not a session file.
+    """
+    orders: dict[str, RecordedOrder] = {}
+    with _opened(path) as database:
+        for seq, at_ms, body in database.execute(
+            "SELECT o.seq, coalesce(e.ts_recv_ms, 0), o.body FROM output o "
+            "LEFT JOIN event e ON e.seq = o.seq WHERE o.kind = 'OrderIntent' ORDER BY o.seq, o.place"
+        ):
+            intent = _intent_decoder.decode(body)
+            orders[intent.order_id] = RecordedOrder(seq, at_ms, intent, None, False, ())
+        for seq, body in database.execute(
+            "SELECT seq, body FROM event WHERE kind IN ('order_signed', 'order_submitted', 'order_filled', "
+            "'order_killed', 'order_denied', 'order_rejected') ORDER BY seq"
+        ):
+            event = _event_decoder.decode(body)
+            if not isinstance(event, OrderSigned | OrderSubmitted | OrderEnd):
+                continue
+            known = orders.get(event.order_id)
+            if known is None:
+                known = RecordedOrder(seq, event.ts_recv_ms, None, None, False, ())
+            if isinstance(event, OrderSigned):
+                orders[event.order_id] = known._replace(signed=event)
+            elif isinstance(event, OrderSubmitted):
+                orders[event.order_id] = known._replace(was_submitted=True)
+            else:
+                orders[event.order_id] = known._replace(ends=(*known.ends, (seq, event)))
+    return orders
+
+
+class TradeEnd(NamedTuple):
+    """The venue's last word on a trade of ours, with the record's number."""
+
+    seq: int
+    trade_id: str
+    status: Literal["CONFIRMED", "FAILED"]
+    at_ms: Milliseconds
+
+
+def read_trade_ends(path: Path) -> list[TradeEnd]:
+    """Return what a session was told of trades that is final, in order, whether it was told or had asked.
+
+    Raises:
+        JournalError: No such session, or not a session file.
+    """
+    ends: list[TradeEnd] = []
+    with _opened(path) as database:
+        for seq, body in database.execute(
+            "SELECT seq, body FROM event WHERE kind IN ('account_trade_told', 'trade_status_told') "
+            "ORDER BY seq"
+        ):
+            event = _event_decoder.decode(body)
+            if not isinstance(event, AccountTradeTold | TradeStatusTold):
+                continue
+            if event.status in ("CONFIRMED", "FAILED"):
+                is_failed = event.status == "FAILED"
+                status: Literal["CONFIRMED", "FAILED"] = "FAILED" if is_failed else "CONFIRMED"
+                ends.append(TradeEnd(seq, event.trade_id, status, event.ts_recv_ms))
+    return ends
+
+
+def read_opening(path: Path) -> SessionOpened | None:
+    """Return how a session opened (its first event); None where it ended before that was recorded.
+
     Raises:
         JournalError: No such session, or not a session file.
     """
     with _opened(path) as database:
-        bodies = database.execute("SELECT body FROM output WHERE kind = 'OrderIntent' ORDER BY seq, place")
-        intents = {intent.order_id: intent for (body,) in bodies for intent in [_intent_decoder.decode(body)]}
-        ends: dict[str, tuple[int, OrderEnd]] = {}
-        for seq, body in database.execute(
-            "SELECT seq, body FROM event WHERE kind IN ('order_filled', 'order_killed', 'order_denied')"
-        ):
-            event = _event_decoder.decode(body)
-            if isinstance(event, OrderFilled | OrderKilled | OrderDenied):
-                ends[event.order_id] = (seq, event)
-        return intents, ends
+        row = database.execute("SELECT body FROM event WHERE seq = 1 AND kind = 'session_opened'").fetchone()
+        event = None if row is None else _event_decoder.decode(row[0])
+    return event if isinstance(event, SessionOpened) else None
 
 
 def read_meta(path: Path) -> dict[str, str]:

@@ -206,12 +206,81 @@ class OrderView(msgspec.Struct, frozen=True):
     outcome: Literal["UP", "DOWN"]
     limit_price: float
     usd: float
-    state: Literal["intended", "sent", "filled", "killed", "denied", "unknown"]
+    state: Literal[
+        "intended",
+        "signed",
+        "sent",
+        "filled",
+        "partial",
+        "killed",
+        "denied",
+        "rejected",
+        "failed",
+        "unknown",
+    ]
     reason: str
     at_ms: int
     filled_shares: float
     average_price: float | None
     fee: float
+    side: Literal["BUY", "SELL"] = "BUY"
+    kind: str = "FOK"
+    shares_wanted: float = 0.0
+    """Of a SELL."""
+    venue_order_id: str = ""
+    settlement: str = ""
+    """How far its trades are: the least far of them; empty on paper, where a fill is final."""
+    ended_ms: int | None = None
+    sign_ms: float | None = None
+    send_ms: float | None = None
+    answer_ms: float | None = None
+    """Wall milliseconds: until signed and recorded, until the first byte, from there to the answer."""
+    markouts: dict[int, float] = {}
+    """Dollars a share, by seconds after the fill."""
+    settled_value: float | None = None
+    assumed: list["AssumedView"] = []
+
+
+class AssumedView(msgspec.Struct, frozen=True):
+    """What an order comes to under one assumption about paper fills; no shares is no fill."""
+
+    name: str
+    shares: float
+    average_price: float | None
+    fee: float
+
+
+class HonestyView(msgspec.Struct, frozen=True):
+    """Profit of all settled paper orders under each assumption, dollars, and how many filled."""
+
+    orders: int
+    profit: dict[str, float]
+    filled: dict[str, int]
+
+
+class AccountView(msgspec.Struct, frozen=True):
+    """Our leave to trade: what the venue, the balance, the arming and the operator say."""
+
+    live: bool
+    armed: bool | None
+    """None on paper, where nothing is armed."""
+    armed_why: str
+    armed_until_ms: int | None
+    paused_why: str
+    restriction: str
+    restriction_why: str
+    restriction_until_ms: int | None
+    free_usd: float | None
+    """Dollars that no order under way may still take; None while nobody told."""
+    balance_told_ms: int | None
+    in_flight: int
+    unknown: int
+    ghost_fills: int
+    alarms: dict[str, str]
+    honesty: HonestyView
+    limits: dict[str, float]
+    params: dict[str, float] = {}
+    params_version: int = 1
 
 
 Verdict: TypeAlias = Literal["agrees", "within error", "outside error", "drift", "waiting", "unknown"]
@@ -279,6 +348,9 @@ MarkKind: TypeAlias = Literal[
     "fallback",
     "frozen",
     "breaker",
+    "restriction",
+    "mode",
+    "alarm",
 ]
 
 
@@ -351,6 +423,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     orders: list[OrderView]
     settlements: list[SettlementView]
     money: MoneyView
+    account: AccountView
     point: Point | None
     marks: list[Mark]
     journal_seq: int

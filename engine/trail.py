@@ -1,4 +1,4 @@
-"""The audit trail: who tripped, cleared, armed or disarmed, when and why. Lines are added, never changed.
+"""The audit trail: who stopped, armed or told the engine what, when and why. Lines are added, never changed.
 
 One JSON object a line in ``DATA_DIR/audit.jsonl``. Each is one write with ``O_APPEND``, so that processes
 beside each other do not mix their lines, and is on the disk before ``add`` returns.
@@ -6,6 +6,7 @@ What it does not know: who may do what.
 """
 
 import os
+import re
 import time
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -16,12 +17,21 @@ FILE_NAME: Final = "audit.jsonl"
 TEXT_LIMIT: Final = 500
 """Characters of a name or reason that are kept."""
 
-What: TypeAlias = Literal["tripped", "cleared", "armed", "disarmed", "refused"]
+What: TypeAlias = Literal[
+    "tripped", "cleared", "armed", "disarmed", "refused", "paused", "resumed", "tightened", "exit"
+]
+
+_KEY: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{64,}")
+"""What a private key looks like; an order's hash does too, and is no loss in a reason."""
 
 
 def plain(text: str) -> str:
-    """Cut a text, and replace what JSON cannot carry (a lone surrogate of a command line's odd bytes)."""
-    return text[:TEXT_LIMIT].encode("utf-8", "replace").decode()
+    """Cut a text, and replace what must not or cannot be kept.
+
+    That is what may be a private key (somebody pasted the wrong thing), and what JSON cannot carry (a lone
+    surrogate of a command line's odd bytes).
+    """
+    return _KEY.sub("[hidden]", text)[:TEXT_LIMIT].encode("utf-8", "replace").decode()
 
 
 class Deed(msgspec.Struct, frozen=True):

@@ -28,6 +28,12 @@ def settings_of_nobody() -> Iterator[None]:
         yield
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run browser tests last: Playwright's loop occupies the main thread from its first use to the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave campaigns out unless ``-m`` asks for them; run browser tests last.
+
+    Playwright's loop occupies the main thread from its first use to the end.
+    """
+    if "campaign" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("campaign")])
+        items[:] = [item for item in items if not item.get_closest_marker("campaign")]
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import PROFILES, Settings, data_dir, load_settings
+from engine.config import (
+    LIVE_NEEDS,
+    PROFILES,
+    Settings,
+    check_live,
+    data_dir,
+    live_faults,
+    load_settings,
+)
 from engine.errors import SettingsError
 from engine.params import Limits
 
@@ -31,6 +39,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "SITE_PRICE_URL",
         "D_MIN",
         "HAMMER_SECS",
+        "PRIVATE_KEY",
+        "API_KEY",
+        "API_SECRET",
+        "API_PASSPHRASE",
+        "WALLET_ADDRESS",
     ):
         monkeypatch.delenv(name, raising=False)
 
@@ -147,6 +160,12 @@ def test_the_live_profile_alone_never_trades(monkeypatch: pytest.MonkeyPatch) ->
         ("SYMBOL", "eth/usd"),
         ("DRY_RUN", "perhaps"),
         ("MAX_DAILY_LOSS", "inf"),
+        ("MAX_DAILY_LOSS", " "),
+        ("ORDER_KIND", "GTC"),
+        ("ORDER_TIMEOUT_S", "61"),
+        ("WALLET_ADDRESS", "f39Fd6e51aad88F6F4ce6aB8827279cffFb92266"),
+        ("WALLET_ADDRESS", "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb9226"),
+        ("WALLET_ADDRESS", "0x" + "g" * 40),
         ("PRICE_STALENESS_THRESHOLD", "inf"),
         ("RTDS_WS_URL", "nonsense"),
         ("GAMMA_API_URL", "ftp://example"),
@@ -193,7 +212,11 @@ def test_a_limit_that_is_left_out_has_a_default_and_none_can_be_removed(
 ) -> None:
     """Missing means the default, which is positive and finite; there is no word for "no limit"."""
     monkeypatch.setenv(name.upper(), "")
-    assert 0 < getattr(load_settings(), name) < 1e6
+    assert getattr(load_settings(), name) == Settings.model_fields[name].default
+    assert 0 < Settings.model_fields[name].default < 1e6
+    Path(".env").write_text(f"{name.upper()}=\n")
+    monkeypatch.delenv(name.upper())
+    assert getattr(load_settings(), name) == Settings.model_fields[name].default
     for word in ("none", "null", "off", "unlimited", "false", "-"):
         assert name.upper() in fault(monkeypatch, **{name.upper(): word})
 
@@ -238,6 +261,82 @@ def test_a_secret_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PRIVATE_KEY", secret)
     assert secret not in repr(load_settings())
     assert secret not in fault(monkeypatch, VENUE="practice", RTDS_WS_URL="ws://x", HAMMER_SECS="x")
+
+
+KEYS = {
+    "PRIVATE_KEY": "0x" + "ab" * 32,
+    "API_KEY": "key",
+    "API_SECRET": "secret",
+    "API_PASSPHRASE": "passphrase",
+    "WALLET_ADDRESS": "0x" + "cd" * 20,
+}
+
+
+@pytest.mark.parametrize("profile", ["", *PROFILES])
+@pytest.mark.parametrize(
+    ("venue", "dry_run", "keys", "becomes"),
+    [
+        ("", "", False, "paper"),
+        ("", "true", True, "paper"),
+        ("", "false", False, "refused"),
+        ("", "false", True, "refused"),
+        ("practice", "", False, "paper"),
+        ("practice", "true", True, "paper"),
+        ("practice", "false", False, "refused"),
+        ("practice", "false", True, "refused"),
+        ("external", "", False, "paper"),
+        ("external", "", True, "paper"),
+        ("external", "true", True, "paper"),
+        ("external", "false", False, "refused"),
+        ("external", "false", True, "live"),
+    ],
+)
+def test_venue_dry_run_and_profile_make_paper_live_or_a_refusal(  # noqa: PLR0917 (a table's columns)
+    monkeypatch: pytest.MonkeyPatch, profile: str, venue: str, dry_run: str, keys: bool, becomes: str
+) -> None:
+    """The one table of docs/commands.md: DRY_RUN=false alone asks for live, and no profile changes a row."""
+    environment = {"SETTINGS_PROFILE": profile, "VENUE": venue, "DRY_RUN": dry_run}
+    environment |= POLYMARKET if venue == "external" else {}
+    environment |= KEYS if keys else {}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert ("refused" if live_faults(settings) else "paper" if settings.dry_run else "live") == becomes
+    if becomes == "refused":
+        with pytest.raises(SettingsError, match="DRY_RUN=false"):
+            check_live(settings)
+    else:
+        check_live(settings)
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_live_needs_every_key_and_names_the_one_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str | None
+) -> None:
+    """One line, before anything is connected; a blank is none."""
+    for key, text in (POLYMARKET | KEYS | {"DRY_RUN": "false"}).items():
+        monkeypatch.setenv(key, text)
+    check_live(load_settings())
+    if value is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, value)
+    if name == "WALLET_ADDRESS" and value == "  ":
+        assert "WALLET_ADDRESS (from the environment)" in fault(monkeypatch)
+        return
+    assert live_faults(load_settings()) == [f"{name} is missing: DRY_RUN=false needs it"]
+
+
+def test_live_without_anything_has_a_line_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody starts six times to find the sixth; and no line repeats a key."""
+    monkeypatch.setenv("DRY_RUN", "false")
+    with pytest.raises(SettingsError) as caught:
+        check_live(load_settings())
+    lines = str(caught.value).split("; ")
+    assert [line.split(" ")[0] for line in lines] == [*(name.upper() for name in LIVE_NEEDS), "DRY_RUN=false"]
+    monkeypatch.setenv("PRIVATE_KEY", KEYS["PRIVATE_KEY"])
+    assert KEYS["PRIVATE_KEY"][2:] not in "; ".join(live_faults(load_settings()))
 
 
 def test_an_empty_value_is_no_value() -> None:

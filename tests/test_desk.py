@@ -1,5 +1,6 @@
 """The counter between the engine's thread and the console."""
 
+import asyncio
 import importlib
 import sys
 import threading
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import desk as desk_module
+from engine.clock import SystemClock
 from engine.config import Settings, load_settings
 from engine.desk import (
     IDLE_LIMIT_S,
@@ -26,7 +28,11 @@ from engine.desk import (
     SessionQueue,
     Tick,
 )
+from engine.events import AnyEvent, TradingPaused
 from engine.kill import KillSwitch
+from engine.run.commands import Pause, Reply, watch_commands
+from engine.run.lock import FolderLock
+from engine.run.tell import NO_ENGINE
 from engine.snapshot import Mark, Point, Snapshot
 from tests.browser.fake_engine import BOUNDARY_S, SCRIPTS, Market
 
@@ -260,6 +266,30 @@ def test_two_operators_may_trip_at_once_and_the_first_is_remembered(settings: Se
     desk = Desk(settings, StillHost)
     desk.trip("ann", "looks wrong")
     assert desk.trip("bob", "me too").who == "ann"
+
+
+def test_a_command_of_the_console_goes_the_way_of_the_command_line(settings: Settings) -> None:
+    """Through the folder and the trail; without an engine, or with one that does not look, it says so."""
+    desk = Desk(settings, StillHost)
+    assert desk.command(Pause(True), "ann", "lunch") == Reply("refused", NO_ENGINE)
+    desk.host.start()
+    assert desk.command(Pause(True), "ann", "lunch") == Reply("refused", NO_ENGINE), "nobody holds the folder"
+    heard: list[AnyEvent] = []
+
+    async def engine() -> Reply:
+        watch = watch_commands(settings.data_dir, heard.append, SystemClock())
+        task = asyncio.create_task(watch)
+        await asyncio.sleep(0.05)
+        reply = await asyncio.to_thread(desk.command, Pause(True), "ann", "lunch")
+        task.cancel()
+        return reply
+
+    with FolderLock(settings.data_dir):
+        assert asyncio.run(engine()) == Reply("taken")
+    assert [(event.who, event.why) for event in heard if isinstance(event, TradingPaused)] == [
+        ("ann", "lunch")
+    ]
+    assert desk.command(Pause(True), "ann", " ").state == "refused"
 
 
 @pytest.mark.usefixtures("no_desk")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.trail import TEXT_LIMIT, Trail
+from engine.trail import TEXT_LIMIT, Trail, plain
 
 
 @given(st.lists(st.tuples(st.text(max_size=600), st.text(max_size=600)), max_size=8))
@@ -34,6 +34,19 @@ def test_nothing_in_the_file_makes_it_unreadable(content: bytes) -> None:
         assert deeds[-1] == added
         assert len(deeds) - 1 + unread == len([line for line in content.split(b"\n") if line])
         assert trail.path.read_bytes().startswith(content)
+
+
+@given(
+    st.text(max_size=30),
+    st.binary(min_size=32, max_size=40),
+    st.sampled_from(("", "0x")),
+    st.text(max_size=600),
+)
+def test_what_may_be_a_private_key_is_not_kept(before: str, key: bytes, mark: str, after: str) -> None:
+    """Not even the part of it that the limit would leave."""
+    kept = plain("x" * (TEXT_LIMIT - 40) + f"{before} {mark}{key.hex()} {after}")
+    assert key.hex()[:20] not in kept
+    assert len(kept) <= TEXT_LIMIT
 
 
 def test_only_its_owner_reads_it(tmp_path: Path) -> None:

@@ -67,11 +67,6 @@ def queried(state: State, event: e.BookQueried) -> tuple[Market] | None:
     return (market,)
 
 
-def heard_on_user(state: State, event: e.Event) -> None:
-    """The user channel told something of the account."""
-    connections.heard(state, "user", event)
-
-
 def heard_on_clob(state: State, event: e.Event) -> None:
     """The market channel told something of no use to a decision."""
     connections.heard(state, "clob", event)

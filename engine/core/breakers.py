@@ -10,11 +10,14 @@ from typing import Final
 
 from engine.core.ledger import Result
 from engine.core.state import State
+from engine.core.trading import IN_FLIGHT
 from engine.snapshot import Mark
 from engine.units import ONE_E6
 
 ORDERS_LOOKED_AT: Final = 10
 """Orders over which the rate of errors is taken."""
+
+ERRORS: Final = ("denied", "rejected", "failed")
 
 SLACK: Final = 0.5
 """Deviations a window that CUSUM forgives: the usual choice, half of the shift that it is to notice."""
@@ -82,8 +85,8 @@ def _surprise(results: Sequence[Result], limit: float) -> str:
 
 
 def _order_errors(state: State) -> str:
-    ended = [order for order in state.orders.values() if order.state in ("filled", "killed", "denied")]
+    ended = [order for order in state.trading.orders.values() if order.state not in IN_FLIGHT]
     last = ended[-ORDERS_LOOKED_AT:]
-    errors = sum(order.state == "denied" for order in last)
+    errors = sum(order.state in ERRORS for order in last)
     limit = state.limits.max_order_errors
-    return f"{errors} of the last {len(last)} orders denied" if errors >= limit else ""
+    return f"{errors} of the last {len(last)} orders denied, rejected or failed" if errors >= limit else ""

@@ -36,6 +36,9 @@ ACTIONS: Final[dict[int, Action]] = {BUY_UP: "buy_up", BUY_DOWN: "buy_down"}
 SENTENCES: Final = {
     "kill switch": "The kill switch is latched.",
     "halt": "The engine is halted.",
+    "pause": "An operator has paused trading.",
+    "armed": "Live trading is not armed.",
+    "venue takes orders": "The venue does not take our orders now.",
     "keeping up": "The engine is behind its feeds.",
     "clock": "This machine's clock is not the venue's.",
     "settlement rule": "The settlement rule is unknown or has changed: observe only.",
@@ -55,6 +58,7 @@ SENTENCES: Final = {
     "breakers": "A breaker has tripped: results say stop.",
     "exposure": "Another order would put too much at stake.",
     "correlated loss": "Too much would end at the same moment.",
+    "balance": "The balance does not cover another order.",
     "distance": "The expected settlement is too close to the strike.",
     "price cap": "No ask at or below the price cap.",
     "depth": "The asks on display are smaller than the smallest order.",

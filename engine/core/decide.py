@@ -15,34 +15,41 @@ from engine.params import Params
 # One bit for each gate, in the order in which they are asked and shown. A set bit refuses.
 KILLED: Final = 1 << 0
 HALTED: Final = 1 << 1
-BREAKER: Final = 1 << 2
-BEHIND: Final = 1 << 3
-CLOCK: Final = 1 << 4
-RULE: Final = 1 << 5
-STRIKE: Final = 1 << 6
-PRICE: Final = 1 << 7
-FALLBACK: Final = 1 << 8
-FROZEN: Final = 1 << 9
-DIVERGENCE: Final = 1 << 10
-VOLATILITY: Final = 1 << 11
-BOOK: Final = 1 << 12
-ACCEPTING: Final = 1 << 13
-FEE: Final = 1 << 14
-WATCH: Final = 1 << 15
-HAMMER: Final = 1 << 16
-ONE_ORDER: Final = 1 << 17
-HOURLY: Final = 1 << 18
-DAILY_LOSS: Final = 1 << 19
-EXPOSURE: Final = 1 << 20
-CORRELATED: Final = 1 << 21
-DISTANCE: Final = 1 << 22
-PRICE_CAP: Final = 1 << 23
-DEPTH: Final = 1 << 24
-EV: Final = 1 << 25
+PAUSED: Final = 1 << 2
+ARMED: Final = 1 << 3
+VENUE: Final = 1 << 4
+BREAKER: Final = 1 << 5
+BEHIND: Final = 1 << 6
+CLOCK: Final = 1 << 7
+RULE: Final = 1 << 8
+STRIKE: Final = 1 << 9
+PRICE: Final = 1 << 10
+FALLBACK: Final = 1 << 11
+FROZEN: Final = 1 << 12
+DIVERGENCE: Final = 1 << 13
+VOLATILITY: Final = 1 << 14
+BOOK: Final = 1 << 15
+ACCEPTING: Final = 1 << 16
+FEE: Final = 1 << 17
+WATCH: Final = 1 << 18
+HAMMER: Final = 1 << 19
+ONE_ORDER: Final = 1 << 20
+HOURLY: Final = 1 << 21
+DAILY_LOSS: Final = 1 << 22
+EXPOSURE: Final = 1 << 23
+CORRELATED: Final = 1 << 24
+BALANCE: Final = 1 << 25
+DISTANCE: Final = 1 << 26
+PRICE_CAP: Final = 1 << 27
+DEPTH: Final = 1 << 28
+EV: Final = 1 << 29
 
 GATE_NAMES: Final[dict[int, str]] = {
     KILLED: "kill switch",
     HALTED: "halt",
+    PAUSED: "pause",
+    ARMED: "armed",
+    VENUE: "venue takes orders",
     BREAKER: "breakers",
     BEHIND: "keeping up",
     CLOCK: "clock",
@@ -63,6 +70,7 @@ GATE_NAMES: Final[dict[int, str]] = {
     DAILY_LOSS: "daily loss",
     EXPOSURE: "exposure",
     CORRELATED: "correlated loss",
+    BALANCE: "balance",
     DISTANCE: "distance",
     PRICE_CAP: "price cap",
     DEPTH: "depth",

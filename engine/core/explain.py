@@ -51,6 +51,39 @@ def _halted(state: State, market: Market) -> GateView:
     return _row(market, gate.HALTED, state.halted_why or "none", "none", change)
 
 
+def _paused(state: State, market: Market) -> GateView:
+    told = state.trading.paused
+    value = "runs" if told is None else f"paused by {told.who}: {told.why}"
+    return _row(market, gate.PAUSED, value, "runs", "an operator has to resume")
+
+
+def _armed(state: State, market: Market) -> GateView:
+    told = state.trading.armed
+    if state.dry_run:
+        value = "paper: needs none"
+    elif told is None:
+        value = "not armed"
+    else:
+        value = f"armed by {told.who}" if told.armed else f"not armed: {told.why}"
+    return _row(market, gate.ARMED, value, "armed, or paper", "an operator has to arm it, with a reason")
+
+
+def _venue(state: State, market: Market) -> GateView:
+    told = state.trading.restriction
+    restricted = told is not None and risk.venue_is_restricted(state)
+    value = f"{told.restriction}: {told.why}" if told is not None and restricted else "takes orders"
+    change = "an operator has to look into it"
+    if told is not None and told.until_ms is not None:
+        change = f"wait {max(0.0, (told.until_ms - state.now_ms) / 1000):.0f} s"
+    return _row(market, gate.VENUE, value, "takes orders", change)
+
+
+def _balance(state: State, market: Market) -> GateView:
+    have, need = risk.available_e6(state), risk.one_order_e6(state) / ONE_E6
+    value = "not told yet" if have is None else f"${have / ONE_E6:.2f} free"
+    return _row(market, gate.BALANCE, value, f">= ${need:.2f}", "money, or its allowance, has to be there")
+
+
 def _breaker(state: State, market: Market) -> GateView:
     value = "; ".join(f"{name}: {why}" for name, why in state.breakers.items()) or "none tripped"
     return _row(market, gate.BREAKER, value, "none tripped", "an operator has to clear it, with a reason")
@@ -167,7 +200,11 @@ def _watch(state: State, market: Market) -> GateView:
 
 
 def _one_order(state: State, market: Market) -> GateView:
-    value = f"{market.attempts} sent, {sum(order.state == 'filled' for order in market.orders)} filled"
+    filled = sum(order.state in risk.ENDS_A_MARKET for order in market.orders)
+    unknown = sum(order.state == "unknown" for order in market.orders)
+    value = f"{market.attempts} sent, {filled} filled" + (f", {unknown} of unknown fate" if unknown else "")
+    if market.contract.slug in state.trading.traded_before:
+        value = f"{value}, one of an earlier session"
     wait = (market.retry_at_ms - state.now_ms) / 1000
     change = f"wait {wait:.1f} s" if wait > 0 else "the next window"
     return _row(market, gate.ONE_ORDER, value, f"none filled, < {risk.MAX_ATTEMPTS} sent", change)
@@ -189,6 +226,9 @@ def _daily_loss(state: State, market: Market) -> GateView:
 _STATE_ROWS: Final[dict[int, Callable[[State, Market], GateView]]] = {
     gate.KILLED: _killed,
     gate.HALTED: _halted,
+    gate.PAUSED: _paused,
+    gate.ARMED: _armed,
+    gate.VENUE: _venue,
     gate.BREAKER: _breaker,
     gate.BEHIND: _behind,
     gate.CLOCK: _clock,
@@ -208,6 +248,7 @@ _STATE_ROWS: Final[dict[int, Callable[[State, Market], GateView]]] = {
     gate.DAILY_LOSS: _daily_loss,
     gate.EXPOSURE: _exposure,
     gate.CORRELATED: _correlated,
+    gate.BALANCE: _balance,
 }
 
 

@@ -7,15 +7,44 @@ as a record until somebody takes it (``take_changes``), so that a file can follo
 from collections import deque
 from typing import Final, NamedTuple, TypeAlias
 
+import msgspec
+from msgspec import structs
+
 from engine.contract import Outcome
-from engine.events import Level, PastFill, PastSettlement
-from engine.units import ONE_E4, Milliseconds, SizeE6, UsdE6
+from engine.events import Level, PastFill, PastFillStatus, PastSettlement, Side
+from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, UsdE6
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
 RESULTS_KEPT: Final = 200
 
-Change: TypeAlias = PastFill | PastSettlement
+
+class OrderChange(msgspec.Struct, frozen=True):
+    """An order as it is now: what was asked for, and how far it came.
+
+    ``state`` is an ``OrderState``'s text; ``ended_ms`` is None while its end is not known. ``usd_e6`` is what
+    a BUY may spend, ``shares_e6`` what a SELL may give.
+    """
+
+    order_id: str
+    slug: str
+    end_s: int
+    outcome: Outcome
+    token: str
+    side: Side
+    kind: str
+    limit_e4: PriceE4
+    usd_e6: UsdE6
+    shares_e6: SizeE6
+    probability: float
+    state: str
+    reason: str
+    venue_order_id: str
+    at_ms: Milliseconds
+    ended_ms: Milliseconds | None
+
+
+Change: TypeAlias = PastFill | PastFillStatus | PastSettlement | OrderChange
 
 
 class Result(NamedTuple):
@@ -33,38 +62,81 @@ class Result(NamedTuple):
 
 
 class Holding:
-    """Everything one market's trades came to.
+    """Everything one market's trades came to: the sums of ``fills``.
 
-    ``realised_e6`` is None until the market settled; ``day`` is the UTC day number of its settlement;
-    ``claimed`` sums shares times the probability of the side at which they were bought.
+    ``cost_e6`` is what BUYs cost less what SELLs brought, before fees. ``realised_e6`` is None until the
+    market settled; ``day`` is the UTC day number of its settlement; ``claimed`` sums bought shares times the
+    probability of the side at which they were bought, ``bought_e6`` the shares.
     """
 
-    __slots__ = ("claimed", "cost_e6", "day", "end_s", "fee_e6", "outcome", "realised_e6", "shares_e6")
+    __slots__ = (
+        "bought_e6",
+        "claimed",
+        "cost_e6",
+        "day",
+        "end_s",
+        "fee_e6",
+        "fills",
+        "outcome",
+        "paid_e6",
+        "realised_e6",
+        "shares_e6",
+        "spent_e6",
+    )
 
     def __init__(self) -> None:
+        self.fills: dict[tuple[str, str], PastFill] = {}
         self.shares_e6: dict[Outcome, SizeE6] = {"UP": 0, "DOWN": 0}
         self.cost_e6: UsdE6 = 0
         self.fee_e6: UsdE6 = 0
+        self.spent_e6: UsdE6 = 0
+        """What BUYs cost with their fees, whatever SELLs brought."""
+        self.bought_e6: SizeE6 = 0
         self.end_s = 0
         self.claimed = 0.0
         self.outcome: Outcome | None = None
+        self.paid_e6: UsdE6 = 0
         self.realised_e6: UsdE6 | None = None
         self.day: int | None = None
 
+    @property
+    def at_stake_e6(self) -> UsdE6:
+        """What is lost if nothing pays; never less than nothing, whatever SELLs brought."""
+        return max(0, self.cost_e6 + self.fee_e6)
+
+    def add_up(self) -> None:
+        """Sum the fills again, after one came or was undone."""
+        self.shares_e6 = {"UP": 0, "DOWN": 0}
+        self.cost_e6 = self.fee_e6 = self.spent_e6 = self.bought_e6 = 0
+        self.claimed = 0.0
+        for fill in self.fills.values():
+            sign = 1 if fill.side == "BUY" else -1
+            self.shares_e6[fill.outcome] += sign * fill.shares_e6
+            self.cost_e6 += sign * fill.cost_e6
+            self.fee_e6 += fill.fee_e6
+            self.end_s = fill.end_s
+            if fill.side == "BUY":
+                self.spent_e6 += fill.cost_e6 + fill.fee_e6
+                self.bought_e6 += fill.shares_e6
+                self.claimed += fill.probability * fill.shares_e6
+
 
 class Ledger:
-    """All holdings of a session, and what the limits need to know of them.
+    """All holdings, and what the limits need to know of them.
 
     Sums are kept, not taken: they are asked for at every decision, and a session may run for months.
-    ``peak_e6`` is the best that ``realised_e6`` ever was; ``results`` the last settled windows, oldest first.
+    ``peak_e6`` is the best that ``realised_e6`` ever was; ``results`` the last settled windows, oldest first;
+    ``cash_e6`` what all fills and payouts came to (it begins at 0 and is spent below it).
     """
 
     __slots__ = (
         "_by_day",
         "_changes",
         "_open_cost_e6",
+        "_orders_seen",
         "_times_ms",
         "_unsettled",
+        "cash_e6",
         "fees_e6",
         "holdings",
         "peak_e6",
@@ -77,38 +149,60 @@ class Ledger:
         self.holdings: dict[str, Holding] = {}
         self.trades = 0
         self.fees_e6: UsdE6 = 0
+        self.cash_e6: UsdE6 = 0
         self.realised_e6: UsdE6 = 0
         self.peak_e6: UsdE6 = 0
         self.results: deque[Result] = deque(maxlen=RESULTS_KEPT)
         self._open_cost_e6: UsdE6 = 0
         self._by_day: dict[int, UsdE6] = {}
         self._times_ms: deque[Milliseconds] = deque()
+        self._orders_seen: set[tuple[str, str]] = set()
         self._changes: list[Change] = []
         self._unsettled: dict[str, Holding] = {}
 
-    def book(self, fill: PastFill) -> None:
-        """Add a filled BUY: shares in, dollars and fee out.
+    def book(self, fill: PastFill) -> bool:
+        """Add a fill once, however often it is told: shares in and dollars out for a BUY, and the other way
+        round for a SELL; the fee is paid either way.
 
         A fill that is told after its market settled (a late report) is settled at once.
+
+        Returns:
+            Whether it was new.
         """
         holding = self.holdings.setdefault(fill.slug, Holding())
+        key = (fill.order_id, fill.trade_id)
+        if key in holding.fills:
+            return False
         if holding.outcome is None:
             self._unsettled[fill.slug] = holding
-        holding.shares_e6[fill.outcome] += fill.shares_e6
-        holding.cost_e6 += fill.cost_e6
-        holding.fee_e6 += fill.fee_e6
-        holding.end_s = fill.end_s
-        holding.claimed += fill.probability * fill.shares_e6
-        self.fees_e6 += fill.fee_e6
-        self.trades += 1
-        self._times_ms.append(fill.at_ms)
-        while self._times_ms[0] < fill.at_ms - DAY_MS:
-            self._times_ms.popleft()
-        self._open_cost_e6 += fill.cost_e6 + fill.fee_e6
+        self._count(fill)
+        holding.fills[key] = fill
         self._changes.append(fill)
-        if holding.outcome is not None:
-            self._open_cost_e6 -= fill.cost_e6 + fill.fee_e6
-            self._realise(fill.slug, holding, holding.outcome, fill.at_ms)
+        self._take_in(fill.slug, holding)
+        return True
+
+    def confirm(self, slug: str, status: PastFillStatus) -> None:
+        """Make a provisional fill final."""
+        holding = self.holdings.get(slug)
+        key = (status.order_id, status.trade_id)
+        if holding is None or key not in holding.fills or holding.fills[key].is_final:
+            return
+        holding.fills[key] = structs.replace(holding.fills[key], is_final=True)
+        self._changes.append(status)
+
+    def undo(self, slug: str, status: PastFillStatus) -> PastFill | None:
+        """Take a fill back that failed after its match, as if it had never been.
+
+        Returns:
+            The fill; None where there is none of this name.
+        """
+        holding = self.holdings.get(slug)
+        fill = None if holding is None else holding.fills.pop((status.order_id, status.trade_id), None)
+        if fill is None or holding is None:
+            return None
+        self._changes.append(status)
+        self._take_in(slug, holding)
+        return fill
 
     def settle(self, slug: str, outcome: Outcome, at_ms: Milliseconds) -> None:
         """Pay a market out: a dollar for each winning share.
@@ -119,10 +213,15 @@ class Ledger:
         if holding is None or holding.outcome == outcome:
             return
         if holding.outcome is None:
-            self._open_cost_e6 -= holding.cost_e6 + holding.fee_e6
+            self._open_cost_e6 -= holding.at_stake_e6
             del self._unsettled[slug]
         self._changes.append(PastSettlement(slug, outcome, at_ms))
-        self._realise(slug, holding, outcome, at_ms)
+        holding.outcome = outcome
+        self._realise(slug, holding, at_ms // DAY_MS)
+
+    def note(self, order: OrderChange) -> None:
+        """Let the file know how an order is."""
+        self._changes.append(order)
 
     @property
     def has_changes(self) -> bool:
@@ -142,42 +241,78 @@ class Ledger:
         """Return what is lost if every open holding pays nothing; only of windows that end then, if told."""
         if end_s is None:
             return self._open_cost_e6
-        return sum(
-            holding.cost_e6 + holding.fee_e6 for holding in self._unsettled.values() if holding.end_s == end_s
-        )
+        return sum(holding.at_stake_e6 for holding in self._unsettled.values() if holding.end_s == end_s)
 
     def trades_since(self, since_ms: Milliseconds) -> int:
-        """Count trades at or after a moment, of those of the last day."""
+        """Count orders that filled at or after a moment, of those of the last day."""
         return sum(at_ms >= since_ms for at_ms in self._times_ms)
+
+    def spent_since_e6(self, since_ms: Milliseconds) -> UsdE6:
+        """Return what fills took out of the cash at or after a moment (what they brought counts against it).
+
+        For a balance that was asked for before they were known.
+        """
+        return sum(
+            (fill.cost_e6 if fill.side == "BUY" else -fill.cost_e6) + fill.fee_e6
+            for holding in self._unsettled.values()
+            for fill in holding.fills.values()
+            if fill.at_ms >= since_ms
+        )
 
     def unsettled(self) -> dict[str, int]:
         """Return the windows that hold something and have not paid out, with their ends."""
-        return {slug: holding.end_s for slug, holding in self._unsettled.items()}
+        return {slug: holding.end_s for slug, holding in self._unsettled.items() if holding.fills}
 
-    def _realise(self, slug: str, holding: Holding, outcome: Outcome, at_ms: Milliseconds) -> None:
-        """Book a holding's profit for an outcome, in place of what was booked for it before."""
+    def _count(self, fill: PastFill) -> None:
+        """Count an order once, however many trades it came to; what is undone later has been one all the
+        same."""
+        key = (fill.slug, fill.order_id)
+        if key in self._orders_seen:
+            return
+        self._orders_seen.add(key)
+        self.trades += 1
+        self._times_ms.append(fill.at_ms)
+        while self._times_ms[0] < fill.at_ms - DAY_MS:
+            self._times_ms.popleft()
+
+    def _take_in(self, slug: str, holding: Holding) -> None:
+        """Let a holding's sums, and the ledger's, follow its fills; a profit keeps its settlement's day."""
+        fee, stake, cash = holding.fee_e6, holding.at_stake_e6, holding.cost_e6 + holding.fee_e6
+        holding.add_up()
+        self.fees_e6 += holding.fee_e6 - fee
+        self.cash_e6 -= holding.cost_e6 + holding.fee_e6 - cash
+        if holding.outcome is None:
+            self._open_cost_e6 += holding.at_stake_e6 - stake
+        elif holding.day is not None:
+            self._realise(slug, holding, holding.day)
+
+    def _realise(self, slug: str, holding: Holding, day: int) -> None:
+        """Book a holding's profit for its outcome on a UTC day, in place of what was booked before."""
+        assert holding.outcome is not None
         if holding.realised_e6 is not None and holding.day is not None:
             self.realised_e6 -= holding.realised_e6
             self._by_day[holding.day] -= holding.realised_e6
             before = [result for result in self.results if result.slug != slug]
             self.results = deque(before, maxlen=RESULTS_KEPT)
-        holding.outcome = outcome
-        holding.realised_e6 = holding.shares_e6[outcome] - holding.cost_e6 - holding.fee_e6
-        holding.day = at_ms // DAY_MS
+        paid = holding.shares_e6[holding.outcome]
+        self.cash_e6 += paid - holding.paid_e6
+        holding.paid_e6 = paid
+        holding.realised_e6 = paid - holding.cost_e6 - holding.fee_e6
+        holding.day = day
         self.realised_e6 += holding.realised_e6
         self.peak_e6 = max(self.peak_e6, self.realised_e6)
         self._by_day[holding.day] = self._by_day.get(holding.day, 0) + holding.realised_e6
-        shares = sum(holding.shares_e6.values())
-        self.results.append(
-            Result(
-                slug,
-                holding.cost_e6 + holding.fee_e6,
-                holding.realised_e6,
-                shares,
-                holding.claimed / shares if shares else 0.0,
-                holding.realised_e6 > 0,
+        if holding.bought_e6:
+            self.results.append(
+                Result(
+                    slug,
+                    holding.spent_e6,
+                    holding.realised_e6,
+                    holding.bought_e6,
+                    holding.claimed / holding.bought_e6,
+                    holding.realised_e6 > 0,
+                )
             )
-        )
 
 
 def cost_of(fills: tuple[Level, ...]) -> UsdE6:

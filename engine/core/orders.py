@@ -1,28 +1,50 @@
-"""From a decision to an intent, and from the broker's events to what became of it."""
+"""From a decision, or an operator's word, to an intent. What becomes of it is ``engine.core.fates``."""
 
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
-from engine import events as e
 from engine.contract import Outcome
-from engine.core import breakers
+from engine.core.book import Book
 from engine.core.decide import BUY_UP, Decision, best_limit_e4
-from engine.core.ledger import cost_of
-from engine.core.state import Market, Order, OrderIntent, State
-from engine.snapshot import Mark
-from engine.units import ONE_E4, ONE_E6
+from engine.core.ledger import OrderChange, cost_of
+from engine.core.state import Market, State
+from engine.core.trading import Order, OrderIntent
+from engine.events import ExitAsked, Side
+from engine.snapshot import Mark, MarkKind
+from engine.units import ONE_E4, ONE_E6, PriceE4, SizeE6, UsdE6
 
 GOOD_FOR_MS: Final = 1_000
 """An intent older than this is stale: cheap asks last a median 1.2 s (settlement-and-strategy, 4)."""
 
+EXIT_GOOD_FOR_MS: Final = 5_000
+"""An exit is an operator's word, not a fleeting price: it may wait longer for a busy recorder."""
+
 ORDERS_KEPT: Final = 200
 """Orders that can still be looked at; the journal has all of them."""
 
-RETRY_AFTER_MS: Final = 1_000
-"""Pause after a kill: the book that killed it needs to be seen again."""
+LEVELS_KEPT: Final = 20
+"""Levels of a book that an intent carries: a $50 order never goes so deep in these markets' books."""
+
+SESSION_SHOWN: Final = 6
+"""Characters of the session's name in an order's: its random end. Names must not repeat over sessions."""
+
+SELL_LOT_E6: Final = ONE_E6 // 100
+"""Shares of a SELL have two decimals (protocol sheet, section 7.2)."""
+
+
+class _Wanted(NamedTuple):
+    """What an order is to be, before it has a name."""
+
+    side: Side
+    outcome: Outcome
+    limit_e4: PriceE4
+    usd_e6: UsdE6
+    shares_e6: SizeE6
+    probability: float
+    good_for_ms: int
 
 
 def intend(state: State, market: Market, decision: Decision) -> OrderIntent | None:
-    """Turn a decision to buy into an intent: fill or kill, at the highest price that has an EV.
+    """Turn a decision to buy into an intent, at the highest price that has an EV.
 
     Returns:
         The intent; None where the levels that are worth it hold less than the smallest order.
@@ -32,128 +54,129 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent | No
     assert market.view is not None
     numbers = market.view.numbers
     probability = decision.p_up if outcome == "UP" else 1.0 - decision.p_up
-    contract = market.contract
     book = market.book_of(outcome)
-    limit_e4 = best_limit_e4(probability, numbers, state.params, book.tick_e4 or contract.tick_e4)
+    limit_e4 = best_limit_e4(probability, numbers, state.params, book.tick_e4 or market.contract.tick_e4)
     # Only levels that are worth their price: the average of all may have an edge that the last ones have not.
     fills = book.walk(round(state.params.quote_size_usd * ONE_E6), limit_e4)
     # Amounts are whole cents (settlement-and-strategy, section 3), never more than the book shows.
     usd_e6 = int(cost_of(fills) / 10_000 + 0.5) * (ONE_E6 // 100)
     if usd_e6 < state.params.least_order_usd * ONE_E6:
         return None
+    wanted = _Wanted("BUY", outcome, limit_e4, usd_e6, 0, probability, GOOD_FOR_MS)
+    return _intent(state, market, wanted, f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
+
+
+def leave(state: State, event: ExitAsked) -> OrderIntent | None:
+    """Turn an operator's wish to get out into a SELL of all that is held, filled as far as it goes.
+
+    Returns:
+        The intent; None where nothing is held that can be sold now, which the event tape then says.
+    """
+    market = state.markets.get(event.slug)
+    holding = state.ledger.holdings.get(event.slug)
+    held = 0 if holding is None else holding.shares_e6[event.outcome]
+    shares = held // SELL_LOT_E6 * SELL_LOT_E6
+    refusal = ""
+    if market is None or state.now_ms >= market.contract.end_s * 1000:
+        refusal = "the window is not open"
+    elif shares <= 0:
+        refusal = "nothing of it is held"
+    elif any(order.intent.slug == event.slug for order in state.trading.in_flight.values()):
+        refusal = "an order of this window is under way"
+    if market is None or refusal:
+        state.marks.append(Mark(state.now_ms, "killed", event.slug, f"no exit: {refusal}"))
+        return None
+    wanted = _Wanted("SELL", event.outcome, event.least_e4, 0, shares, 0.0, EXIT_GOOD_FOR_MS)
+    text = f"sell {event.outcome.title()} >= {event.least_e4 / ONE_E4:g} ({event.who}: {event.why})"
+    return _intent(state, market, wanted, text)
+
+
+def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIntent:
+    contract, book = market.contract, market.book_of(wanted.outcome)
     market.attempts += 1
+    held = state.ledger.holdings.get(contract.slug)
+    known = state.trading.orders.keys() | {name for name, _ in (held.fills if held else ())}
+    names = (f"{contract.slug}#{market.attempts + more}" for more in range(len(known) + 1))
     intent = OrderIntent(
-        order_id=f"{contract.slug}#{market.attempts}",
+        order_id=next(name for name in names if name not in known),  # an earlier session named orders too
         slug=contract.slug,
-        outcome=outcome,
+        outcome=wanted.outcome,
         token=book.token,
-        limit_e4=limit_e4,
-        usd_e6=usd_e6,
-        deadline_ms=min(state.now_ms + GOOD_FOR_MS, contract.end_s * 1000),
+        limit_e4=wanted.limit_e4,
+        usd_e6=wanted.usd_e6,
+        deadline_ms=min(state.now_ms + wanted.good_for_ms, contract.end_s * 1000),
         decided_seq=state.seq,
         end_s=contract.end_s,
-        probability=probability,
+        probability=wanted.probability,
+        side=wanted.side,
+        kind=state.trading.order_kind if wanted.side == "BUY" else "FAK",
+        shares_e6=wanted.shares_e6,
+        seen=_seen(book, wanted),
     )
     order = Order(intent, state.now_ms)
     market.orders.append(order)
-    state.intents += 1
-    state.orders[intent.order_id] = order
-    if len(state.orders) > ORDERS_KEPT:
-        _forget_the_oldest(state)
-    _mark(state, order, "order", f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
+    take_up(state, order)
+    state.marks.append(Mark(state.now_ms, "order", contract.slug, text))
     return intent
 
 
-def restored(state: State, event: e.LedgerRestored) -> list[Market]:
-    """Go on where earlier sessions ended: their money, their breakers, the windows they traded in."""
-    for fill in event.fills:
-        state.ledger.book(fill)
-        state.traded_before.add(fill.slug)
-    for settlement in event.settlements:
-        state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
-    state.ledger.take_changes()  # they come from the file
-    state.breakers |= dict(event.breakers)
-    state.traded_before |= set(event.unresolved)
-    breakers.look(state)
-    return list(state.markets.values())
+def take_up(state: State, order: Order) -> None:
+    """Follow an order until its end is known."""
+    trading = state.trading
+    trading.intents += 1
+    trading.orders[order.intent.order_id] = order
+    trading.in_flight[order.intent.order_id] = order
+    if len(trading.orders) > ORDERS_KEPT:
+        _forget_the_oldest(state)
 
 
 def _forget_the_oldest(state: State) -> None:
-    """Drop the oldest order whose end is known; its trade stays in the ledger."""
-    for order_id, order in state.orders.items():
-        if order.state in ("filled", "killed", "denied"):
-            del state.orders[order_id]
+    """Drop the oldest order whose end is known; its trades stay in the ledger."""
+    trading = state.trading
+    for order_id, order in trading.orders.items():
+        followed = any(trading.trades_to_follow.get(trade) is order for trade in order.trades)
+        if order_id not in trading.in_flight and order_id not in trading.honesty.open and not followed:
+            del trading.orders[order_id]
+            trading.by_venue_id.pop(order.venue_order_id, None)
             return
 
 
-def submitted(state: State, event: e.OrderSubmitted) -> None:
-    """The broker took it over."""
-    order = state.orders.get(event.order_id)
-    if order is not None and order.state == "intended":
-        order.state = "sent"
+def _seen(book: Book, wanted: _Wanted) -> tuple[tuple[PriceE4, SizeE6], ...]:
+    """Return the levels that the order may take, as they are now."""
+    if wanted.side == "BUY":
+        return tuple(lvl for lvl in book.depth("SELL", LEVELS_KEPT) if lvl[0] <= wanted.limit_e4)
+    return tuple(lvl for lvl in book.depth("BUY", LEVELS_KEPT) if lvl[0] >= wanted.limit_e4)
 
 
-def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
-    """It filled: book it once, whatever is repeated."""
-    order = state.orders.get(event.order_id)
-    if order is None or order.state == "filled":
-        return None
-    order.state, order.fills, order.fee_e6 = "filled", event.fills, event.fee_e6
+def change_of(order: Order) -> OrderChange:
+    """Write an order as the ledger's file keeps it."""
     intent = order.intent
-    slug, outcome = intent.slug, intent.outcome
-    fill = e.PastFill(
-        order_id=event.order_id,
-        slug=slug,
+    return OrderChange(
+        order_id=intent.order_id,
+        slug=intent.slug,
         end_s=intent.end_s,
-        outcome=outcome,
-        shares_e6=sum(size for _, size in event.fills),
-        cost_e6=cost_of(event.fills),
-        fee_e6=event.fee_e6,
-        at_ms=event.ts_recv_ms,
+        outcome=intent.outcome,
+        token=intent.token,
+        side=intent.side,
+        kind=intent.kind,
+        limit_e4=intent.limit_e4,
+        usd_e6=intent.usd_e6,
+        shares_e6=intent.shares_e6,
         probability=intent.probability,
+        state=order.state,
+        reason=order.reason,
+        venue_order_id=order.venue_order_id,
+        at_ms=order.at_ms,
+        ended_ms=order.ended_at_ms,
     )
-    state.ledger.book(fill)
-    ended = _ended_market(state, slug)
-    if ended is not None and ended.outcome is not None:
-        state.ledger.settle(slug, ended.outcome, state.now_ms)
-    breakers.look(state)
-    shares = sum(size for _, size in event.fills) / ONE_E6
-    _mark(state, order, "fill", f"{shares:g} {outcome.title()}")
-    return _market_of(state, slug)
 
 
-def killed(state: State, event: e.OrderKilled) -> list[Market] | None:
-    """A clean nothing: pause, then the market may be looked at again."""
-    return _ended(state, event.order_id, "killed", event.reason)
-
-
-def denied(state: State, event: e.OrderDenied) -> list[Market] | None:
-    """Our own last gate held it back."""
-    return _ended(state, event.order_id, "denied", event.reason)
-
-
-def _ended(state: State, order_id: str, how: Literal["killed", "denied"], reason: str) -> list[Market] | None:
-    order = state.orders.get(order_id)
-    if order is None or order.state == "filled":
-        return None
-    order.state, order.reason = how, reason
-    _mark(state, order, "killed", reason)
-    breakers.look(state)
-    markets = _market_of(state, order.intent.slug)
-    for market in markets:
-        market.retry_at_ms = state.now_ms + RETRY_AFTER_MS
-    return markets
-
-
-def _ended_market(state: State, slug: str) -> Market | None:
-    """Return a window whether it is put away or not: a fill may be told after its settlement."""
-    return state.markets.get(slug) or next((m for m in state.past if m.contract.slug == slug), None)
-
-
-def _market_of(state: State, slug: str) -> list[Market]:
+def markets_of(state: State, slug: str) -> list[Market]:
+    """Return an open window in a list, or none."""
     market = state.markets.get(slug)
     return [] if market is None else [market]
 
 
-def _mark(state: State, order: Order, kind: Literal["order", "fill", "killed"], text: str) -> None:
+def mark(state: State, order: Order, kind: MarkKind, text: str) -> None:
+    """Put something that happened to an order on the event tape."""
     state.marks.append(Mark(state.now_ms, kind, order.intent.slug, text))

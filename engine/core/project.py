@@ -10,10 +10,11 @@ from typing import Final, Literal, NamedTuple
 from engine.contract import SettlementRule
 from engine.core import health
 from engine.core.card import contract_view
-from engine.core.ledger import DAY_MS, HOUR_MS, cost_of
+from engine.core.desk_views import account_view, order_view
+from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.prices import PriceTrack
 from engine.core.settlement import OWN_MEAN, PriceAt, estimated, rungs_of, sampled_seconds
-from engine.core.state import FeedState, Market, Order, State
+from engine.core.state import FeedState, Market, State
 from engine.core.topics import LATE_S, Topic, TopicState, missing_of
 from engine.core.truth import difference, verdict_of
 from engine.snapshot import (
@@ -23,14 +24,13 @@ from engine.snapshot import (
     Mark,
     ModeView,
     MoneyView,
-    OrderView,
     Point,
     PriceView,
     SettlementView,
     Snapshot,
     TopicView,
 )
-from engine.units import ONE_E4, ONE_E6, Milliseconds
+from engine.units import ONE_E6, Milliseconds
 
 FEEDS: Final = ("rtds", "clob", "gamma", "spot")
 OPTIONAL_FEEDS: Final = ("polybolt", "user", "site")
@@ -87,9 +87,10 @@ def project(state: State, outside: Outside) -> Snapshot:
         divergence_usd=None if apart is None else apart.usd,
         divergence_bp=None if apart is None else apart.bp,
         contracts=[contract_view(state, market, outside.now_ms) for market in markets],
-        orders=[_order(order) for order in list(state.orders.values())[-50:]][::-1],
+        orders=[order_view(order) for order in list(state.trading.orders.values())[-50:]][::-1],
         settlements=[_settlement(state, market) for market in _finished(state, outside.now_ms)[:TRUTH_ROWS]],
         money=_money(state, outside.now_ms),
+        account=account_view(state),
         point=outside.point,
         marks=outside.marks,
         journal_seq=outside.journal_seq,
@@ -268,24 +269,6 @@ def _own_mean(state: State, rule: SettlementRule) -> PriceAt | None:
 
 
 # --- lists --------------------------------------------------------------------------------------------------
-
-
-def _order(order: Order) -> OrderView:
-    intent = order.intent
-    shares = sum(size for _, size in order.fills)
-    return OrderView(
-        order_id=intent.order_id,
-        slug=intent.slug,
-        outcome=intent.outcome,
-        limit_price=intent.limit_e4 / ONE_E4,
-        usd=intent.usd_e6 / ONE_E6,
-        state=order.state,
-        reason=order.reason,
-        at_ms=order.at_ms,
-        filled_shares=shares / ONE_E6,
-        average_price=cost_of(order.fills) / shares if shares else None,
-        fee=order.fee_e6 / ONE_E6,
-    )
 
 
 def _finished(state: State, now_ms: Milliseconds) -> list[Market]:

@@ -9,6 +9,7 @@ from engine.core import books, health
 from engine.core import decide as gate
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.state import Market, State
+from engine.core.trading import IN_FLIGHT
 from engine.units import ONE_E6
 
 MAX_ATTEMPTS: Final = 3
@@ -23,12 +24,18 @@ WORST_FEE_SHARE: Final = 0.07
 FEE_TTLS: Final = 2
 """Times FEE_RATE_TTL_SECONDS: Gamma is asked again after one; one answer may be lost."""
 
-IN_FLIGHT: Final = ("intended", "sent", "unknown")
+ENDS_A_MARKET: Final = ("filled", "partial", "failed")
+"""Orders after which a market is left alone, with those under way."""
 
 
 def blocks(state: State, market: Market) -> int:
     """Return the gates that refuse, as bits of ``engine.core.decide``."""
-    return _session_blocks(state) | _market_blocks(state, market) | _limit_blocks(state, market)
+    return (
+        _leave_blocks(state)
+        | _session_blocks(state)
+        | _market_blocks(state, market)
+        | _limit_blocks(state, market)
+    )
 
 
 def book_is_usable(state: State, market: Market) -> bool:
@@ -42,14 +49,27 @@ def book_is_usable(state: State, market: Market) -> bool:
     return market.up.state == "live" or market.down.state == "live"
 
 
-def _session_blocks(state: State) -> int:
+def _leave_blocks(state: State) -> int:
+    """Return the gates that somebody has closed: an operator, the venue, the engine itself."""
     bits = 0
     if state.killed:
         bits |= gate.KILLED
     if state.halted_why is not None:
         bits |= gate.HALTED
+    trading = state.trading
+    if trading.paused is not None:
+        bits |= gate.PAUSED
+    if not state.dry_run and not (trading.armed is not None and trading.armed.armed):
+        bits |= gate.ARMED
+    if venue_is_restricted(state):
+        bits |= gate.VENUE
     if state.breakers:
         bits |= gate.BREAKER
+    return bits
+
+
+def _session_blocks(state: State) -> int:
+    bits = 0
     if state.behind_why:
         bits |= gate.BEHIND
     clock = health.clock_is_right(state)
@@ -89,8 +109,8 @@ def _market_blocks(state: State, market: Market) -> int:
 
 def _limit_blocks(state: State, market: Market) -> int:
     bits = 0
-    busy = any(order.state in IN_FLIGHT or order.state == "filled" for order in market.orders)
-    if market.contract.slug in state.traded_before:
+    busy = any(order.state in IN_FLIGHT or order.state in ENDS_A_MARKET for order in market.orders)
+    if market.contract.slug in state.trading.traded_before:
         bits |= gate.ONE_ORDER
     if busy or market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
         bits |= gate.ONE_ORDER
@@ -104,17 +124,47 @@ def _limit_blocks(state: State, market: Market) -> int:
         bits |= gate.EXPOSURE
     if at_stake_e6(state, market.contract.end_s) > limits.max_correlated_usd * ONE_E6:
         bits |= gate.CORRELATED
+    have = available_e6(state)
+    if have is None or have < one_order_e6(state):
+        bits |= gate.BALANCE
     return bits
 
 
+def venue_is_restricted(state: State) -> bool:
+    """Say whether the venue told us not to send; a restriction that passes by itself is over at its time."""
+    told = state.trading.restriction
+    return told is not None and (told.until_ms is None or state.now_ms < told.until_ms)
+
+
+def available_e6(state: State) -> float | None:
+    """Return the dollars that no order under way may still take, in millionths; None where nobody told.
+
+    Live it is the venue's word less what fills took since it was asked; on paper the cash to begin with, and
+    what fills and payouts came to.
+    """
+    trading, balance = state.trading, state.trading.balance
+    reserved = in_flight(state) * one_order_e6(state)
+    if balance is not None:
+        spent = state.ledger.spent_since_e6(balance.asked_ms)
+        told = balance.balance_e6 - max(0, spent)
+        if balance.allowance_e6 is not None:
+            told = min(told, balance.allowance_e6)
+        return told - reserved
+    if trading.cash_e6 is None:
+        return None
+    return trading.cash_e6 + state.ledger.cash_e6 - reserved
+
+
+def one_order_e6(state: State) -> float:
+    """Return the most that one order may take, its fee with it, in millionths."""
+    return state.params.quote_size_usd * (1.0 + WORST_FEE_SHARE) * ONE_E6
+
+
 def in_flight(state: State, end_s: int | None = None) -> int:
-    """Count the orders whose end is not known; only of windows that end then, if told."""
-    # A window that is put away has no order under way, so the open ones are all there is to count.
+    """Count the BUYs whose end is not known; only of windows that end then, if told."""
     return sum(
-        order.state in IN_FLIGHT
-        for market in state.markets.values()
-        if end_s is None or market.contract.end_s == end_s
-        for order in market.orders
+        order.intent.side == "BUY" and (end_s is None or order.intent.end_s == end_s)
+        for order in state.trading.in_flight.values()
     )
 
 
@@ -125,5 +175,4 @@ def at_stake_e6(state: State, end_s: int | None = None) -> float:
         state: The core's memory.
         end_s: Only windows that end then; None means all.
     """
-    whole = state.params.quote_size_usd * (1.0 + WORST_FEE_SHARE) * ONE_E6
-    return state.ledger.open_cost_e6(end_s) + (in_flight(state, end_s) + 1) * whole
+    return state.ledger.open_cost_e6(end_s) + (in_flight(state, end_s) + 1) * one_order_e6(state)

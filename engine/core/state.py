@@ -7,8 +7,6 @@ proves.
 from collections import Counter, deque
 from typing import Final, Literal, NamedTuple
 
-import msgspec
-
 from engine.contract import Contract, FeeSchedule, Outcome, SettlementRule
 from engine.core.book import Book
 from engine.core.decide import Decision, View
@@ -17,47 +15,24 @@ from engine.core.ledger import Ledger
 from engine.core.prices import PriceTrack
 from engine.core.settlement import PriceAt
 from engine.core.topics import Topic
-from engine.events import ClockMeasured, Level, OutcomeServed, SitePriceServed, Source
+from engine.core.trading import Order, OrderIntent, Trading
+
+__all__ = ["OrderIntent"]
+from engine.events import (
+    ClockMeasured,
+    OutcomeServed,
+    SitePriceServed,
+    Source,
+)
 from engine.params import Limits, Params
 from engine.snapshot import Mark
-from engine.units import Milliseconds, PriceE4, UsdE6
+from engine.units import Milliseconds
 
 STAMPS_KEPT_S: Final = 10
 """Seconds for which a stamp of the future is held against our clock."""
 
 RESYNC_AFTER_MS: Final = 1_000
 """How long a book may be doubted or crossed before it is asked for again (fault catalogue, F20: 1 s)."""
-
-OrderState = Literal["intended", "sent", "filled", "killed", "denied", "unknown"]
-
-
-class OrderIntent(msgspec.Struct, frozen=True, array_like=True):
-    """A fill-or-kill BUY that the core wants sent before ``deadline_ms``; journaled before it may be."""
-
-    order_id: str
-    slug: str
-    outcome: Outcome
-    token: str
-    limit_e4: PriceE4
-    usd_e6: UsdE6
-    deadline_ms: Milliseconds
-    decided_seq: int
-    end_s: int = 0
-    probability: float = 0.0
-
-
-class Order:
-    """An intent and what became of it."""
-
-    __slots__ = ("at_ms", "fee_e6", "fills", "intent", "reason", "state")
-
-    def __init__(self, intent: OrderIntent, at_ms: Milliseconds) -> None:
-        self.intent = intent
-        self.at_ms = at_ms
-        self.state: OrderState = "intended"
-        self.reason = ""
-        self.fills: tuple[Level, ...] = ()
-        self.fee_e6: UsdE6 = 0
 
 
 class TrustedRule(NamedTuple):
@@ -177,7 +152,6 @@ class State:
         "fallback_since_ms",
         "feeds",
         "halted_why",
-        "intents",
         "kill_who",
         "kill_why",
         "killed",
@@ -190,7 +164,6 @@ class State:
         "marks",
         "now_ms",
         "opened_ms",
-        "orders",
         "params",
         "past",
         "profile",
@@ -203,7 +176,7 @@ class State:
         "tokens",
         "topics",
         "tracks",
-        "traded_before",
+        "trading",
         "unknown_tokens",
         "venue",
         "watch_return",
@@ -243,11 +216,9 @@ class State:
         self.past: deque[Market] = deque(maxlen=50)
         self.tokens: dict[str, tuple[Market, Outcome]] = {}
         self.unknown_tokens = 0
-        self.orders: dict[str, Order] = {}
-        self.intents = 0
+        self.trading = Trading()
         self.ledger = Ledger()
         self.breakers: dict[str, str] = {}
-        self.traded_before: set[str] = set()
         self.feeds: dict[str, FeedState] = {}
         self.kinds: Counter[str] = Counter()
         self.bad_prices: Counter[str] = Counter()

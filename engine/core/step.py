@@ -10,18 +10,24 @@ from typing import Any, Final, TypeAlias
 
 from engine import events as e
 from engine.core import (
+    account,
     assess,
     book_events,
     books,
     connections,
+    fates,
     health,
     market_events,
+    markouts,
     orders,
     price_events,
+    restoring,
+    trades,
     windows,
 )
 from engine.core.decide import BUY_UP, Decision
-from engine.core.state import Market, OrderIntent, State
+from engine.core.state import Market, State
+from engine.core.trading import OrderIntent
 from engine.params import Limits, Params
 
 Effect: TypeAlias = Decision | OrderIntent
@@ -44,6 +50,8 @@ def step(state: State, record: e.Record) -> Sequence[Effect]:
     touched = _HANDLERS[kind](state, event)
     if not touched:
         return ()
+    if isinstance(touched, OrderIntent):
+        return (touched,)
     effects: list[Effect] = []
     open_ones = [
         market
@@ -84,11 +92,14 @@ def _session_opened(state: State, event: e.SessionOpened) -> None:
     state.limits = Limits(**event.limits)
     state.killed = event.killed
     state.opened_ms = event.ts_recv_ms
+    state.trading.cash_e6 = event.cash_e6
+    state.trading.order_kind = event.order_kind
 
 
 def _second_passed(state: State, _: e.SecondPassed) -> list[Market]:
     health.look(state)
     books.look(state)
+    markouts.look(state)
     state.least_lags.append(None)
     for market in list(state.markets.values()):
         windows.capture(state, market)
@@ -110,7 +121,7 @@ def _engine_halted(state: State, event: e.EngineHalted) -> list[Market]:
     return list(state.markets.values())
 
 
-Handler: TypeAlias = Callable[[State, Any], Sequence[Market] | None]
+Handler: TypeAlias = Callable[[State, Any], Sequence[Market] | OrderIntent | None]
 
 _HANDLERS: Final[dict[type[e.Event], Handler]] = {
     e.SessionOpened: _session_opened,
@@ -138,11 +149,25 @@ _HANDLERS: Final[dict[type[e.Event], Handler]] = {
     e.MarketResolved: book_events.resolved,
     e.OutcomeServed: market_events.outcome_served,
     e.SitePriceServed: market_events.site_price_served,
-    e.OrderSubmitted: orders.submitted,
-    e.OrderFilled: orders.filled,
-    e.OrderKilled: orders.killed,
-    e.OrderDenied: orders.denied,
-    e.LedgerRestored: orders.restored,
-    e.AccountOrderTold: book_events.heard_on_user,
-    e.AccountTradeTold: book_events.heard_on_user,
+    e.OrderSigned: fates.signed,
+    e.OrderSubmitted: fates.submitted,
+    e.OrderFilled: fates.filled,
+    e.OrderKilled: fates.killed,
+    e.OrderDenied: fates.denied,
+    e.OrderRejected: fates.rejected,
+    e.OrderUnknown: fates.unknown,
+    e.TradeStatusTold: trades.trade_status_told,
+    e.AccountTradeTold: trades.account_trade_told,
+    e.AccountOrderTold: trades.account_order_told,
+    e.OrdersCancelled: account.cancelled,
+    e.VenueRestricted: account.restricted,
+    e.BalanceTold: account.balance_told,
+    e.SharesTold: account.shares_told,
+    e.ArmChanged: account.armed,
+    e.AlarmRaised: account.alarm_raised,
+    e.TradingPaused: account.paused,
+    e.LimitsTightened: account.limits_tightened,
+    e.ParamsChanged: account.params_changed,
+    e.ExitAsked: account.exit_asked,
+    e.LedgerRestored: restoring.restored,
 }

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import structs
 
 from engine.contract import Contract, Outcome, SettlementRule, outcome_of
-from engine.core import breakers
+from engine.core import breakers, markouts
 from engine.core.settlement import (
     SERVED_RUNG,
     PriceAt,
@@ -127,6 +127,7 @@ def settle(state: State, market: Market, outcome: Outcome, source: Literal["own"
     market.outcome, market.outcome_source = outcome, source
     slug = market.contract.slug
     state.ledger.settle(slug, outcome, state.now_ms)
+    markouts.settle(state, slug, outcome)
     breakers.look(state)
     state.marks.append(Mark(state.now_ms, "settled", slug, f"{outcome.title()} ({source})"))
 

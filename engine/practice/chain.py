@@ -46,7 +46,11 @@ class Chain:
         self.trades: dict[str, Trade] = {}
         self.fates: list[Callable[[], bool]] = []
         """Asked one after the other, once an order matched, whether its trades will fail; a yes ends it."""
+        self.detours: list[Callable[[], bool]] = []
+        """Asked the same way whether the settlement of its trades has to be tried again first."""
         self._user = user
+        self._stuck: set[object] = set()
+        self._unpaid: list[Callable[[], None]] = []
         self._jobs: set[asyncio.Task[Any]] = set()
 
     def close(self) -> None:
@@ -57,6 +61,7 @@ class Chain:
     def match(self, entry: Entry, fills: Iterable[Fill], role: Role) -> None:
         """Book what an order matched, one trade for each price; all of them fail or none."""
         failing = any(fate() for fate in self.fates)
+        retrying = any(detour() for detour in self.detours)
         for fill in fills:
             trade = Trade(entry, fill, role, self.clock.now_ms())
             entry.trades.append(trade)
@@ -64,17 +69,32 @@ class Chain:
             self.trades[trade.id] = trade
             self.settling.match(trade)
             self.tell(trade.event())
-            self.run(self._fail(trade) if failing else self._confirm(trade))
+            self.run(self._settle(trade, failing, retrying))
 
     def pay_later(self, market: Market, truth: Truth) -> None:
         """Redeem a resolved market's shares in a while, as the exchange does by itself."""
 
         def pay() -> None:
+            if self._stuck:
+                self._unpaid.append(pay)
+                return
             won = [(market.token(outcome), outcome == truth.outcome) for outcome in OUTCOMES]
             paid = sum(self.settling.pay(token, has_won) for token, has_won in won)
             log.info("= paid", extra={"slug": market.contract.slug, "usd_e6": paid})
 
         self.later(self.timings.redeemed_ms, pay)
+
+    def hold_pay(self, who: object) -> None:
+        """Pay nobody until ``who`` lets go."""
+        self._stuck.add(who)
+
+    def let_pay(self, who: object) -> None:
+        """Pay again, and what was held back at once, unless somebody else holds it still."""
+        self._stuck.discard(who)
+        if not self._stuck:
+            unpaid, self._unpaid = self._unpaid, []
+            for pay in unpaid:
+                pay()
 
     def tell(self, event: dict[str, Any]) -> None:
         """Tell the user channel."""
@@ -95,6 +115,12 @@ class Chain:
         self._jobs.add(task)
         task.add_done_callback(self._done)
         return task
+
+    async def _settle(self, trade: Trade, failing: bool, retrying: bool) -> None:
+        if retrying:
+            await self.clock.sleep(self.timings.mined_ms / 1000)
+            self._moves(trade, "RETRYING")
+        await (self._fail(trade) if failing else self._confirm(trade))
 
     async def _confirm(self, trade: Trade) -> None:
         await self.clock.sleep(self.timings.mined_ms / 1000)

@@ -1,21 +1,18 @@
-"""The faults of the private side: orders, cancels, keys, the user channel. ``faults`` holds the others.
+"""The faults of orders, cancels and keys. Those of trades stand in ``fault_trades``.
 
 Bodies and statuses: protocol sheet, sections 7.7 and 9.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from engine.practice import order_errors as errors
-from engine.practice.fault_terms import YES_NO, Answer, Argument, Asked, Fault, Frame, Kind
+from engine.practice.fault_terms import YES_NO, Answer, Argument, Asked, Fault, Kind
 from engine.practice.order_errors import CATALOGUE, Refused, refused
 from engine.practice.order_reading import read_order
 from engine.practice.private import rejected_leg
-
-if TYPE_CHECKING:
-    from engine.practice.fault_board import Connected, FaultBoard
 
 POSTS: Final = ("/order", "/orders")
 CANCELS: Final = ("/order", "/orders", "/cancel-all", "/cancel-market-orders")
@@ -42,7 +39,7 @@ def _is_meant(fault: Fault, call: Asked | Answer) -> bool:
     return (of != "cancel" and _is_post(call)) or (of != "order" and _is_cancel(call))
 
 
-def _strikes(fault: Fault, what: str) -> bool:
+def strikes(fault: Fault, what: str) -> bool:
     """Note that the fault strikes once more, unless it has done so often enough."""
     count = int(fault.number("count")) if "count" in fault.args else 0
     if count and fault.did[what] >= count:
@@ -58,21 +55,21 @@ def _in_place(call: Asked, refusal: Refused, *headers: tuple[str, str]) -> Answe
 
 def lost_before(fault: Fault, asked: Asked) -> Asked | Answer:
     """Break the connection off before the venue has heard anything."""
-    if fault.text("executed") == "yes" or not _is_meant(fault, asked) or not _strikes(fault, "calls lost"):
+    if fault.text("executed") == "yes" or not _is_meant(fault, asked) or not strikes(fault, "calls lost"):
         return asked
     return Answer(asked.path, 0, b"", method=asked.method, dropped=True)
 
 
 def lost_after(fault: Fault, answer: Answer) -> Answer:
     """Break the connection off when everything is done."""
-    if fault.text("executed") == "no" or not _is_meant(fault, answer) or not _strikes(fault, "answers lost"):
+    if fault.text("executed") == "no" or not _is_meant(fault, answer) or not strikes(fault, "answers lost"):
         return answer
     return answer._replace(dropped=True)
 
 
 def slow_before(fault: Fault, asked: Asked) -> Asked | Answer:
     """Let the venue hear late."""
-    if fault.text("what") != "order" or not _is_meant(fault, asked) or not _strikes(fault, "orders delayed"):
+    if fault.text("what") != "order" or not _is_meant(fault, asked) or not strikes(fault, "orders delayed"):
         return asked
     return asked._replace(delay_s=asked.delay_s + fault.number("ms") / 1000)
 
@@ -80,14 +77,14 @@ def slow_before(fault: Fault, asked: Asked) -> Asked | Answer:
 def slow_after(fault: Fault, answer: Answer) -> Answer:
     """Let the client hear late."""
     is_meant = fault.text("what") == "answer" and _is_meant(fault, answer)
-    if not is_meant or not _strikes(fault, "answers delayed"):
+    if not is_meant or not strikes(fault, "answers delayed"):
         return answer
     return answer._replace(delay_s=answer.delay_s + fault.number("ms") / 1000)
 
 
 def wrong_before(fault: Fault, asked: Asked) -> Asked | Answer:
     """Refuse an order that the venue never hears of."""
-    if fault.text("executed") == "yes" or not _is_post(asked) or not _strikes(fault, "orders refused"):
+    if fault.text("executed") == "yes" or not _is_post(asked) or not strikes(fault, "orders refused"):
         return asked
     refusal = refused(fault.text("error"), _order_id(asked.body))
     if fault.text("form") == "body" and refusal.status == 400:
@@ -97,7 +94,7 @@ def wrong_before(fault: Fault, asked: Asked) -> Asked | Answer:
 
 def wrong_after(fault: Fault, answer: Answer) -> Answer:
     """Say that an order was refused which was not."""
-    if fault.text("executed") == "no" or not _is_post(answer) or not _strikes(fault, "answers falsified"):
+    if fault.text("executed") == "no" or not _is_post(answer) or not strikes(fault, "answers falsified"):
         return answer
     refusal = refused(fault.text("error"))
     return answer._replace(status=refusal.status, body=msgspec.json.encode(refusal.body))
@@ -162,7 +159,7 @@ def disabled(fault: Fault, asked: Asked) -> Asked | Answer:
 
 def limited(fault: Fault, asked: Asked) -> Asked | Answer:
     """Answer orders, cancels or both with 429."""
-    if not _is_meant(fault, asked) or not _strikes(fault, "calls refused"):
+    if not _is_meant(fault, asked) or not strikes(fault, "calls refused"):
         return asked
     retry_after = f"{fault.number('retry_after_s'):g}"
     headers = {
@@ -219,23 +216,34 @@ def unauthorised(fault: Fault, asked: Asked) -> Asked | Answer:
     return _in_place(asked, Refused(401, errors.BAD_L1 if is_wallet else errors.UNAUTHORISED))
 
 
-def begin_ghosts(fault: Fault, board: "FaultBoard") -> None:
-    """Let orders match, and their trades fail."""
-    fault.memory["fate"] = lambda: _strikes(fault, "orders undone")
-    board.venue.exchange.chain.fates.append(fault.memory["fate"])
+def allowance_short(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Refuse orders for more than the contracts may take."""
+    allowed = _allowed_e6(fault)
+    if not (asked.method == "POST" and asked.path == "/order"):
+        return asked
+    try:
+        offered = read_order(asked.body).struct.maker_amount
+    except Refused:
+        return asked
+    if offered <= allowed:
+        return asked
+    fault.note("orders refused")
+    words = f"the allowance is not enough -> allowance: {allowed}, order amount: {offered}"
+    return _in_place(asked, Refused(400, f"not enough balance / allowance: {words}"))
 
 
-def end_ghosts(fault: Fault, board: "FaultBoard") -> None:
-    """Let trades confirm again; those that are failing already do fail."""
-    board.venue.exchange.chain.fates.remove(fault.memory["fate"])
+def allowance_told(fault: Fault, answer: Answer) -> Answer:
+    """Say how much the contracts may take."""
+    if answer.path != "/balance-allowance" or answer.status != 200:
+        return answer
+    fault.note("allowances told")
+    told = msgspec.json.decode(answer.body)
+    told["allowances"] = dict.fromkeys(told["allowances"], str(_allowed_e6(fault)))
+    return answer._replace(body=msgspec.json.encode(told))
 
 
-def told_twice(fault: Fault, _: "Connected", frame: Frame) -> list[Frame]:
-    """Tell an event of the user channel again, at once or when others have come since."""
-    if frame.feed != "user" or not frame.topic:
-        return [frame]
-    fault.note("events repeated")
-    return [frame, frame._replace(delay_s=frame.delay_s + fault.number("s"))]
+def _allowed_e6(fault: Fault) -> int:
+    return round(fault.number("allowed") * 1_000_000)
 
 
 def _argument_of(default: str) -> Argument:
@@ -287,19 +295,12 @@ ORDERS: Final = (
         answer=wrong_after,
     ),
     Kind(
-        "ghost-fill",
-        "Orders match and their trades fail: MATCHED, then FAILED, and everything is given back.",
-        "The fill is undone to the micro-dollar and counted.",
-        (COUNT,),
-        begin=begin_ghosts,
-        end=end_ghosts,
-    ),
-    Kind(
-        "duplicate-event",
-        "Events of the user channel are told twice, the second time venue seconds later.",
-        "The second one changes nothing, and nothing goes back to what it was before.",
-        (Argument("s", 0, "venue seconds"),),
-        frame=told_twice,
+        "low-allowance",
+        "The exchange's contracts may take only so much: single orders above it are refused.",
+        "Rejected, never approved by itself; the account's allowance is shown and checked before orders.",
+        (Argument("allowed", 0, "dollars, or shares of a SELL"),),
+        asked=allowance_short,
+        answer=allowance_told,
     ),
 )
 

@@ -2,7 +2,8 @@
 
 Each names what it takes, what happens, what an engine must do, and the function that does it at the gate
 (``engine.practice.fault_gate``). Those of prices, books and markets stand in ``fault_data``, those of orders
-in ``fault_orders``. Sources of the faults themselves: fault catalogue, part B4; protocol sheet.
+in ``fault_orders``, those of trades in ``fault_trades``. Sources of the faults themselves: fault catalogue,
+part B4; protocol sheet.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from engine.practice.fault_terms import (
     on_feed,
     on_topic,
 )
+from engine.practice.fault_trades import TRADES
 
 COMMON: Final = ("for_s", "after_s")
 """What every fault takes on the command line beside its own arguments, in venue seconds."""
@@ -155,7 +157,7 @@ PLANS: Final = (
 
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
-    for group in (CONNECTIONS, TEXTS, PRICES, BOOKS, MARKETS, ORDERS, RESTRICTIONS, PLANS)
+    for group in (CONNECTIONS, TEXTS, PRICES, BOOKS, MARKETS, ORDERS, TRADES, RESTRICTIONS, PLANS)
     for kind in group
 }
 

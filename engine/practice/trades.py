@@ -14,7 +14,7 @@ from engine.practice.matching import Fill
 from engine.practice.order_reading import Order
 from engine.units import Milliseconds, PriceE4, SizeE6, UsdE6
 
-TradeStatus: TypeAlias = Literal["MATCHED", "MINED", "CONFIRMED", "FAILED"]
+TradeStatus: TypeAlias = Literal["MATCHED", "RETRYING", "MINED", "CONFIRMED", "FAILED"]
 Role: TypeAlias = Literal["TAKER", "MAKER"]
 
 MAKER_KEY: Final = "practice-maker"

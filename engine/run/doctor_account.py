@@ -73,7 +73,10 @@ def key_lines(settings: Settings) -> list[Line]:
         return [api]
     if settings.dry_run:
         return [api, passed("wallet", "no PRIVATE_KEY: paper needs none")]
-    return [api, failed("wallet", "no PRIVATE_KEY", "set PRIVATE_KEY")]
+    lines = [api, failed("wallet", "no PRIVATE_KEY", "set PRIVATE_KEY")]
+    if settings.wallet_address is None:
+        lines.append(failed("wallet address", "WALLET_ADDRESS is not set", "set the one with the money"))
+    return lines
 
 
 def has_all_keys(settings: Settings) -> bool:
@@ -112,6 +115,29 @@ def account_of(settings: Settings) -> Account | Line:
     return Account(signer, tuple(found))
 
 
+def chosen_wallet(settings: Settings, account: Account) -> Wallet | None:
+    """Return which of the signer's wallets WALLET_ADDRESS is; None where it is none of them, or not set."""
+    wanted = (settings.wallet_address or "").lower()
+    return next((wallet for wallet in account.wallets if wallet.address.lower() == wanted), None)
+
+
+def address_line(settings: Settings, account: Account) -> Line:
+    """See whether the private key may trade for the wallet that is set, and by which signature type."""
+    wrong = warned if settings.dry_run else failed
+    theirs = ", ".join(f"{wallet.address} ({wallet.kind})" for wallet in account.wallets)
+    if settings.wallet_address is None:
+        if settings.dry_run:
+            return passed("wallet address", "none set: paper needs none")
+        return failed("wallet address", "WALLET_ADDRESS is not set", f"set the one with the money: {theirs}")
+    wallet = chosen_wallet(settings, account)
+    if wallet is None:
+        what = f"{settings.wallet_address} does not follow from PRIVATE_KEY"
+        return wrong("wallet address", what, f"set the one with the money: {theirs}")
+    return passed(
+        "wallet address", f"{wallet.address}: {wallet.kind}, signature type {wallet.signature_type}"
+    )
+
+
 async def account_lines(settings: Settings, client: httpx.AsyncClient, clob_host: str) -> list[Line]:
     """Look at everything that the keys make possible to look at."""
     lines = key_lines(settings)
@@ -121,6 +147,7 @@ async def account_lines(settings: Settings, client: httpx.AsyncClient, clob_host
     if isinstance(account, Line):
         return [*lines, account]
     lines.append(passed("wallet", f"PRIVATE_KEY signs for {account.signer.address}"))
+    lines.append(address_line(settings, account))
     if not has_all_keys(settings):
         return lines
     desk = AccountDesk(settings, client, clob_host, account)
@@ -187,25 +214,38 @@ class AccountDesk:
                 ]
             told.append((wallet, balance))
         wallet, richest = max(told, key=lambda pair: _dollars(pair[1].balance))
-        dollars = _dollars(richest.balance)
-        if not dollars:
+        if not _dollars(richest.balance):
             return [
                 warned(
                     "signature type", "no wallet of this signer holds anything", "deposit, or change the key"
                 ),
                 warned("balance", "$0.00", "deposit before you go live"),
             ]
+        chosen = chosen_wallet(self._settings, self._account)
+        if chosen is None:
+            return [self._type_line(wallet), *self._balance_lines(richest)]
+        held = next(balance for other, balance in told if other.signature_type == chosen.signature_type)
+        if _dollars(held.balance):
+            return [self._type_line(chosen), *self._balance_lines(held)]
+        what = (
+            f"{chosen.signature_type}: WALLET_ADDRESS is the {chosen.kind}, the money is in the {wallet.kind}"
+        )
+        type_line = warned("signature type", what, "set WALLET_ADDRESS to the wallet that holds the money")
+        return [type_line, *self._balance_lines(held)]
+
+    def _type_line(self, wallet: Wallet) -> Line:
         kind = f"{wallet.signature_type}: the money is in the {wallet.kind}"
         addresses = [w.address for w in self._account.wallets if w.signature_type == wallet.signature_type]
-        lines = [passed("signature type", f"{kind} ({' or '.join(addresses)})")]
+        return passed("signature type", f"{kind} ({' or '.join(addresses)})")
+
+    def _balance_lines(self, held: Balance) -> list[Line]:
+        dollars = _dollars(held.balance)
         needed = self._settings.quote_size_usd
         if dollars < needed:
-            lines.append(
-                warned("balance", f"${dollars:,.2f}, one order takes ${needed:,.2f}", "deposit more")
-            )
+            line = warned("balance", f"${dollars:,.2f}, one order takes ${needed:,.2f}", "deposit more")
         else:
-            lines.append(passed("balance", f"${dollars:,.2f}"))
-        return [*lines, _allowance(richest, needed)]
+            line = passed("balance", f"${dollars:,.2f}")
+        return [line, _allowance(held, needed)]
 
     async def _balance(self, wallet: Wallet) -> Balance | str:
         query = f"?asset_type=COLLATERAL&signature_type={wallet.signature_type}"

@@ -19,7 +19,7 @@ from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from engine.config import Settings
+from engine.config import VENUE_URLS, Settings
 from engine.errors import JournalError
 from engine.journal import read_meta
 from engine.kill import KillSwitch
@@ -49,8 +49,12 @@ def settings_line(settings: Settings) -> Line:
     venue = "an external venue" if settings.is_external else "the embedded practice venue"
     orders = "orders on paper" if settings.dry_run else "DRY_RUN=false"
     what = f"{venue}, {orders}, profile {settings.settings_profile}, DATA_DIR {settings.data_dir}"
+    if not settings.dry_run and not settings.is_external:
+        return failed(
+            "settings", what, f"set the venue's addresses ({', '.join(VENUE_URLS)}), or DRY_RUN=true"
+        )
     if not settings.dry_run:
-        return warned("settings", what, "live orders are not built yet: `run` refuses to start like this")
+        return warned("settings", what, "real orders leave while it is armed; DRY_RUN=true keeps to paper")
     return passed("settings", what)
 
 

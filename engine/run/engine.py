@@ -1,6 +1,6 @@
 """Put an engine together and run it: the one place that knows all the parts.
 
-The same for the console and the headless run: practice, paper and (later) live differ by what is put in here.
+The same for the console and the headless run: practice, paper and live differ by what is put in here.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 
 from engine import __version__
 from engine.clock import Clock, ScaledClock, SystemClock
-from engine.config import Settings
+from engine.config import Settings, live_faults
 from engine.errors import JournalError, StartError
 from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
 from engine.feeds.address import is_loopback, without_secrets
@@ -31,14 +31,17 @@ from engine.feeds.venue_clock import keep_clock, open_clock
 from engine.journal import Journal
 from engine.kill import KillSwitch
 from engine.raw import RawRecorder
+from engine.run.arm_watch import watch_arm
 from engine.run.arming import Arm
+from engine.run.commands import watch_commands
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
-from engine.run.ledger_file import FILE_NAME, LedgerFile
+from engine.run.ledger_file import open_ledger
 from engine.run.lock import FolderLock
+from engine.run.order_desk import live_desk, paper_desk
 from engine.run.session import Session
 from engine.run.tokens import follow_tokens, open_tokens
 from engine.snapshot import Snapshot
-from engine.venue.paper import Delays, Market, PaperBroker
+from engine.units import ONE_E6
 
 PUBLISH_EVERY_S: Final = 0.2
 KILL_LOOK_EVERY_S: Final = 0.05
@@ -52,10 +55,16 @@ PRACTICE_BANNER: Final = (
 log = logging.getLogger("engine.run")
 
 
+class Orders(Protocol):
+    """Where orders leave from; the engine only closes it."""
+
+    async def close(self) -> None:
+        """Wait for what is under way, then end."""
+        ...
+
+
 class Engine:
     """One run, from the lock on the data folder to the last commit of its journal."""
-
-    mode = "paper"
 
     def __init__(self, settings: Settings, publish: Callable[[Snapshot], None]) -> None:
         """Check what can be checked without a network.
@@ -63,8 +72,10 @@ class Engine:
         Raises:
             StartError: These settings may not be run.
         """
-        if not settings.dry_run:
-            raise StartError("DRY_RUN=false: live trading is not built yet; set DRY_RUN=true")
+        faults = live_faults(settings)
+        if faults:
+            raise StartError("; ".join(faults))
+        self.mode = "paper" if settings.dry_run else "live"
         self.settings = settings
         self.kill = KillSwitch(settings.data_dir)
         self.session: Session | None = None
@@ -154,8 +165,8 @@ class Engine:
     ) -> None:
         """Connect everything and wait for an end. Any part that ends by itself halts the engine."""
         settings, clock = self.settings, session.clock
-        broker = self._broker(session)
         self._open(session)
+        orders = await self._open_orders(session, endpoints)
         clob = ClobFeed(endpoints.clob_ws_url, clock, session.accept, session.accept_frame)
         session.backlog.unread_bytes = clob.socket.unread_bytes
         discovery = Discovery(
@@ -171,7 +182,12 @@ class Engine:
             "kill switch": _watch_kill(session, self.kill),
             "snapshots": _publish_regularly(session),
             "backlog": session.watch_backlog(),
+            "commands": watch_commands(
+                settings.data_dir, session.accept, clock, lambda: session.state.limits
+            ),
         }
+        if not settings.dry_run:
+            parts["arming"] = watch_arm(Arm(settings.data_dir), session.accept, clock)
         parts |= self._checks(session, client, endpoints)
         parts |= self._optional_feeds(session, endpoints)
         if isinstance(clock, ScaledClock) and endpoints.clock_url is not None:
@@ -179,24 +195,23 @@ class Engine:
         tasks = [asyncio.create_task(part, name=name) for name, part in parts.items()]
         if venue is not None:
             tasks.append(asyncio.create_task(venue.ended(), name="practice venue"))
-        await _until_over(session, tasks, stop)
-        await broker.drain()
+        try:
+            await _until_over(session, tasks, stop)
+        finally:
+            await orders.close()
 
-    def _broker(self, session: Session) -> PaperBroker:
-        settings = self.settings
-        market = Market(
-            book=session.book,
-            fee=lambda slug: (
-                session.state.markets[slug].contract.fee if slug in session.state.markets else None
-            ),
-            fallback_fee_rate=settings.params().fallback_fee_rate,
-        )
-        delays = Delays(settings.paper_latency_ms, settings.venue_hold_ms)
-        broker = PaperBroker(session.clock, self.kill, delays, market)
-        broker.accept = session.accept
-        broker.until_durable = session.until_durable
-        session.broker = broker
-        return broker
+    async def _open_orders(self, session: Session, endpoints: Endpoints) -> Orders:
+        """Start the order thread, and the search for orders whose end an earlier session did not see."""
+        if self.settings.dry_run:
+            thread = paper_desk(self.settings, session, self.kill)
+            await thread.open()
+        else:
+            thread, search = live_desk(self.settings, session, self.kill, endpoints)
+            await thread.open()
+            for order in session.state.trading.in_flight.values():
+                search.look_for(order.intent, order.venue_order_id, order.at_ms)
+        session.broker = thread
+        return thread
 
     def _checks(
         self, session: Session, client: httpx.AsyncClient, endpoints: Endpoints
@@ -248,17 +263,19 @@ class Engine:
                 params=settings.params()._asdict(),
                 limits=settings.limits()._asdict(),
                 killed=self.kill.is_tripped(),
+                cash_e6=round(settings.paper_balance_usd * ONE_E6) if settings.dry_run else None,
+                order_kind=settings.order_kind,
             )
         )
         log.info("session opened", extra={"session": self.journal_path.stem})
-        if settings.is_external:
-            self._restore_ledger(session, self.journal_path)
+        self._restore_ledger(session, self.journal_path)
 
     def _restore_ledger(self, session: Session, journal_path: Path) -> None:
         """Go on where earlier sessions ended. Practice has no earlier ones: each venue is a new world."""
-        ledger = LedgerFile(self.settings.data_dir / FILE_NAME, journal_path.stem)
-        session.accept(ledger.restore(journal_path.parent, session.clock.now_ms()))
+        ledger = open_ledger(self.settings, journal_path.stem)
         session.ledger_file = ledger
+        if self.settings.is_external:
+            session.accept(ledger.restore(journal_path.parent, session.clock.now_ms()))
 
 
 async def _until_over(session: Session, tasks: list[asyncio.Task[str | None]], stop: asyncio.Event) -> None:

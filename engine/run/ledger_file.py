@@ -1,25 +1,28 @@
-"""The ledger's file: what limits and breakers have to know of earlier sessions, in one SQLite file.
+"""The ledger's file: orders, fills, settlements of all sessions in one SQLite file that a person can read.
 
-Every change is one transaction with the session and the journal's number that led to it, synced before the
-engine goes on. Start-up and recovery after a crash are the same path: read the file, add what the journals of
-sessions that did not end tell beyond it, go on. Practice keeps none: each practice venue is a new world.
-What it does not know: what limits follow from it (``engine.core.risk``).
+Every change is one transaction with the session and the journal's number that led to it. Start-up and
+recovery after a crash are the same path: read the file, add what the journals of sessions that did not end
+tell beyond it, go on. Paper, live and practice have a file each; practice starts anew, as each practice venue
+is a new world. What it does not know: what limits follow from it (``engine.core.risk``).
 """
 
 import logging
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from engine.core.ledger import Change, cost_of
-from engine.core.state import OrderIntent
+from engine.config import Settings
+from engine.core.ledger import Change, OrderChange
 from engine.errors import JournalError
-from engine.events import LedgerRestored, OrderFilled, PastFill, PastSettlement
-from engine.journal import read_meta, read_orders
+from engine.events import LedgerRestored
+from engine.journal import read_meta, read_opening
 from engine.kill import CLEAR_PHRASE
+from engine.run import ledger_rows as rows
+from engine.run.ledger_recovery import NEVER_SIGNED, recover
+from engine.run.ledger_schema import prepare
 from engine.run.lock import FolderLock
 from engine.trail import Trail
 from engine.units import Milliseconds
@@ -27,30 +30,50 @@ from engine.units import Milliseconds
 REMEMBERED_MS: Final = 31 * 86_400_000
 """Fills and settlements older than this are kept in the file and not told to the core any more."""
 
-_SCHEMA: Final = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-CREATE TABLE IF NOT EXISTS fill (
-  session TEXT NOT NULL, order_id TEXT NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-  body BLOB NOT NULL, PRIMARY KEY (session, order_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS settlement (
-  id INTEGER PRIMARY KEY, session TEXT NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-  body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS breaker (
-  name TEXT PRIMARY KEY, why TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS recovered (session TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS unresolved (
-  session TEXT, order_id TEXT, slug TEXT, PRIMARY KEY (session, order_id)) WITHOUT ROWID;
-"""
+World: TypeAlias = Literal["practice", "paper", "live"]
+"""Whose money a ledger is about. A session belongs to one of them."""
+
+FILE_NAMES: Final[dict[World, str]] = {
+    "practice": "ledger-practice.sqlite",
+    "paper": "ledger-paper.sqlite",
+    "live": "ledger-live.sqlite",
+}
+FILE_NAME: Final = FILE_NAMES["paper"]
 
 log = logging.getLogger("engine.ledger")
 
-_encode = msgspec.msgpack.Encoder().encode
-_fills: msgspec.msgpack.Decoder[PastFill] = msgspec.msgpack.Decoder(PastFill)
-_settlements: msgspec.msgpack.Decoder[PastSettlement] = msgspec.msgpack.Decoder(PastSettlement)
+
+def world_of(settings: Settings) -> World:
+    """Say whose money a run with these settings is about."""
+    if not settings.is_external:
+        return "practice"
+    return "paper" if settings.dry_run else "live"
 
 
-FILE_NAME: Final = "ledger-paper.sqlite"
+def ledger_name(settings: Settings) -> str:
+    """Return the name of the ledger's file in the data folder."""
+    return FILE_NAMES[world_of(settings)]
+
+
+def open_ledger(settings: Settings, session: str) -> "LedgerFile":
+    """Open the ledger that belongs to these settings; practice's is a new one each time.
+
+    Args:
+        settings: Where the data folder is, and what the run is.
+        session: The session's id.
+    Raises:
+        JournalError: It cannot be read or written.
+    """
+    world = world_of(settings)
+    path = settings.data_dir / FILE_NAMES[world]
+    if world == "practice":
+        for ending in ("", "-wal", "-shm"):
+            old = path.with_name(path.name + ending)
+            try:
+                old.unlink(missing_ok=True)
+            except OSError as error:
+                raise JournalError(f"cannot start a new ledger: {error}; remove {old} by hand") from error
+    return LedgerFile(path, session, world)
 
 
 def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[str], str | None]:
@@ -62,7 +85,8 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
         who: Whose decision it is.
         why: The operator's reason; it has to say something.
     Returns:
-        The names of those that were tripped, and None; or nothing, and what was wrong.
+        The names of those that were tripped, those of live trading marked so, and None; or nothing, and what
+        was wrong.
     Raises:
         StartError: An engine runs: it would go on with what it knows.
         JournalError: The ledger cannot be read.
@@ -72,37 +96,52 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
         return [], f"type {CLEAR_PHRASE} in capitals"
     if not why.strip():
         return [], "give a reason"
-    if not (folder / FILE_NAME).is_file():
+    worlds: tuple[World, ...] = ("paper", "live")
+    if not any((folder / FILE_NAMES[world]).is_file() for world in worlds):
         return [], None
+    cleared: list[str] = []
     with FolderLock(folder):
-        ledger = LedgerFile(folder / FILE_NAME, "")
-        try:
-            names = ledger.tripped()
-            if names:
-                Trail(folder).add("cleared", who, f"breakers {', '.join(names)}: {why}")
-                ledger.clear_breakers()
-            return names, None
-        finally:
-            ledger.close()
+        for world in worlds:
+            if (folder / FILE_NAMES[world]).is_file():
+                cleared += _clear(folder, world, who, why)
+    return cleared, None
+
+
+def _clear(folder: Path, world: World, who: str, why: str) -> list[str]:
+    ledger = LedgerFile(folder / FILE_NAMES[world], "", world)
+    try:
+        names = [name if world == "paper" else f"{name} ({world})" for name in ledger.tripped()]
+        if names:
+            Trail(folder).add("cleared", who, f"breakers {', '.join(names)}: {why}")
+            ledger.clear_breakers()
+        return names
+    finally:
+        ledger.close()
 
 
 class LedgerFile:
     """The file, open for one engine at a time (the folder's lock sees to that)."""
 
-    def __init__(self, path: Path, session: str) -> None:
-        """Open it, making it where there is none.
+    def __init__(self, path: Path, session: str, world: World = "paper") -> None:
+        """Open it: made where there is none, converted where it is of the older format.
 
         Raises:
-            JournalError: It cannot be read or written.
+            JournalError: It cannot be read or written; one line says what to do.
         """
         self.path = path
         self._session = session
+        self._world = world
         self._breakers: dict[str, str] = {}
+        self._is_synced = True
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
+            raise self._failed(error) from error
+        try:
+            prepare(self._database)
+        except (sqlite3.Error, msgspec.MsgspecError, JournalError) as error:
+            self._database.close()
             raise self._failed(error) from error
 
     def restore(self, sessions: Path, now_ms: Milliseconds) -> LedgerRestored:
@@ -116,23 +155,24 @@ class LedgerFile:
         """
         try:
             for path in sorted(sessions.glob("*.sqlite")):
-                if ".raw-" not in path.name and path.stem != self._session:
-                    self._recover(path)
+                if ".raw-" not in path.name and path.stem != self._session and self._has_crashed(path):
+                    recover(self._database, path, is_live=self._world == "live")
+            if self._world == "live":
+                self._close_unsigned()
             since = now_ms - REMEMBERED_MS
-            fills = self._database.execute("SELECT body FROM fill WHERE at_ms >= ? ORDER BY at_ms", (since,))
-            paid = self._database.execute(
-                "SELECT body FROM settlement WHERE at_ms >= ? ORDER BY id", (since,)
-            )
-            self._breakers = dict(self._database.execute("SELECT name, why FROM breaker ORDER BY at_ms"))
-            unresolved = self._database.execute("SELECT DISTINCT slug FROM unresolved ORDER BY slug")
+            breakers = self._database.execute("SELECT name, why FROM breaker ORDER BY at_ms")
+            self._breakers = dict(breakers.fetchall())
+            orders = rows.past_orders(self._database, self._session)
+            doubted = self._database.execute("SELECT DISTINCT slug FROM unresolved").fetchall()
             return LedgerRestored(
                 ts_recv_ms=now_ms,
-                fills=tuple(_fills.decode(body) for (body,) in fills),
-                settlements=tuple(_settlements.decode(body) for (body,) in paid),
+                fills=rows.past_fills(self._database, since),
+                settlements=rows.past_settlements(self._database, since),
                 breakers=tuple(self._breakers.items()),
-                unresolved=tuple(slug for (slug,) in unresolved),
+                unresolved=tuple(sorted({slug for (slug,) in doubted} | {order.slug for order in orders})),
+                orders=orders,
             )
-        except (sqlite3.Error, msgspec.MsgspecError) as error:
+        except sqlite3.Error as error:
             raise self._failed(error) from error
 
     def write(
@@ -140,26 +180,32 @@ class LedgerFile:
     ) -> None:
         """Write changes in one transaction.
 
+        Money is on the disk when this returns. Orders alone are not waited for: the journal, which an order
+        has to wait for anyway, holds the same, and recovery asks it.
+
         Args:
             seq: The journal's number that led to them.
-            changes: Fills and settlements, in order.
+            changes: What changed, in order.
             breakers: All that are tripped now.
             now_ms: Time, for those that are new.
         Raises:
-            JournalError: They could not be written.
+            JournalError: They could not be written; none of them is in the file.
         """
         new = {name: why for name, why in breakers.items() if name not in self._breakers}
-        rows = list(changes)
-        if not rows and not new:
+        batch = list(changes)
+        if not batch and not new:
             return
         try:
+            self._sync(bool(new) or any(type(change) is not OrderChange for change in batch))
             self._database.execute("BEGIN IMMEDIATE")
-            for change in rows:
-                self._write_change(self._session, seq, change)
+            # Orders first: a fill without an order of this session is of one that it took over.
+            for change in sorted(batch, key=lambda change: type(change) is not OrderChange):
+                rows.put(self._database, self._session, seq, change)
             for name, why in new.items():
                 self._database.execute("INSERT OR REPLACE INTO breaker VALUES (?, ?, ?)", (name, why, now_ms))
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
+            self._roll_back()
             raise self._failed(error) from error
         self._breakers |= new
 
@@ -173,52 +219,50 @@ class LedgerFile:
         self._breakers.clear()
 
     def close(self) -> None:
-        """Close the file."""
+        """Bring everything to the disk and close the file."""
+        try:
+            self._sync(True)
+            self._database.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except sqlite3.Error as error:
+            log.error("ledger closed without a checkpoint", extra={"why": str(error)})
         self._database.close()
 
-    def _write_change(self, session: str, seq: int, change: Change) -> None:
-        if isinstance(change, PastFill):
-            self._database.execute(
-                "INSERT OR IGNORE INTO fill VALUES (?, ?, ?, ?, ?)",
-                (session, change.order_id, seq, change.at_ms, _encode(change)),
-            )
-        else:
-            self._database.execute(
-                "INSERT INTO settlement (session, seq, at_ms, body) VALUES (?, ?, ?, ?)",
-                (session, seq, change.at_ms, _encode(change)),
-            )
-
-    def _recover(self, path: Path) -> None:
-        """Add what the journal of a session that crashed tells beyond this file."""
+    def _has_crashed(self, path: Path) -> bool:
+        """Say whether a session of this ledger's world ended without a word and was not asked yet."""
+        if self._world == "practice":
+            return False  # it was of another world, whose markets are gone
         known = self._database.execute("SELECT 1 FROM recovered WHERE session = ?", (path.stem,)).fetchone()
         if known is not None or read_meta(path).get("status") == "ended":
-            return
-        intents, ends = read_orders(path)
-        self._database.execute("BEGIN IMMEDIATE")
-        for intent in intents.values():
-            told = ends.get(intent.order_id)
-            if told is None:
-                log.warning("order of a crashed session has no known end", extra={"order": intent.order_id})
-                row = (path.stem, intent.order_id, intent.slug)
-                self._database.execute("INSERT OR IGNORE INTO unresolved VALUES (?, ?, ?)", row)
-            elif isinstance(told[1], OrderFilled):
-                self._write_change(path.stem, told[0], _fill_of(intent, told[1]))
-        self._database.execute("INSERT INTO recovered VALUES (?)", (path.stem,))
-        self._database.execute("COMMIT")
+            return False
+        opening = read_opening(path)
+        if opening is None:
+            return True
+        return opening.venue == "external" and self._world == ("paper" if opening.dry_run else "live")
+
+    def _close_unsigned(self) -> None:
+        """Close what earlier sessions intended and never signed: it cannot have left."""
+        self._database.execute(
+            "UPDATE orders SET state = 'denied', reason = ?, ended_ms = at_ms "
+            "WHERE session <> ? AND state = 'intended' AND ended_ms IS NULL",
+            (NEVER_SIGNED, self._session),
+        )
+
+    def _sync(self, is_synced: bool) -> None:
+        if is_synced is not self._is_synced:
+            self._database.execute(f"PRAGMA synchronous = {'FULL' if is_synced else 'NORMAL'}")
+            self._is_synced = is_synced
+
+    def _roll_back(self) -> None:
+        if self._database.in_transaction:
+            self._database.execute("ROLLBACK")
 
     def _failed(self, error: Exception) -> JournalError:
-        return JournalError(f"cannot keep the ledger in {self.path}: {error}")
-
-
-def _fill_of(intent: OrderIntent, event: OrderFilled) -> PastFill:
-    return PastFill(
-        order_id=intent.order_id,
-        slug=intent.slug,
-        end_s=intent.end_s,
-        outcome=intent.outcome,
-        shares_e6=sum(size for _, size in event.fills),
-        cost_e6=cost_of(event.fills),
-        fee_e6=event.fee_e6,
-        at_ms=event.ts_recv_ms,
-        probability=intent.probability,
-    )
+        what = f"cannot keep the ledger in {self.path}: {error}"
+        if isinstance(error, JournalError):
+            return JournalError(what)
+        if isinstance(error, msgspec.MsgspecError) or type(error) is sqlite3.DatabaseError:
+            return JournalError(
+                f"{what}; it is damaged: move it with its -wal and -shm aside and put a copy back "
+                "(without one, losses and open orders of earlier sessions are not known)"
+            )
+        return JournalError(f"{what}; free space, mend its permissions or set DATA_DIR elsewhere")

@@ -6,37 +6,42 @@ What it does not know: orders. Its session is halted from its first moment, and 
 import asyncio
 import signal
 import time
+from pathlib import Path
 from typing import Any, Final
 
 from engine.config import Settings
 from engine.events import EngineHalted
+from engine.run.endpoints import Endpoints
 from engine.run.engine import Engine
 from engine.run.session import Session
 
 OBSERVES: Final = "this session only records"
 
 
-class NoBroker:
-    """Takes no order, because there is none."""
+class NoOrders:
+    """Stands where the order thread would; there is none."""
 
-    async def drain(self) -> None:
+    async def close(self) -> None:
         """Return at once."""
 
 
 class Recorder(Engine):
     """An engine that only watches."""
 
-    mode = "record"
-
     def __init__(self, settings: Settings) -> None:
         # What can trade nothing needs no DRY_RUN, and is for nothing if it does not record.
         super().__init__(
             settings.model_copy(update={"dry_run": True, "record_raw": True}), publish=lambda _: None
         )
+        self.mode = "record"
 
-    def _broker(self, session: Session) -> NoBroker:  # type: ignore[override]  # the engine only drains it
+    async def _open_orders(self, session: Session, endpoints: Endpoints) -> NoOrders:
+        del endpoints
         session.carry_out = lambda *_: None
-        return NoBroker()
+        return NoOrders()
+
+    def _restore_ledger(self, session: Session, journal_path: Path) -> None:
+        """Leave the ledger alone: a recording is nobody's money."""
 
     def _open(self, session: Session) -> None:
         super()._open(session)

@@ -16,8 +16,9 @@ from engine.clock import Clock
 from engine.core.book import Book
 from engine.core.card import Curves, curves_now, point_at
 from engine.core.project import Outside, project
-from engine.core.state import OrderIntent, State
+from engine.core.state import State
 from engine.core.step import Effect, step
+from engine.core.trading import OrderIntent
 from engine.errors import JournalError, WireError
 from engine.events import (
     AnyEvent,

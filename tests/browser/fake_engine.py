@@ -26,7 +26,7 @@ from engine.snapshot import (
     SettlementView,
     Snapshot,
 )
-from tests.browser import fake_feeds
+from tests.browser import fake_account, fake_feeds
 from tests.browser.fake_contracts import windows
 from tests.browser.fake_scripts import BOUNDARY_S, FALLBACK_S, SCRIPTS, Moment, Script
 from tests.browser.fake_truth import LENGTHS, answered, past_windows, settled_now
@@ -206,6 +206,7 @@ class Market:
             wall_ms=time.time_ns() // 1_000_000,
             uptime_s=(self.seconds + fraction) / self._script.rate,
             mode=self._mode(kill),
+            account=fake_account.account(moment),
             feeds=fake_feeds.feeds(moment),
             prices=fake_feeds.prices(moment),
             canonical=fake_feeds.canonical(moment, self._ages),

@@ -56,6 +56,7 @@ class Core:
                 params=(params or Params())._asdict(),
                 limits=(limits or Limits())._asdict(),
                 killed=killed,
+                cash_e6=1_000_000_000,
             )
         )
 

@@ -8,7 +8,8 @@ from engine import events as e
 from engine.core import decide as gate
 from engine.core import health
 from engine.core.project import Outside, project
-from engine.core.state import Market, OrderIntent
+from engine.core.state import Market
+from engine.core.trading import OrderIntent
 from engine.params import Limits, Params
 from engine.snapshot import Snapshot
 from tests.core.builders import END_S, MARKET, START_S, UP, Core, contract

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.core.ledger import DAY_MS, HOUR_MS, Ledger, cost_of
+from engine.events import PastFill, PastFillStatus
 from tests.core.builders import past_fill
 
 SLUGS = st.sampled_from(["a", "b", "c"])
@@ -75,3 +76,126 @@ def test_cost_is_rounded_once_half_to_even(fills: tuple[tuple[int, int], ...]) -
     assert abs(cost_of(fills) * 10_000 - exact) <= 5_000
     assert cost_of(((5_000, 1),)) == 0
     assert cost_of(((5_000, 3),)) == 2
+
+
+def trade(name: str, order_id: str = "a#1", at_ms: int = 5, **changes: object) -> PastFill:
+    """Make a provisional trade of an order: 10 shares of Up at 90 cents, 7 cents of fee."""
+    facts = {"order_id": order_id, "trade_id": name, "is_final": False} | changes
+    return past_fill("a", "UP", ((9_000, 10_000_000),), 70_000, at_ms, **facts)
+
+
+def failed(name: str, order_id: str = "a#1", at_ms: int = 9) -> PastFillStatus:
+    return PastFillStatus(order_id, name, "FAILED", at_ms)
+
+
+def test_an_undone_fill_leaves_no_millionth_behind() -> None:
+    """Cash, fees, shares, open cost and the window's share in the worst case are as if it had never been."""
+    ledger = Ledger()
+    ledger.book(trade("t1"))
+    undone = ledger.undo("a", failed("t1"))
+    assert undone is not None
+    assert undone.cost_e6 == 9_000_000
+    assert (ledger.cash_e6, ledger.fees_e6, ledger.open_cost_e6(), ledger.open_cost_e6(300)) == (0, 0, 0, 0)
+    assert ledger.holdings["a"].shares_e6 == {"UP": 0, "DOWN": 0}
+    assert ledger.unsettled() == {}
+
+
+def test_what_is_not_there_cannot_be_undone() -> None:
+    """Another trade, another order, another window, or twice."""
+    ledger = Ledger()
+    ledger.book(trade("t1"))
+    ledger.take_changes()
+    assert ledger.undo("a", failed("t2")) is None
+    assert ledger.undo("a", failed("t1", "a#2")) is None
+    assert ledger.undo("b", failed("t1")) is None
+    assert ledger.undo("a", failed("t1")) is not None
+    assert ledger.undo("a", failed("t1")) is None
+    assert ledger.take_changes() == [failed("t1")]
+
+
+def test_a_fill_is_booked_once_by_its_order_and_its_trade() -> None:
+    """The same trade id of another order is another fill."""
+    ledger = Ledger()
+    assert ledger.book(trade("t1"))
+    assert not ledger.book(trade("t1"))
+    assert ledger.book(trade("t1", "a#2"))
+    assert ledger.cash_e6 == 2 * -9_070_000
+
+
+def test_an_order_counts_once_whatever_becomes_of_its_trades() -> None:
+    """Three trades, one of them undone: one order in the hourly count."""
+    ledger = Ledger()
+    for name in ("t1", "t2", "t3"):
+        ledger.book(trade(name))
+    ledger.undo("a", failed("t2"))
+    assert (ledger.trades, ledger.trades_since(0)) == (1, 1)
+
+
+def test_a_confirmation_makes_a_fill_final_and_is_told_once() -> None:
+    """One change for the file, no change in the money."""
+    ledger = Ledger()
+    ledger.book(trade("t1"))
+    ledger.take_changes()
+    status = PastFillStatus("a#1", "t1", "CONFIRMED", 9)
+    for _ in range(2):
+        ledger.confirm("a", status)
+    ledger.confirm("b", status)
+    assert ledger.take_changes() == [status]
+    assert [fill.is_final for fill in ledger.holdings["a"].fills.values()] == [True]
+    assert ledger.cash_e6 == -9_070_000
+
+
+def test_a_failure_after_midnight_leaves_the_profit_on_the_day_of_the_settlement() -> None:
+    """A restart would book it there, and the daily loss of a day must not depend on restarts."""
+    ledger = Ledger()
+    ledger.book(trade("t1"))
+    ledger.book(trade("t2"))
+    ledger.settle("a", "DOWN", DAY_MS - 1)
+    assert ledger.realised_on(0) == -18_140_000
+    ledger.undo("a", failed("t1", at_ms=DAY_MS + 5))
+    assert (ledger.realised_on(0), ledger.realised_on(1)) == (-9_070_000, 0)
+
+
+def test_a_fill_told_after_its_window_paid_out_is_paid_out_at_once() -> None:
+    """On the day of the settlement, however late it is told."""
+    ledger = Ledger()
+    ledger.book(trade("t1"))
+    ledger.settle("a", "UP", DAY_MS - 1)
+    ledger.book(trade("t2", at_ms=DAY_MS + 5))
+    assert ledger.realised_on(0) == 2 * 930_000 == ledger.realised_e6 == ledger.cash_e6
+    assert ledger.open_cost_e6() == 0
+
+
+def test_what_was_spent_since_a_moment_counts_open_windows_only() -> None:
+    """BUYs with their fees, less what SELLs brought, from that very millisecond on."""
+    ledger = Ledger()
+    ledger.book(trade("t1", at_ms=10))
+    ledger.book(trade("t2", "a#2", at_ms=20, side="SELL"))
+    assert ledger.spent_since_e6(0) == 9_070_000 - 9_000_000 + 70_000
+    assert ledger.spent_since_e6(11) == -9_000_000 + 70_000
+    assert ledger.spent_since_e6(21) == 0
+    ledger.settle("a", "UP", 30)
+    assert ledger.spent_since_e6(0) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["book", "fail", "up", "down"])), max_size=30))
+def test_the_changes_tell_a_fresh_ledger_everything(acts: list[tuple[int, str]]) -> None:
+    """What the file is told is what there is to know."""
+    ledger, fresh = Ledger(), Ledger()
+    for at_ms, (number, act) in enumerate(acts):
+        if act == "book":
+            ledger.book(trade(f"t{number}", at_ms=at_ms))
+        elif act == "fail":
+            ledger.undo("a", failed(f"t{number}", at_ms=at_ms))
+        else:
+            ledger.settle("a", "UP" if act == "up" else "DOWN", at_ms)
+    for change in ledger.take_changes():
+        if isinstance(change, PastFill):
+            fresh.book(change)
+        elif isinstance(change, PastFillStatus):
+            fresh.undo("a", change)
+        else:
+            fresh.settle(change.slug, change.outcome, change.at_ms)  # type: ignore[union-attr]
+    for name in ("cash_e6", "fees_e6", "realised_e6", "peak_e6", "trades", "results"):
+        assert getattr(ledger, name) == getattr(fresh, name), name
+    assert ledger.open_cost_e6() == fresh.open_cost_e6()

@@ -137,7 +137,7 @@ def test_orders_and_settlements_are_listed_newest_first() -> None:
     core = Core()
     story(core, END_S - 15)
     quote(core, END_S - 12)
-    order_id = next(iter(core.state.orders))
+    order_id = next(iter(core.state.trading.orders))
     fill = e.OrderFilled(
         ts_recv_ms=(END_S - 11) * 1000, order_id=order_id, fills=((9_000, 10_000_000),), fee_e6=63_000
     )
@@ -145,7 +145,7 @@ def test_orders_and_settlements_are_listed_newest_first() -> None:
     core.price(END_S, Decimal(70_400), "twap")  # type: ignore[arg-type]
     snapshot = shown(core, END_S + 2)
     assert [(order.state, order.average_price, order.fee) for order in snapshot.orders] == [
-        ("filled", 0.9, 0.063)
+        ("partial", 0.9, 0.063)
     ]
     (settled,) = snapshot.settlements
     assert (settled.outcome, settled.traded, settled.pnl) == ("UP", True, pytest.approx(1.0 - 0.063))

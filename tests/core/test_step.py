@@ -8,8 +8,9 @@ import pytest
 from engine import events as e
 from engine.contract import SettlementRule
 from engine.core.decide import Decision
-from engine.core.state import OrderIntent, State
+from engine.core.state import State
 from engine.core.step import step
+from engine.core.trading import OrderIntent
 from engine.params import Limits, Params
 from tests.core.builders import DOWN, END_S, MARKET, START_S, UP, Core, contract, past_fill
 

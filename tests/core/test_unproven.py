@@ -8,7 +8,8 @@ from engine import events as e
 from engine.contract import FeeSchedule
 from engine.core import decide as gate
 from engine.core import health, risk
-from engine.core.state import Market, OrderIntent
+from engine.core.state import Market
+from engine.core.trading import OrderIntent
 from engine.params import Params
 from engine.wire import polybolt
 from tests.core.builders import DOWN, END_S, MARKET, START_S, UP, Core, contract

@@ -1,42 +1,23 @@
-"""The official client, unmodified, pointed at the practice venue: the one shim that sets its addresses."""
+"""The official client, unmodified, pointed at the practice venue by the engine's own shim."""
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
-from importlib.metadata import version
+from decimal import Decimal
 from typing import Any
 
 import httpx
-from polymarket import PRODUCTION, AsyncSecureClient
-from polymarket._internal.environment import get_environment_config, with_environment_config
+import msgspec
+from polymarket import AsyncSecureClient
 
-from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY
-from tests.practice.hand_made import UP
-
-PINNED = "0.14."
-"""The shim reaches into a private module, and so holds for this version alone."""
-
-NOWHERE = "http://127.0.0.1:9"
-"""Whatever else the client may want to ask: nobody answers."""
-
-
-def environment(urls: dict[str, str]) -> Any:
-    """Return the client's environment with every address of the practice venue, and no other."""
-    assert version("polymarket-client").startswith(PINNED)
-    config = get_environment_config(PRODUCTION)
-    away = {
-        field.name: NOWHERE
-        for field in dataclasses.fields(config)
-        if str(getattr(config, field.name)).startswith(("http", "ws"))
-    }
-    ours = {
-        "clob_url": urls["CLOB_HOST"],
-        "clob_user_ws_url": f"{urls['CLOB_USER_WS_URL']}/ws/user",
-        "clob_market_ws_url": f"{urls['CLOB_WS_URL']}/ws/market",
-        "gamma_url": urls["GAMMA_API_URL"],
-    }
-    return with_environment_config(PRODUCTION, config=dataclasses.replace(config, **{**away, **ours}))
+from engine.core.state import OrderIntent
+from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
+from engine.units import size_e6, usd_e6
+from engine.venue.exchange import Answer, Signed
+from engine.venue.fills import Fees
+from engine.venue.official import OfficialExchange
+from engine.venue.official_client import Access, environment, nothing_more
+from tests.practice.hand_made import FEE, SLUG, UP
 
 
 @contextlib.asynccontextmanager
@@ -44,11 +25,68 @@ async def official(
     urls: dict[str, str], key: str = PRACTICE_KEY, wallet: str = PRACTICE_ADDRESS
 ) -> AsyncIterator[AsyncSecureClient]:
     """Connect the official client as the practice account, or as somebody else."""
-    client = await AsyncSecureClient.create(private_key=key, wallet=wallet, environment=environment(urls))
+    client = await AsyncSecureClient.create(
+        private_key=key, wallet=wallet, environment=environment(urls["CLOB_HOST"], urls["GAMMA_API_URL"])
+    )
     try:
         yield client
     finally:
         await client.close()
+
+
+def access(urls: dict[str, str], **changed: str) -> Access:
+    """Return how the engine reaches the venue as the practice account."""
+    key, secret, passphrase = credentials_of(PRACTICE_ADDRESS, 0)
+    given = {
+        "wallet": PRACTICE_ADDRESS,
+        "clob_host": urls["CLOB_HOST"],
+        "gamma_url": urls["GAMMA_API_URL"],
+        "private_key": PRACTICE_KEY,
+        "api_key": key,
+        "secret": secret,
+        "passphrase": passphrase,
+    }
+    return Access(**{**given, **changed})
+
+
+@contextlib.asynccontextmanager
+async def exchange(
+    urls: dict[str, str], timeout_s: float = 3.0, **changed: str
+) -> AsyncIterator[OfficialExchange]:
+    """Open the engine's live exchange on the venue."""
+    opened = OfficialExchange(access(urls, **changed), timeout_s, Fees(lambda _: FEE, 0.0))
+    await opened.open()
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def intent(dollars: str = "10", limit_e4: int = 6100, kind: Any = "FOK", token: str = UP) -> OrderIntent:
+    """Want to buy."""
+    return OrderIntent(
+        order_id="o-1",
+        slug=SLUG,
+        outcome="UP" if token == UP else "DOWN",
+        token=token,
+        limit_e4=limit_e4,
+        usd_e6=usd_e6(Decimal(dollars)),
+        deadline_ms=0,
+        decided_seq=1,
+        kind=kind,
+    )
+
+
+def selling(shares: str, limit_e4: int = 6000, kind: Any = "FOK", token: str = UP) -> OrderIntent:
+    """Want to sell."""
+    given = intent("0", limit_e4, kind, token)
+    return msgspec.structs.replace(given, side="SELL", shares_e6=size_e6(float(shares)))
+
+
+async def carried(on: OfficialExchange, wanted: OrderIntent) -> tuple[Signed, Answer]:
+    """Sign an order and send it, past an open gate."""
+    signed = await on.sign(wanted)
+    return signed, await on.send(wanted, signed, nothing_more)
 
 
 async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:

@@ -2,16 +2,28 @@
 
 import asyncio
 import json
+from functools import partial
 
 import httpx
 import pytest
 import websockets
 from polymarket.errors import RateLimitError, RequestRejectedError, TransportError
 
+from engine.practice.chain import Timings
 from engine.practice.keys import PRACTICE_ADDRESS, credentials_of
 from engine.practice.order_errors import CATALOGUE
 from tests.practice.faulty import did
-from tests.practice.hand_made import UP, HandMadeTape, books, end_faults, served, start_fault
+from tests.practice.hand_made import (
+    DOWN,
+    UP,
+    HandMadeTape,
+    at,
+    books,
+    end_faults,
+    now_ms,
+    served,
+    start_fault,
+)
 from tests.practice.official import bid, buy, cash, figures, official, settled, shares, trades, until
 
 START = 10_000_000_000
@@ -96,6 +108,51 @@ async def test_a_ghost_fill_is_matched_and_then_undone():
 
         await until(is_confirmed)
         assert await did(urls, "ghost-fill") == {"orders undone": 1}
+
+
+async def test_a_trade_is_retried_on_its_way():
+    """And comes to the end it would have come to anyway: confirmed, or failed."""
+    slow = Timings(mined_ms=20_000, failed_ms=20_000)
+    async with served(tape(), speed=20, timings=slow) as urls, official(urls) as client:
+        for fault, end in (((), "CONFIRMED"), (("ghost-fill",), "FAILED")):
+            await start_fault(urls, "retrying-trade", count=1)
+            for name in fault:
+                await start_fault(urls, name, count=1)
+            done = await buy(client, "10", "0.61")
+
+            async def has_become(status, trade_id=done.trade_ids[0]):
+                return (await trades(client, id=trade_id))[0].status == status
+
+            await until(partial(has_become, "RETRYING"))
+            await until(partial(has_become, end))
+        assert await did(urls, "retrying-trade") == {"orders retried": 2}
+
+
+async def test_a_stuck_payout_comes_when_the_fault_ends():
+    """Once, and whole."""
+    async with served(tape(), speed=200) as urls, official(urls) as client:
+        await start_fault(urls, "stuck-redeem")
+        await buy(client, "20", "0.40", token=DOWN)
+        await settled(client)
+        before, bought = await cash(client), await shares(client, DOWN)
+
+        async def is_overdue():
+            return await now_ms(urls) > at(300 + 150)
+
+        await until(is_overdue)
+        assert (await cash(client), await shares(client, DOWN)) == (before, bought)
+        await end_faults(urls)
+        assert (await cash(client), await shares(client, DOWN)) == (before + bought, 0)
+
+
+async def test_an_allowance_that_is_too_small_refuses_orders_above_it():
+    """In the exchange's words, which the client's own ``place`` calls would answer with a transaction."""
+    async with served(tape(), speed=20, faults=["low-allowance:5"]) as urls, official(urls) as client:
+        told = await client.get_balance_allowance(asset_type="COLLATERAL")
+        assert set(told.allowances.values()) == {5_000_000}
+        with pytest.raises(RequestRejectedError, match="allowance: 5000000, order amount: 10000000"):
+            await buy(client, "10", "0.61")
+        assert (await buy(client, "5", "0.61")).ok
 
 
 async def test_events_come_twice_and_the_second_one_late():

@@ -1,4 +1,4 @@
-"""Arming is refused by every single condition alone, and never succeeds while live orders are not built."""
+"""Arming is refused by every single condition alone, and succeeds only where all of them hold."""
 
 from pathlib import Path
 
@@ -31,13 +31,14 @@ def live(folder: Path, **changes: object) -> Settings:
         "api_key": "key",
         "api_secret": "secret",
         "api_passphrase": "passphrase",
+        "wallet_address": "0x" + "22" * 20,
     }
     return load_settings(folder / "no.env", **(facts | changes))
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """A doctor, a truth and a build of which everything is in order; a test spoils one."""
+    """A doctor and a truth of which everything is in order; a test spoils one."""
     facts: dict[str, object] = {"doctor": GREEN, "truth": PROVEN}
 
     async def examined(_settings: Settings) -> object:
@@ -45,7 +46,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
     monkeypatch.setattr(arm_command, "examine_with", examined)
     monkeypatch.setattr(arm_command, "truth_of_last_day", lambda *_: facts["truth"])
-    monkeypatch.setattr(arm_command, "LIVE_ORDERS_BUILT", True)
     return facts
 
 
@@ -60,32 +60,11 @@ async def refused(settings: Settings, wish: Wish = WISH) -> list[str]:
     return names
 
 
-async def test_with_everything_in_order_and_orders_built_it_arms(
-    tmp_path: Path, world: dict[str, object]
-) -> None:
+async def test_with_everything_in_order_it_arms(tmp_path: Path, world: dict[str, object]) -> None:
     """The only way in; it expires by itself."""
     assert await refused(live(tmp_path)) == []
     state = Arm(tmp_path).read()
     assert (state.who, state.why) == ("ann", "first day")
-
-
-async def test_as_long_as_live_orders_are_not_built_it_refuses(
-    tmp_path: Path, world: dict[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing pretends; it is the last check, and says so plainly."""
-    monkeypatch.undo()
-
-    async def examined(_settings: Settings) -> list[Line]:
-        return GREEN
-
-    monkeypatch.setattr(arm_command, "examine_with", examined)
-    monkeypatch.setattr(arm_command, "truth_of_last_day", lambda *_: PROVEN)
-    armament = await try_to_arm(live(tmp_path), WISH)
-    assert not armament.state.armed
-    assert armament.checks[-1] == Line(
-        "live orders", "fail", "not built yet: this program cannot send a real order"
-    )
-    assert [line.check for line in armament.checks if line.state == "fail"] == ["live orders"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +90,10 @@ async def test_the_operator_has_to_mean_it(
     [
         ({"dry_run": True}, ["DRY_RUN"]),
         ({"private_key": None}, ["keys"]),
+        ({"api_key": None}, ["keys"]),
         ({"api_secret": None}, ["keys"]),
+        ({"api_passphrase": " "}, ["keys"]),
+        ({"wallet_address": None}, ["keys"]),
         (
             dict.fromkeys(("rtds_ws_url", "clob_ws_url", "gamma_api_url", "clob_host")),
             ["venue"],
@@ -153,6 +135,23 @@ async def test_settlement_has_to_be_proven(tmp_path: Path, world: dict[str, obje
     """Twenty windows of the last day, and none that differs."""
     world["truth"] = truth
     assert await refused(live(tmp_path)) == ["truth"]
+
+
+async def test_a_key_pasted_for_a_reason_is_no_reason(tmp_path: Path, world: dict[str, object]) -> None:
+    """And goes nowhere: not into the file, the trail, the lines."""
+    secret = "bXktb3duLXNlY3JldA=="
+    settings = live(tmp_path, api_secret=secret)
+    for text in (secret, f"because {secret}!", "0x" + "11" * 32, "x " + "11" * 32):
+        assert await refused(settings, WISH._replace(reason=text)) == ["reason"]
+        assert text not in Trail(tmp_path).path.read_text()
+    assert "11" * 32 not in Trail(tmp_path).path.read_text()
+
+
+async def test_what_is_missing_is_named(tmp_path: Path, world: dict[str, object]) -> None:
+    """Each by its setting's name."""
+    armament = await try_to_arm(live(tmp_path, api_key=None, wallet_address=None), WISH)
+    (line,) = (line for line in armament.checks if line.check == "keys")
+    assert line.what == "API_KEY, WALLET_ADDRESS missing"
 
 
 async def test_no_refusal_tells_a_secret(tmp_path: Path, world: dict[str, object]) -> None:

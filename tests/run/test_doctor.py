@@ -327,6 +327,8 @@ async def test_a_wrong_setting_is_a_line(tmp_path: Path) -> None:
 KEY = "0x" + "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 """The first of the well-known test accounts of Ethereum's development tools."""
 ADDRESS = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
+SAFE = "0xd93B25cb943D14d0d34FBaF01Fc93a0f8b5F6E47"
+"""The Gnosis Safe that follows from it, by the official client's own derivation."""
 API = {
     "api_key": "6f1c9d2e-key-of-a-test",
     "api_secret": base64.urlsafe_b64encode(b"secret of a test, 32 bytes long.").decode(),
@@ -399,13 +401,14 @@ class Exchange:
 
 async def account(folder: Path, exchange: Exchange, **changes: Any) -> dict[str, Line]:
     """Look at an account, and see that no line repeats a secret and nothing was written at the exchange."""
-    facts: dict[str, Any] = {"private_key": KEY, "dry_run": False} | API | changes
+    facts: dict[str, Any] = {"private_key": KEY, "dry_run": False, "wallet_address": SAFE} | API | changes
     settings = settings_in(folder, **facts)
     async with exchange.client() as client:
         lines = by_check(await doctor_account.account_lines(settings, client, "http://exchange"))
     told = repr(lines)
+    public = ("True", "False", changes.get("wallet_address"))
     for secret in (*API.values(), KEY[2:], *(str(value) for value in changes.values() if value is not None)):
-        assert secret not in told or secret in ("True", "False"), secret
+        assert secret not in told or secret in public, secret
     assert exchange.methods <= {"GET"}
     return lines
 
@@ -417,15 +420,55 @@ async def test_a_funded_account_passes(tmp_path: Path) -> None:
     assert ADDRESS in lines["wallet"].what
     assert lines["signature type"].what.startswith("2: the money is in the GNOSIS_SAFE (0x")
     assert lines["balance"].what == "$123.45"
-    assert set(lines) == {"credentials", "wallet", "api key", "signature type", "balance", "allowance"}
+    assert lines["wallet address"].what == f"{SAFE}: GNOSIS_SAFE, signature type 2"
+    assert set(lines) == {
+        "credentials", "wallet", "wallet address", "api key", "signature type", "balance", "allowance"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_an_address_that_the_key_does_not_own_is_told(tmp_path: Path, dry_run: bool) -> None:
+    """Its orders would all be refused; on paper it matters to nobody yet."""
+    lines = await account(
+        tmp_path, Exchange({2: "123450000"}), wallet_address="0x" + "ab" * 20, dry_run=dry_run
+    )
+    assert lines["wallet address"].state == ("warn" if dry_run else "fail")
+    assert "does not follow from PRIVATE_KEY" in lines["wallet address"].what
+    assert SAFE in lines["wallet address"].todo
+    assert ADDRESS in lines["wallet address"].todo
+
+
+async def test_an_address_may_be_written_in_any_case(tmp_path: Path) -> None:
+    """Wallets show it in both."""
+    lines = await account(tmp_path, Exchange({0: "123450000"}), wallet_address=ADDRESS.lower())
+    assert lines["wallet address"].what == f"{ADDRESS}: EOA, signature type 0"
+    assert lines["signature type"].state == "pass"
+
+
+async def test_money_in_another_wallet_is_told(tmp_path: Path) -> None:
+    """The balance is that of the wallet that would pay, not of the richest."""
+    lines = await account(tmp_path, Exchange({0: "123450000"}))
+    assert lines["signature type"].state == "warn"
+    assert lines["signature type"].what == "2: WALLET_ADDRESS is the GNOSIS_SAFE, the money is in the EOA"
+    assert lines["balance"].what.startswith("$0.00")
+
+
+async def test_without_an_address_live_fails_and_paper_does_not(tmp_path: Path) -> None:
+    """And the doctor says which addresses there are to choose from."""
+    lines = await account(tmp_path, Exchange({2: "123450000"}), wallet_address=None)
+    assert lines["wallet address"].state == "fail"
+    assert SAFE in lines["wallet address"].todo
+    assert lines["signature type"].what.startswith("2: the money is in the GNOSIS_SAFE")
+    lines = await account(tmp_path, Exchange({2: "123450000"}), wallet_address=None, dry_run=True)
+    assert lines["wallet address"].state == "pass"
 
 
 @pytest.mark.parametrize(
     ("exchange", "check"),
     [
         (Exchange({}), "signature type"),
-        (Exchange({0: "1000000"}), "balance"),
-        (Exchange({0: "900000000"}, allowance="0"), "allowance"),
+        (Exchange({2: "1000000"}), "balance"),
+        (Exchange({2: "900000000"}, allowance="0"), "allowance"),
     ],
 )
 async def test_an_account_that_cannot_pay_is_a_warning(
@@ -471,14 +514,14 @@ async def test_a_key_that_is_none_is_not_repeated(tmp_path: Path, key: str) -> N
     ("given", "dry_run", "states"),
     [
         ((), True, ("pass", "pass")),
-        ((), False, ("fail", "fail")),
+        ((), False, ("fail", "fail", "fail")),
         (("api_key",), True, ("warn", "pass")),
-        (("api_key", "api_secret"), False, ("fail", "fail")),
-        (("api_key", "api_secret", "api_passphrase"), False, ("pass", "fail")),
+        (("api_key", "api_secret"), False, ("fail", "fail", "fail")),
+        (("api_key", "api_secret", "api_passphrase"), False, ("pass", "fail", "fail")),
     ],
 )
 def test_missing_keys_fail_only_where_they_are_needed(
-    tmp_path: Path, given: tuple[str, ...], dry_run: bool, states: tuple[str, str]
+    tmp_path: Path, given: tuple[str, ...], dry_run: bool, states: tuple[str, ...]
 ) -> None:
     """Paper needs none; half a set is a mistake anywhere."""
     settings = settings_in(tmp_path, dry_run=dry_run, **{name: API[name] for name in given})

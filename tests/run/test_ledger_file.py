@@ -2,22 +2,28 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from engine import events as e
 from engine.__main__ import app
+from engine.config import Settings
 from engine.core import decide as gate
 from engine.core import risk
-from engine.core.ledger import Ledger
-from engine.core.state import OrderIntent
+from engine.core.ledger import Ledger, OrderChange
+from engine.core.trading import OrderIntent
 from engine.errors import JournalError, StartError
 from engine.journal import Journal
 from engine.kill import CLEAR_PHRASE
 from engine.params import Limits
-from engine.run.ledger_file import FILE_NAME, LedgerFile
+from engine.run import ledger_read as read
+from engine.run.ledger_file import FILE_NAME, LedgerFile, clear_tripped, ledger_name, open_ledger
 from engine.run.lock import FolderLock
 from engine.trail import Trail
 from tests.core.builders import END_S, START_S, Core, contract, past_fill
@@ -38,9 +44,13 @@ def a_session(folder: Path, name: str, events: list[e.AnyEvent], status: str | N
     """Write a session with one intent and these events; status None is a crash."""
     intent = OrderIntent("a#1", "a", "UP", "1", 9_000, 20_000_000, NOW_MS, 1, 300, 0.95)
     journal = Journal(folder / "sessions" / f"{name}.sqlite", {"session": name})
-    journal.record(e.Record(1, e.SecondPassed(ts_recv_ms=NOW_MS - 10_000)))
-    journal.record_output(1, 0, intent)
-    for seq, event in enumerate(events, 2):
+    opening = [event for event in events if isinstance(event, e.SessionOpened)]
+    rest = [event for event in events if not isinstance(event, e.SessionOpened)]
+    opening.append(e.SecondPassed(ts_recv_ms=NOW_MS - 10_000))  # type: ignore[arg-type]
+    for seq, event in enumerate(opening, 1):
+        journal.record(e.Record(seq, event))
+    journal.record_output(len(opening), 0, intent)
+    for seq, event in enumerate(rest, len(opening) + 1):
         journal.record(e.Record(seq, event))
     journal.close("running" if status is None else status)
     return intent
@@ -133,7 +143,75 @@ def test_an_order_whose_end_nobody_knows_blocks_its_window(tmp_path: Path) -> No
     assert told.unresolved == ("a",)
     core = Core()
     core.feed(told)
-    assert "a" in core.state.traded_before
+    assert "a" in core.state.trading.traded_before
+
+
+LIVE = e.SessionOpened(
+    ts_recv_ms=NOW_MS - 20_000,
+    session="s1",
+    venue="external",
+    dry_run=False,
+    profile="live",
+    params={},
+    limits={},
+    killed=False,
+)
+SIGNED = e.OrderSigned(
+    ts_recv_ms=NOW_MS - 9_000,
+    order_id="a#1",
+    venue_order_id="0xabc",
+    maker_e6=20_000_000,
+    taker_e6=22_222_200,
+)
+TRADES = (e.Trade("t1", 10_000_000, 9_000_000, 63_000), e.Trade("t2", 12_222_200, 10_999_980, 76_999))
+MATCHED = e.OrderFilled(
+    ts_recv_ms=NOW_MS - 5_000,
+    order_id="a#1",
+    fills=(),
+    fee_e6=139_999,
+    trades=TRADES,
+    is_final=False,
+)
+
+
+def an_order(**changes: object) -> OrderChange:
+    """An order as its session last told it: unknown, sent as 0xabc."""
+    facts: dict[str, object] = {
+        "order_id": "a#1",
+        "slug": "a",
+        "end_s": 300,
+        "outcome": "UP",
+        "token": "1",
+        "side": "BUY",
+        "kind": "FOK",
+        "limit_e4": 9_000,
+        "usd_e6": 20_000_000,
+        "shares_e6": 0,
+        "probability": 0.95,
+        "state": "unknown",
+        "reason": "no answer",
+        "venue_order_id": "0xabc",
+        "at_ms": NOW_MS - 10_000,
+        "ended_ms": None,
+    }
+    return OrderChange(**(facts | changes))  # type: ignore[arg-type]
+
+
+def live(folder: Path, session: str = "s2") -> LedgerFile:
+    return LedgerFile(folder / "ledger-live.sqlite", session, "live")
+
+
+def asked(folder: Path, session: str = "s2") -> e.LedgerRestored:
+    """What a live session is told at its start."""
+    file = live(folder, session)
+    told = file.restore(folder / "sessions", NOW_MS)
+    file.close()
+    return told
+
+
+def query(path: Path, text: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as database:
+        return database.execute(text).fetchall()
 
 
 def test_a_session_that_ended_is_not_asked(tmp_path: Path) -> None:
@@ -201,3 +279,442 @@ def test_a_change_is_whole_or_not_there(tmp_path: Path) -> None:
         file.write(1, changes, {}, NOW_MS)
     file.close()
     assert restored(tmp_path).fills == ()
+
+
+# --- crashes of live sessions -------------------------------------------------------------------------------
+
+
+def test_a_live_order_that_was_never_signed_was_never_sent(tmp_path: Path) -> None:
+    """A signature is durable before the first byte: without one there is nothing to look for."""
+    a_session(tmp_path, "s1", [LIVE], status=None)
+    told = asked(tmp_path)
+    assert (told.orders, told.unresolved) == ((), ())
+    assert query(tmp_path / "ledger-live.sqlite", "SELECT state, reason FROM orders") == [
+        ("denied", "the engine ended before it was signed")
+    ]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        [],
+        [e.OrderSubmitted(ts_recv_ms=NOW_MS - 8_900, order_id="a#1")],
+        [e.OrderUnknown(ts_recv_ms=NOW_MS - 8_000, order_id="a#1", reason="timed out")],
+    ],
+)
+def test_a_live_order_without_an_end_is_told_until_it_has_one(
+    tmp_path: Path, after: list[e.AnyEvent]
+) -> None:
+    """Signed, sent or unknown: the next session looks for it, and the one after that, until it is known."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED, *after], status=None)
+    for session in ("s2", "s3"):
+        told = asked(tmp_path, session)
+        assert told.unresolved == ("a",)
+        (order,) = told.orders
+        assert (order.order_id, order.venue_order_id, order.token) == ("a#1", "0xabc", "1")
+        assert (order.usd_e6, order.limit_e4, order.end_s) == (20_000_000, 9_000, 300)
+    file = live(tmp_path, "s4")
+    file.restore(tmp_path / "sessions", NOW_MS)
+    file.write(7, [an_order(state="killed", reason="no trace", ended_ms=NOW_MS)], {}, NOW_MS)
+    file.close()
+    told = asked(tmp_path, "s5")
+    assert (told.orders, told.unresolved) == ((), ())
+    (row,) = read.orders(tmp_path / "ledger-live.sqlite").rows
+    assert (row.session, row.state, row.reason) == ("s4", "killed", "no trace")
+
+
+def test_an_order_that_is_still_unknown_in_a_second_session_stays_known(tmp_path: Path) -> None:
+    """The second session takes the order over; it crashes as well, and the third one is told once."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED], status=None)
+    file = live(tmp_path, "s2")
+    file.restore(tmp_path / "sessions", NOW_MS)
+    file.write(3, [an_order()], {}, NOW_MS)
+    file.close()
+    told = asked(tmp_path, "s3")
+    assert [order.order_id for order in told.orders] == ["a#1"]
+    assert told.unresolved == ("a",)
+
+
+def test_a_new_order_that_shares_only_the_name_does_not_close_an_unknown_one(tmp_path: Path) -> None:
+    """Names are counted by session; the venue's id tells which order is meant."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED], status=None)
+    file = live(tmp_path)
+    file.restore(tmp_path / "sessions", NOW_MS)
+    other = an_order(venue_order_id="0xother", state="filled", ended_ms=NOW_MS, at_ms=NOW_MS)
+    fill = past_fill("a", "UP", ((9_000, 10_000_000),), 0, NOW_MS, order_id="a#1", trade_id="t9")
+    file.write(4, [fill, other], {}, NOW_MS)
+    file.close()
+    told = asked(tmp_path, "s3")
+    assert [order.venue_order_id for order in told.orders] == ["0xabc"]
+    assert told.unresolved == ("a",)
+
+
+def test_a_fill_resolves_the_order_of_an_earlier_session(tmp_path: Path) -> None:
+    """It did fill: its money is in the ledger, and nobody looks for it any more."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED], status=None)
+    file = live(tmp_path)
+    file.restore(tmp_path / "sessions", NOW_MS)
+    fill = past_fill("a", "UP", ((9_000, 10_000_000),), 0, NOW_MS, order_id="a#1", trade_id="t1")
+    file.write(4, [fill], {}, NOW_MS)
+    file.close()
+    told = asked(tmp_path, "s3")
+    assert (told.orders, told.unresolved) == ((), ())
+    assert [fill.order_id for fill in told.fills] == ["a#1"]
+
+
+def test_an_order_of_an_earlier_session_that_ends_in_a_session_that_crashes_is_recovered(
+    tmp_path: Path,
+) -> None:
+    """The second session's journal tells the end of an order that it never intended itself."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED], status=None)
+    asked(tmp_path, "s2")
+    journal = Journal(tmp_path / "sessions" / "s2.sqlite", {"session": "s2"})
+    journal.record(e.Record(1, LIVE))
+    journal.record(e.Record(2, MATCHED))
+    journal.close("running")
+    told = asked(tmp_path, "s3")
+    assert (told.orders, told.unresolved) == ((), ())
+    assert [(fill.trade_id, fill.cost_e6, fill.is_final) for fill in told.fills] == [
+        ("t1", 9_000_000, False),
+        ("t2", 10_999_980, False),
+    ]
+
+
+def test_each_trade_of_a_match_is_recovered_and_followed_until_its_last_word(tmp_path: Path) -> None:
+    """One failed, one is still provisional: one fill comes back, not final."""
+    failed = e.AccountTradeTold(
+        ts_recv_ms=NOW_MS - 4_000,
+        trade_id="t1",
+        venue_order_id="0xabc",
+        market="m",
+        token="1",
+        side="BUY",
+        price_e4=9_000,
+        size_e6=10_000_000,
+        status="FAILED",
+        ts_venue_ms=NOW_MS - 4_000,
+    )
+    mined = e.TradeStatusTold(
+        ts_recv_ms=NOW_MS - 3_000, trade_id="t2", venue_order_id="0xabc", status="MINED"
+    )
+    a_session(tmp_path, "s1", [LIVE, SIGNED, MATCHED, failed, mined, MATCHED], status=None)
+    told = asked(tmp_path)
+    (fill,) = told.fills
+    assert (fill.trade_id, fill.shares_e6, fill.fee_e6, fill.is_final) == ("t2", 12_222_200, 76_999, False)
+    file = live(tmp_path, "s3")
+    file.write(1, [e.PastFillStatus("a#1", "t2", "CONFIRMED", NOW_MS)], {}, NOW_MS)
+    file.close()
+    assert [fill.is_final for fill in asked(tmp_path, "s4").fills] == [True]
+
+
+def test_a_trade_that_is_told_again_by_a_later_session_counts_once(tmp_path: Path) -> None:
+    """Found again by a search, or repeated by the venue: one name of a trade, one sum of money."""
+    for session in ("s1", "s1", "s2"):
+        file = live(tmp_path, session)
+        fill = past_fill("a", "UP", ((9_000, 1_000_000),), 7, NOW_MS, order_id="a#1", trade_id="t1")
+        file.write(1, [fill, fill, e.PastSettlement("a", "DOWN", NOW_MS)], {}, NOW_MS)
+        file.close()
+    path = tmp_path / "ledger-live.sqlite"
+    assert query(path, "SELECT session, cost_e6 FROM fill") == [("s1", 900_000)]
+    assert query(path, "SELECT fills, realised_e6 FROM pnl_by_contract") == [(1, -900_007)]
+    assert query(path, "SELECT count(*) FROM settlement") == [(1,)]
+
+
+def test_a_status_that_only_the_journal_knows_is_recovered(tmp_path: Path) -> None:
+    """The fill is in the file, its failure came right before the kill."""
+    file = live(tmp_path, "s1")
+    for trade in TRADES:
+        fill = past_fill("a", "UP", ((9_000, 1_000_000),), 0, NOW_MS, order_id="a#1", trade_id=trade.trade_id)
+        file.write(3, [msgspec.structs.replace(fill, is_final=False)], {}, NOW_MS)
+    file.close()
+    told = [
+        e.TradeStatusTold(ts_recv_ms=NOW_MS, trade_id=trade, venue_order_id="0xabc", status=status)
+        for trade, status in (("t1", "FAILED"), ("t2", "CONFIRMED"))
+    ]
+    a_session(tmp_path, "s1", [LIVE, SIGNED, MATCHED, *told], status=None)
+    assert [(fill.trade_id, fill.is_final) for fill in asked(tmp_path).fills] == [("t2", True)]
+
+
+def test_a_file_that_is_ahead_of_the_journal_is_believed(tmp_path: Path) -> None:
+    """The file is synced at once, the journal in groups: a kill between them leaves the end only here."""
+    file = live(tmp_path, "s1")
+    fill = past_fill("a", "UP", ((9_000, 10_000_000),), 0, NOW_MS, order_id="a#1", trade_id="t1")
+    file.write(9, [fill, an_order(state="filled", reason="", ended_ms=NOW_MS)], {}, NOW_MS)
+    file.close()
+    a_session(tmp_path, "s1", [LIVE, SIGNED], status=None)
+    told = asked(tmp_path)
+    assert (told.orders, told.unresolved, len(told.fills)) == ((), (), 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "row"),
+    [
+        (
+            e.OrderRejected(ts_recv_ms=NOW_MS, order_id="a#1", reason="not enough", code="balance"),
+            ("rejected", "balance: not enough", NOW_MS),
+        ),
+        (e.OrderKilled(ts_recv_ms=NOW_MS, order_id="a#1", reason="FOK"), ("killed", "FOK", NOW_MS)),
+        (e.OrderDenied(ts_recv_ms=NOW_MS, order_id="a#1", reason="kill"), ("denied", "kill", NOW_MS)),
+        (msgspec.structs.replace(MATCHED, trades=TRADES[:1]), ("partial", "", NOW_MS - 5_000)),
+        (MATCHED, ("filled", "", NOW_MS - 5_000)),
+    ],
+)
+def test_every_end_that_a_crashed_session_was_told_is_an_end(
+    tmp_path: Path, end: e.AnyEvent, row: tuple[object, ...]
+) -> None:
+    """None of them is looked for again."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED, end], status=None)
+    told = asked(tmp_path)
+    assert (told.orders, told.unresolved) == ((), ())
+    assert query(tmp_path / "ledger-live.sqlite", "SELECT state, reason, ended_ms FROM orders") == [row]
+
+
+def test_a_session_belongs_to_one_world(tmp_path: Path) -> None:
+    """A crashed live session says nothing to the paper ledger, and practice says nothing to either."""
+    practice = msgspec.structs.replace(LIVE, venue="practice", dry_run=True)
+    paper = msgspec.structs.replace(LIVE, dry_run=True)
+    for name, opening in (("live", LIVE), ("paper", paper), ("practice", practice)):
+        a_session(tmp_path, name, [opening, SIGNED], status=None)
+    for world, session in (("live", "live"), ("paper", "paper")):
+        path = tmp_path / f"ledger-{world}.sqlite"
+        file = LedgerFile(path, "s9", world)  # type: ignore[arg-type]
+        assert file.restore(tmp_path / "sessions", NOW_MS).unresolved == ("a",)
+        file.close()
+        assert query(path, "SELECT session FROM orders") == [(session,)]
+    new_world = LedgerFile(tmp_path / "ledger-practice.sqlite", "s9", "practice")
+    assert new_world.restore(tmp_path / "sessions", NOW_MS).unresolved == ()
+    new_world.close()
+
+
+def test_the_settings_say_which_file(tmp_path: Path) -> None:
+    """Three worlds, three files; practice is a new world at each run."""
+    external = {"clob_ws_url": "wss://venue.example/ws", "rtds_ws_url": "wss://venue.example/rtds"}
+
+    def settings_of(**more: object) -> Settings:
+        return Settings.model_construct(data_dir=tmp_path, **more)
+
+    assert ledger_name(settings_of()) == "ledger-practice.sqlite"
+    assert ledger_name(settings_of(**external)) == "ledger-paper.sqlite"
+    assert ledger_name(settings_of(**external, dry_run=False)) == "ledger-live.sqlite"
+    for more, left in (({}, 0), (external, 1)):
+        for session in ("s1", "s2"):
+            file = open_ledger(settings_of(**more), session)
+            told = file.restore(tmp_path / "sessions", NOW_MS)
+            if session == "s2":
+                assert len(told.fills) == left
+            else:
+                file.write(1, [past_fill("a", "UP", ((9_000, 1_000_000),), 0, NOW_MS)], {}, NOW_MS)
+            file.close()
+
+
+# --- the file itself ----------------------------------------------------------------------------------------
+
+
+def test_profit_in_sql_is_the_cores(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """To the micro-dollar, whatever is bought, sold, undone, settled twice or told again."""
+    number = 0
+
+    @given(ACTS)
+    @settings(max_examples=80, deadline=None)
+    def check(acts: list[tuple]) -> None:
+        nonlocal number
+        number += 1
+        folder = tmp_path_factory.mktemp(f"sql{number}")
+        ledger, file = Ledger(), opened(folder, "s1")
+        for seq, act in enumerate(acts, 1):
+            _do(ledger, act, seq * HOUR_MS)
+            file.write(seq, ledger.take_changes(), {}, seq * HOUR_MS)
+        file.close()
+        path = folder / "ledger.sqlite"
+        realised = {slug: holding.realised_e6 for slug, holding in ledger.holdings.items() if holding.fills}
+        assert dict(query(path, "SELECT slug, realised_e6 FROM pnl_by_contract")) == realised
+        assert query(path, "SELECT total(realised_e6), total(fee_e6) FROM pnl_by_contract") == [
+            (ledger.realised_e6, ledger.fees_e6)
+        ]
+        assert query(path, "SELECT total(dollars_e6) FROM cash") == [(ledger.cash_e6,)]
+        held = {
+            (slug, outcome): shares
+            for slug, holding in ledger.holdings.items()
+            for outcome, shares in holding.shares_e6.items()
+            if shares
+        }
+        found = query(path, "SELECT slug, outcome, shares_e6 FROM position WHERE shares_e6 <> 0")
+        assert {(slug, outcome): shares for slug, outcome, shares in found} == held
+        core = Core()
+        core.feed(restored(folder, now_ms=len(acts) * HOUR_MS))
+        again = core.state.ledger
+        assert (again.realised_e6, again.fees_e6, again.cash_e6) == (
+            ledger.realised_e6,
+            ledger.fees_e6,
+            ledger.cash_e6,
+        )
+        days = dict(query(path, "SELECT day_utc, realised_e6 FROM pnl_by_day"))
+        assert {day: again.realised_on(day) for day in range(4)} == {
+            day: days.get(f"1970-01-0{day + 1}", 0) for day in range(4)
+        }
+        last = query(path, "SELECT equity_e6 FROM equity ORDER BY settled_ms DESC, slug DESC LIMIT 1")
+        assert (last[0][0] if last else 0) == ledger.realised_e6
+
+    check()
+
+
+HOUR_MS = 3_600_000
+SLUGS = st.sampled_from(["a", "b", "c"])
+OUTCOMES = st.sampled_from(["UP", "DOWN"])
+ACTS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("fill"),
+            SLUGS,
+            OUTCOMES,
+            st.sampled_from(["BUY", "SELL"]),
+            st.integers(1, 9_999),
+            st.integers(1, 10**9),
+            st.integers(0, 10**6),
+            st.integers(1, 6),
+        ),
+        st.tuples(st.just("status"), SLUGS, st.integers(1, 6), st.sampled_from(["CONFIRMED", "FAILED"])),
+        st.tuples(st.just("settle"), SLUGS, OUTCOMES),
+    ),
+    max_size=40,
+)
+
+
+def _do(ledger: Ledger, act: tuple, at_ms: int) -> None:
+    """Let something happen to a ledger; names of trades repeat, so that some are told twice."""
+    if act[0] == "fill":
+        _, slug, outcome, side, price, size, fee, trade = act
+        fill = past_fill(slug, outcome, ((price, size),), fee, at_ms)
+        named = {"order_id": f"{slug}#{trade % 3}", "trade_id": f"{slug}{trade}", "side": side}
+        ledger.book(msgspec.structs.replace(fill, **named, is_final=False))
+    elif act[0] == "status":
+        _, slug, trade, status = act
+        told = e.PastFillStatus(f"{slug}#{trade % 3}", f"{slug}{trade}", status, at_ms)
+        if status == "FAILED":
+            ledger.undo(slug, told)
+        else:
+            ledger.confirm(slug, told)
+    else:
+        ledger.settle(act[1], act[2], at_ms)
+
+
+def an_old_file(path: Path) -> None:
+    """Write a file as the first format was: bodies as msgpack."""
+    encode = msgspec.msgpack.encode
+    old_fill = {
+        "order_id": "a#1",
+        "slug": "a",
+        "end_s": 300,
+        "outcome": "UP",
+        "shares_e6": 22_222_200,
+        "cost_e6": 19_999_980,
+        "fee_e6": 139_999,
+        "at_ms": NOW_MS,
+        "probability": 0.95,
+    }
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executescript(
+            """
+            PRAGMA journal_mode = WAL;
+            CREATE TABLE fill (session TEXT NOT NULL, order_id TEXT NOT NULL, seq INTEGER NOT NULL,
+              at_ms INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (session, order_id)) WITHOUT ROWID;
+            CREATE TABLE settlement (id INTEGER PRIMARY KEY, session TEXT NOT NULL, seq INTEGER NOT NULL,
+              at_ms INTEGER NOT NULL, body BLOB NOT NULL);
+            CREATE TABLE breaker (name TEXT PRIMARY KEY, why TEXT NOT NULL, at_ms INTEGER NOT NULL)
+              WITHOUT ROWID;
+            CREATE TABLE recovered (session TEXT PRIMARY KEY) WITHOUT ROWID;
+            CREATE TABLE unresolved (session TEXT, order_id TEXT, slug TEXT, PRIMARY KEY (session, order_id))
+              WITHOUT ROWID;
+            INSERT INTO breaker VALUES ('drawdown', 'lost too much', 1);
+            INSERT INTO recovered VALUES ('s0');
+            INSERT INTO unresolved VALUES ('s0', 'b#1', 'b');
+            """
+        )
+        database.execute("INSERT INTO fill VALUES ('s0', 'a#1', 5, ?, ?)", (NOW_MS, encode(old_fill)))
+        for seq, outcome in enumerate(("DOWN", "UP"), 6):
+            body = encode({"slug": "a", "outcome": outcome, "at_ms": NOW_MS + seq})
+            database.execute(
+                "INSERT INTO settlement (session, seq, at_ms, body) VALUES ('s0', ?, ?, ?)",
+                (seq, NOW_MS + seq, body),
+            )
+
+
+def test_a_file_of_the_first_format_is_converted_at_its_opening(tmp_path: Path) -> None:
+    """Nothing of it is lost, and a second opening finds nothing to do."""
+    path = tmp_path / "ledger.sqlite"
+    an_old_file(path)
+    assert "converts it" in read.fills(path).problem
+    for session in ("s1", "s2"):
+        told = restored(tmp_path, session)
+        (fill,) = told.fills
+        assert (fill.cost_e6, fill.fee_e6, fill.side, fill.is_final) == (19_999_980, 139_999, "BUY", True)
+        assert [paid.outcome for paid in told.settlements] == ["DOWN", "UP"]
+        assert told.breakers == (("drawdown", "lost too much"),)
+        assert told.unresolved == ("b",)
+    assert query(path, "PRAGMA user_version") == [(2,)]
+    assert query(path, "SELECT realised_e6 FROM pnl_by_contract") == [(22_222_200 - 19_999_980 - 139_999,)]
+
+
+def test_a_conversion_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    """One transaction: half a conversion would be no ledger at all."""
+    path = tmp_path / "ledger.sqlite"
+    an_old_file(path)
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE settlement SET body = x'c1'")
+    with pytest.raises(JournalError, match="damaged: move it"):
+        opened(tmp_path)
+    assert query(path, "SELECT count(*) FROM fill WHERE body IS NOT NULL") == [(1,)]
+    assert query(path, "PRAGMA user_version") == [(0,)]
+
+
+def test_a_file_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
+    """An older engine does not guess what a newer one wrote."""
+    opened(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
+        database.execute("PRAGMA user_version = 3")
+    with pytest.raises(JournalError, match="update the engine"):
+        opened(tmp_path)
+
+
+def test_a_torn_file_stops_the_start_and_says_what_to_do(tmp_path: Path) -> None:
+    """In one line: nothing is traded on half a ledger."""
+    file = opened(tmp_path)
+    for number in range(400):
+        file.write(number, [past_fill(f"w{number}", "UP", ((9_000, 1_000_000),), 0, NOW_MS)], {}, NOW_MS)
+    file.close()
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(JournalError) as refused:
+        opened(tmp_path)
+    assert "move it with its -wal and -shm aside" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_cannot_be_written_says_so_and_can_be_written_again(tmp_path: Path) -> None:
+    """A write that failed leaves no transaction open behind it."""
+    file = opened(tmp_path, "s1")
+    other = sqlite3.connect(tmp_path / "ledger.sqlite")
+    other.execute("CREATE TRIGGER no BEFORE INSERT ON fill BEGIN SELECT RAISE(ABORT, 'full'); END")
+    fill = past_fill("a", "UP", ((9_000, 10_000_000),), 0, NOW_MS)
+    with pytest.raises(JournalError, match="full"):
+        file.write(1, [fill], {}, NOW_MS)
+    other.execute("DROP TRIGGER no")
+    other.close()
+    file.write(2, [fill], {}, NOW_MS)
+    file.close()
+    assert len(restored(tmp_path).fills) == 1
+
+
+def test_breakers_of_both_ledgers_are_cleared(tmp_path: Path) -> None:
+    """An operator means the machine, not a file; the trail says which was whose."""
+    for world in ("paper", "live"):
+        file = LedgerFile(tmp_path / f"ledger-{world}.sqlite", "s1", world)  # type: ignore[arg-type]
+        file.write(1, [], {"drawdown": "too much"}, NOW_MS)
+        file.close()
+    names, problem = clear_tripped(tmp_path, CLEAR_PHRASE, "me", "looked at it")
+    assert (names, problem) == (["drawdown", "drawdown (live)"], None)
+    assert [deed.why for deed in Trail(tmp_path).read()[0]] == [
+        "breakers drawdown: looked at it",
+        "breakers drawdown (live): looked at it",
+    ]
+    assert clear_tripped(tmp_path, CLEAR_PHRASE, "me", "again") == ([], None)

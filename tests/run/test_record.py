@@ -127,7 +127,7 @@ def _only_observed(session: Path, recorded: dict[int, e.AnyEvent]) -> None:
     state = State()
     for seq, event in recorded.items():
         step(state, e.Record(seq, event))
-    assert state.intents == 0
+    assert state.trading.intents == 0
     assert state.halted_why == "this session only records"
     assert "trade" not in state.decisions
 

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from engine.clock import ManualClock
-from engine.core.state import OrderIntent, State
+from engine.core.state import State
 from engine.core.step import step
+from engine.core.trading import OrderIntent
 from engine.errors import WireError
 from engine.events import AnyEvent, FrameIgnored, FrameRefused, SecondPassed
 from engine.journal import Journal, encode_output, read_events, read_outputs

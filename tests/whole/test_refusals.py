@@ -28,11 +28,15 @@ def test_a_wrong_setting_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_live_trading_is_refused_as_long_as_it_is_not_built(tmp_path: Path) -> None:
-    """Nothing pretends."""
+def test_live_trading_is_refused_without_keys_and_on_practice(tmp_path: Path) -> None:
+    """Everything that is missing is named at once, and nothing was started or made."""
     ran = run_command("run", "--seconds", "5", cwd=tmp_path, DRY_RUN="false")
     assert ran.returncode == 1
-    assert "DRY_RUN" in only_line(ran.stderr)
+    faults = only_line(ran.stderr).split("; ")
+    assert [fault.split(" ")[0] for fault in faults] == [
+        "PRIVATE_KEY", "API_KEY", "API_SECRET", "API_PASSPHRASE", "WALLET_ADDRESS", "DRY_RUN=false"
+    ]  # fmt: skip
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_second_engine_refuses_to_share_a_data_folder(tmp_path: Path) -> None:

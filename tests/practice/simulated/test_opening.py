@@ -5,8 +5,9 @@ import pytest
 from engine.config import PROFILES
 from engine.contract import DURATIONS_S, slug_of
 from engine.core.decide import BUY_DOWN, BUY_UP, Decision
-from engine.core.state import OrderIntent, State
+from engine.core.state import State
 from engine.core.step import Effect, step
+from engine.core.trading import OrderIntent
 from engine.events import (
     AnyEvent,
     BookReplaced,
@@ -98,7 +99,7 @@ class Onlooker:
             market = self.state.markets[intent.slug]
             market.orders.clear()
             market.attempts = 0
-            self.state.orders.clear()
+            self.state.trading.orders.clear()
 
 
 def params_of(profile: str) -> Params:

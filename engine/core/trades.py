@@ -1,0 +1,88 @@
+"""How far the trades of our orders are: MATCHED is not final, CONFIRMED and FAILED are.
+
+A trade that fails is undone, as if it had never been. Statuses may be told twice, out of order, or before
+the answer to their order. Source: protocol sheet, sections 3.7 and 7.6.
+"""
+
+from typing import Final
+
+from engine import events as e
+from engine.core import breakers, connections
+from engine.core.orders import change_of, mark, markets_of
+from engine.core.state import Market, State
+from engine.core.trading import Order
+
+GHOST: Final = "ghost fill"
+
+LATER: Final[dict[str, int]] = {"MATCHED": 0, "MINED": 1, "RETRYING": 1, "CONFIRMED": 2, "FAILED": 2}
+"""How far each status of a trade is; one that is less far than what is known already says nothing new."""
+
+TOLD_KEPT: Final = 1_000
+"""Statuses of trades that are remembered, ours and of orders that are not known yet."""
+
+
+def account_order_told(state: State, event: e.AccountOrderTold) -> None:
+    """The user channel told of an order: what it is worth is in its trades."""
+    connections.heard(state, "user", event)
+
+
+def account_trade_told(state: State, event: e.AccountTradeTold) -> list[Market] | None:
+    """The user channel told how far a trade is."""
+    connections.heard(state, "user", event)
+    return _status(state, event.venue_order_id, event.trade_id, event.status, event.ts_recv_ms)
+
+
+def trade_status_told(state: State, event: e.TradeStatusTold) -> list[Market] | None:
+    """The venue was asked how far a trade is."""
+    return _status(state, event.venue_order_id, event.trade_id, event.status, event.ts_recv_ms)
+
+
+def _status(state: State, venue_order_id: str, trade_id: str, status: str, at_ms: int) -> list[Market] | None:
+    trading, key = state.trading, (venue_order_id, trade_id)
+    known = trading.told_trades.get(key)
+    if status not in LATER or (known is not None and LATER[status] <= LATER[known]):
+        if known in ("CONFIRMED", "FAILED") and status in ("CONFIRMED", "FAILED") and known != status:
+            # Two last words that contradict each other: money is not where we think, and nobody knows where.
+            state.halted_why = state.halted_why or f"trade {trade_id} was told as {known} and as {status}"
+            return list(state.markets.values())
+        return None
+    trading.told_trades[key] = status
+    if len(trading.told_trades) > TOLD_KEPT:
+        del trading.told_trades[next(iter(trading.told_trades))]
+    return _apply(state, trade_id, status, at_ms)
+
+
+def follow(state: State, order: Order, trade_id: str) -> None:
+    """Wait for a trade's last word; it may have been told before the order's answer."""
+    told = state.trading.told_trades.get((order.venue_order_id, trade_id), "MATCHED")
+    order.trades[trade_id] = "MATCHED"
+    state.trading.trades_to_follow[trade_id] = order
+    _apply(state, trade_id, told, state.now_ms)
+
+
+def _apply(state: State, trade_id: str, status: str, at_ms: int) -> list[Market] | None:
+    order = state.trading.trades_to_follow.get(trade_id)
+    if order is None:
+        return None
+    order.trades[trade_id] = status
+    if status not in ("CONFIRMED", "FAILED"):
+        return None
+    del state.trading.trades_to_follow[trade_id]
+    slug, order_id = order.intent.slug, order.intent.order_id
+    if status == "CONFIRMED":
+        state.ledger.confirm(slug, e.PastFillStatus(order_id, trade_id, "CONFIRMED", at_ms))
+        return None
+    undone = state.ledger.undo(slug, e.PastFillStatus(order_id, trade_id, "FAILED", at_ms))
+    if undone is None:
+        return None
+    order.shares_e6 -= undone.shares_e6
+    order.cost_e6 -= undone.cost_e6
+    order.fee_e6 -= undone.fee_e6
+    state.trading.ghost_fills += 1
+    state.trading.alarms[GHOST] = f"{state.trading.ghost_fills} matched and failed, last {order_id}"
+    mark(state, order, "killed", f"ghost fill: trade {trade_id} failed after its match")
+    if not order.shares_e6:
+        order.state = "failed"
+        state.ledger.note(change_of(order))
+    breakers.look(state)
+    return markets_of(state, slug)

@@ -1,0 +1,185 @@
+"""The ledger's changes as rows: each change is one call inside its writer's transaction.
+
+What it does not know: transactions, files, journals.
+"""
+
+import sqlite3
+from typing import Any, Final
+
+from msgspec import structs
+
+from engine.core.ledger import Change, OrderChange
+from engine.events import PastFill, PastFillStatus, PastOrder, PastSettlement
+
+OPEN_STATES: Final = ("intended", "signed", "sent", "unknown")
+"""States of an order whose end is not known."""
+
+ADOPTED: Final = "adopted"
+"""State of an order's row once a later session has taken the order over: that session's row tells the end."""
+
+_ORDER_COLUMNS: Final = (
+    "session, order_id, slug, end_s, outcome, token, side, kind, limit_e4, usd_e6, shares_e6, probability, "
+    "state, reason, venue_order_id, at_ms, ended_ms, seq"
+)
+_OPEN: Final = f"ended_ms IS NULL AND state IN {OPEN_STATES}"
+
+
+def put(database: sqlite3.Connection, session: str, seq: int, change: Change) -> None:
+    """Write one change; a repeated one changes nothing.
+
+    Args:
+        database: Inside a transaction.
+        session: Whose journal told it.
+        seq: That journal's number.
+        change: What changed.
+    Raises:
+        sqlite3.Error: It cannot be written.
+    """
+    match change:
+        case PastFill():
+            _put_fill(database, session, seq, change)
+        case PastFillStatus():
+            _put_status(database, change)
+        case PastSettlement():
+            _put_settlement(database, session, seq, change)
+        case OrderChange():
+            _put_order(database, session, seq, change)
+
+
+def has_trade(database: sqlite3.Connection, order_id: str, trade_id: str) -> bool:
+    """Say whether a trade is in the file, undone or not, whichever session told it."""
+    found = database.execute("SELECT 1 FROM fill WHERE order_id = ? AND trade_id = ?", (order_id, trade_id))
+    return found.fetchone() is not None
+
+
+def has_fill(database: sqlite3.Connection, session: str, order_id: str) -> bool:
+    """Say whether a session's order is known to have filled."""
+    found = database.execute("SELECT 1 FROM fill WHERE session = ? AND order_id = ?", (session, order_id))
+    return found.fetchone() is not None
+
+
+def open_order(database: sqlite3.Connection, order_id: str) -> OrderChange | None:
+    """Return the latest order of an id whose end is not known."""
+    row = database.execute(
+        f"SELECT {_ORDER_COLUMNS} FROM orders WHERE order_id = ? AND {_OPEN} ORDER BY at_ms DESC",  # noqa: S608 (our own text)
+        (order_id,),
+    ).fetchone()
+    return None if row is None else OrderChange(*row[1:-1])
+
+
+def order_of(database: sqlite3.Connection, session: str, order_id: str) -> OrderChange | None:
+    """Return a session's order."""
+    row = database.execute(
+        f"SELECT {_ORDER_COLUMNS} FROM orders WHERE session = ? AND order_id = ?",  # noqa: S608 (our own text)
+        (session, order_id),
+    ).fetchone()
+    return None if row is None else OrderChange(*row[1:-1])
+
+
+def open_order_ids(database: sqlite3.Connection, session: str) -> list[str]:
+    """Return the ids of a session's orders whose end is not known."""
+    rows = database.execute(f"SELECT order_id FROM orders WHERE session = ? AND {_OPEN}", (session,))  # noqa: S608 (our own text)
+    return [order_id for (order_id,) in rows]
+
+
+def past_orders(database: sqlite3.Connection, session: str) -> tuple[PastOrder, ...]:
+    """Return the orders of all other sessions whose end is not known, oldest first."""
+    rows = database.execute(
+        "SELECT order_id, slug, end_s, outcome, token, side, limit_e4, usd_e6, shares_e6, probability, "  # noqa: S608 (our own text)
+        f"venue_order_id, at_ms FROM orders WHERE session <> ? AND {_OPEN} ORDER BY at_ms, order_id",
+        (session,),
+    )
+    return tuple(PastOrder(*row) for row in rows)
+
+
+def past_fills(database: sqlite3.Connection, since_ms: int) -> tuple[PastFill, ...]:
+    """Return the fills since a moment that were not undone, oldest first, with what is not final marked."""
+    rows = database.execute(
+        "SELECT order_id, slug, end_s, outcome, shares_e6, cost_e6, fee_e6, at_ms, probability, trade_id, "
+        "side, status = 'CONFIRMED' FROM fill WHERE at_ms >= ? AND status <> 'FAILED' ORDER BY at_ms, seq",
+        (since_ms,),
+    )
+    told = [(PastFill(*row[:-1]), bool(row[-1])) for row in rows]
+    return tuple(fill if is_final else structs.replace(fill, is_final=False) for fill, is_final in told)
+
+
+def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastSettlement, ...]:
+    """Return the settlements since a moment, in the order in which they were told."""
+    rows = database.execute(
+        "SELECT slug, outcome, at_ms FROM settlement WHERE at_ms >= ? ORDER BY id", (since_ms,)
+    )
+    return tuple(PastSettlement(*row) for row in rows)
+
+
+def _put_order(database: sqlite3.Connection, session: str, seq: int, order: OrderChange) -> None:
+    values: tuple[Any, ...] = tuple(getattr(order, name) for name in OrderChange.__struct_fields__)
+    database.execute(
+        f"INSERT INTO orders ({_ORDER_COLUMNS}) VALUES ({', '.join('?' * 18)}) "  # noqa: S608 (our own text)
+        "ON CONFLICT (session, order_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, "
+        "venue_order_id = CASE excluded.venue_order_id WHEN '' THEN venue_order_id "
+        "ELSE excluded.venue_order_id END, ended_ms = excluded.ended_ms, seq = excluded.seq",
+        (session, *values, seq),
+    )
+    # The venue's id tells an order that was taken over from a new one that only shares our own id.
+    _adopt(database, session, order.order_id, order.venue_order_id)
+    if order.ended_ms is not None:
+        _resolve(database, order.order_id)
+
+
+def _put_fill(database: sqlite3.Connection, session: str, seq: int, fill: PastFill) -> None:
+    """Add a fill; one that the core booked again after it was undone counts again."""
+    facts = {name: getattr(fill, name) for name in PastFill.__struct_fields__}
+    facts |= {"session": session, "seq": seq, "status": "CONFIRMED" if fill.is_final else "MATCHED"}
+    revived = database.execute(
+        "UPDATE fill SET shares_e6 = :shares_e6, cost_e6 = :cost_e6, fee_e6 = :fee_e6, at_ms = :at_ms, "
+        "outcome = :outcome, side = :side, status = :status, status_ms = :at_ms, seq = :seq "
+        "WHERE order_id = :order_id AND trade_id = :trade_id AND status = 'FAILED'",
+        facts,
+    )
+    if revived.rowcount or has_trade(database, fill.order_id, fill.trade_id):
+        return
+    database.execute(
+        "INSERT INTO fill VALUES (:session, :order_id, :trade_id, :slug, :end_s, :outcome, :side, "
+        ":shares_e6, :cost_e6, :fee_e6, :probability, :at_ms, :status, :at_ms, :seq)",
+        facts,
+    )
+    if order_of(database, session, fill.order_id) is None:
+        # Not an order of this session: one that it took over.
+        _adopt(database, session, fill.order_id, None)
+        _resolve(database, fill.order_id)
+
+
+def _put_status(database: sqlite3.Connection, told: PastFillStatus) -> None:
+    """Note what became of a fill: a failure always holds, a confirmation only of what was not final."""
+    database.execute(
+        "UPDATE fill SET status = :status, status_ms = :at_ms WHERE order_id = :order_id "
+        "AND trade_id = :trade_id AND (status = 'MATCHED' OR (status = 'CONFIRMED' AND :status = 'FAILED'))",
+        {name: getattr(told, name) for name in PastFillStatus.__struct_fields__},
+    )
+
+
+def _put_settlement(database: sqlite3.Connection, session: str, seq: int, paid: PastSettlement) -> None:
+    last = database.execute("SELECT outcome FROM settled WHERE slug = ?", (paid.slug,)).fetchone()
+    if last is None or last[0] != paid.outcome:
+        database.execute(
+            "INSERT INTO settlement (session, slug, outcome, at_ms, seq) VALUES (?, ?, ?, ?, ?)",
+            (session, paid.slug, paid.outcome, paid.at_ms, seq),
+        )
+
+
+def _adopt(database: sqlite3.Connection, session: str, order_id: str, venue_order_id: str | None) -> None:
+    """Close the rows that earlier sessions left open of an order that this one now tells of."""
+    database.execute(
+        "UPDATE orders SET state = ?, reason = 'taken over by session ' || ?, ended_ms = at_ms "  # noqa: S608 (our own text)
+        f"WHERE order_id = ? AND session <> ? AND (? IS NULL OR venue_order_id = ?) AND {_OPEN}",
+        (ADOPTED, session, order_id, session, venue_order_id, venue_order_id),
+    )
+
+
+def _resolve(database: sqlite3.Connection, order_id: str) -> None:
+    """Forget that an order's end is not known, unless another of its id is still open."""
+    database.execute(
+        "DELETE FROM unresolved WHERE order_id = ? AND NOT EXISTS (SELECT 1 FROM orders o WHERE "  # noqa: S608 (our own text)
+        f"o.session = unresolved.session AND o.order_id = unresolved.order_id AND {_OPEN})",
+        (order_id,),
+    )

@@ -1,0 +1,58 @@
+"""The way from the order thread into the engine's loop, where state and journal live."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+from engine.events import AnyEvent
+
+Value = TypeVar("Value")
+
+log = logging.getLogger("engine.orders")
+
+
+class Door:
+    """The way from the order thread into the engine's loop, where state and journal live."""
+
+    def __init__(
+        self, accept: Callable[[AnyEvent], None], until_durable: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Note the loop that is running: it is the engine's."""
+        self._loop = asyncio.get_running_loop()
+        self._accept = accept
+        self._until_durable = until_durable
+
+    def tell(self, event: AnyEvent) -> None:
+        """Hand an event over and go on; the order of events is kept."""
+        try:
+            self._loop.call_soon_threadsafe(self._accept, event)
+        except RuntimeError:  # the engine's loop is closed: its journal ended before, and recovery will ask
+            log.error("event after the end", extra={"kind": type(event).__name__})
+
+    async def record(self, event: AnyEvent) -> None:
+        """Hand an event over and return once it, and all before it, is on the disk.
+
+        Raises:
+            JournalError: It could not be written.
+        """
+
+        async def recorded() -> None:
+            self._accept(event)
+            await self._until_durable()
+
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(recorded(), self._loop))
+
+    async def ask(self, question: Callable[[], Value]) -> Value:
+        """Return what a function says in the engine's loop, where nothing changes while it looks."""
+        answer: Future[Value] = Future()
+
+        def look() -> None:
+            try:
+                answer.set_result(question())
+            except BaseException as error:  # noqa: BLE001 (handed to whoever asked)
+                answer.set_exception(error)
+
+        self._loop.call_soon_threadsafe(look)
+        return await asyncio.wrap_future(answer)

@@ -1,0 +1,323 @@
+"""What a live account needs beside the orders: find those of unknown fate, follow trades, watch the balance.
+
+Each duty is a loop in the order thread. They ask the venue, and tell the core by events; none of them sends
+an order. Times are wall seconds: they pace our questions, not the market.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from engine.clock import Clock
+from engine.contract import Outcome
+from engine.core.trading import OrderIntent
+from engine.events import (
+    AnyEvent,
+    BalanceTold,
+    OrderFilled,
+    OrderKilled,
+    OrderUnknown,
+    SharesTold,
+    TradeStatusTold,
+)
+from engine.units import SizeE6
+from engine.venue.door import Door
+from engine.venue.exchange import Account, CallFailed, Exchange, Matched, Restriction
+from engine.venue.restrictions import Restrictions
+
+ASK_EVERY_S: Final = 1.0
+"""Pace at which an order of unknown fate is asked for."""
+
+ABSENT_FOR_S: Final = 20.0
+"""How long the venue must not know of an order before it is believed: orders were seen to reach the book up
+to 8 s late (fault catalogue, F38); twice that, and a time-out."""
+
+FOLLOW_EVERY_S: Final = 2.0
+"""Pace at which provisional trades are asked for; the user channel is faster where it is there."""
+
+BALANCE_EVERY_S: Final = 10.0
+HOLDINGS_EVERY_S: Final = 30.0
+"""Pace of the comparison of shares with the venue; some positions are paid out 100 to 130 s after the end."""
+
+WARM_EVERY_S: Final = 20.0
+"""The official client lets go of an idle connection after 30 s; a new one costs a handshake."""
+
+BEAT_EVERY_S: Final = 5.0
+"""The venue cancels everything ten seconds after the last heartbeat (protocol sheet, section 5.3)."""
+
+log = logging.getLogger("engine.orders")
+
+
+class Held(NamedTuple):
+    """A token whose shares are to be compared: of an open window, or won in one that has settled."""
+
+    slug: str
+    outcome: Outcome
+    token: str
+
+
+class Questions(NamedTuple):
+    """What the duties ask of the engine's state; each is called in the engine's loop."""
+
+    shares: Callable[[str, Outcome], SizeE6]
+    to_follow: Callable[[], tuple[str, ...]]
+    held: Callable[[], tuple[Held, ...]]
+    tokens: Callable[[], tuple[str, ...]]
+    """Of open windows, of which an order may come."""
+
+
+class Tools(NamedTuple):
+    """What a duty works with."""
+
+    exchange: Exchange
+    account: Account
+    clock: Clock
+    door: Door
+    restrictions: Restrictions
+    questions: Questions
+
+
+class _Missing:
+    """An order of unknown fate, and what the venue said of it so far."""
+
+    __slots__ = ("absent_since", "intent", "since_ms", "venue_order_id")
+
+    def __init__(self, intent: OrderIntent, venue_order_id: str, since_ms: int) -> None:
+        self.intent = intent
+        self.venue_order_id = venue_order_id
+        self.since_ms = since_ms
+        self.absent_since: float | None = None
+
+
+class Search:
+    """Look for orders whose fate nobody knows: by id, among the trades, and in the balance. Never send again.
+
+    Evidence of a fill ends the search at once. That there was none is believed once the venue has known no
+    such order for ``ABSENT_FOR_S`` and holds exactly the shares that the ledger has without it.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._missing: dict[str, _Missing] = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether an order is being looked for."""
+        return bool(self._missing)
+
+    def look_for(self, intent: OrderIntent, venue_order_id: str, since_ms: int) -> None:
+        """Begin to look for an order that may have been sent at or after a time of the engine's clock."""
+        self._missing[intent.order_id] = _Missing(intent, venue_order_id, since_ms)
+
+    def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
+        """Look for an order that ended without anybody knowing how."""
+        if isinstance(event, OrderUnknown):
+            # It was sent within the last time-out; a wall minute is more than any.
+            clock = self._tools.clock
+            self.look_for(intent, venue_order_id, clock.now_ms() - int(60_000 * clock.rate))
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            await asyncio.sleep(ASK_EVERY_S)
+            for order_id, missing in list(self._missing.items()):
+                try:
+                    found = await self._asked(missing)
+                except CallFailed as error:
+                    log.warning("search failed", extra={"order": order_id, "why": str(error)})
+                    continue
+                if found is not None:
+                    del self._missing[order_id]
+                    self._tools.door.tell(found)
+
+    async def _asked(self, missing: _Missing) -> AnyEvent | None:
+        """Ask the venue about one order; return its end once it is known."""
+        tools, intent = self._tools, missing.intent
+        asked_at = time.monotonic()
+        matched = await tools.account.find(intent, missing.venue_order_id, missing.since_ms)
+        if matched is not None:
+            return self._filled(intent, matched)
+        if missing.venue_order_id and await tools.account.is_open(missing.venue_order_id):
+            missing.absent_since = None
+            await tools.exchange.cancel_all()
+            return None
+        held = await tools.account.shares(intent.token)
+        ours = await tools.door.ask(lambda: tools.questions.shares(intent.slug, intent.outcome))
+        if held != ours:
+            missing.absent_since = None
+            log.warning("search: shares differ", extra={"order": intent.order_id, "venue": held, "own": ours})
+            return None
+        missing.absent_since = missing.absent_since or asked_at
+        if asked_at - missing.absent_since < ABSENT_FOR_S:
+            return None
+        reason = "the venue never had it: not among orders, trades and shares"
+        return OrderKilled(ts_recv_ms=tools.clock.now_ms(), order_id=intent.order_id, reason=reason)
+
+    def _filled(self, intent: OrderIntent, matched: Matched) -> AnyEvent:
+        return OrderFilled(
+            ts_recv_ms=self._tools.clock.now_ms(),
+            order_id=intent.order_id,
+            fills=matched.fills,
+            fee_e6=matched.fee_e6,
+            trades=matched.trades,
+            is_final=False,
+        )
+
+
+class Following:
+    """Ask how far provisional trades are, until each has its last word."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
+        """Need nothing of it: the core says which trades to follow."""
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        tools = self._tools
+        while True:
+            await asyncio.sleep(FOLLOW_EVERY_S)
+            wanted = await tools.door.ask(tools.questions.to_follow)
+            if not wanted:
+                continue
+            try:
+                told = await tools.account.statuses(wanted)
+            except CallFailed as error:
+                log.warning("trades not told", extra={"why": str(error)})
+                continue
+            for status in told:
+                tools.door.tell(TradeStatusTold(ts_recv_ms=tools.clock.now_ms(), **status._asdict()))
+
+
+class Money:
+    """Tell the balance, regularly and after each order; and whether the account may only reduce."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._wake = asyncio.Event()
+
+    def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
+        """Ask soon: an order may have changed it."""
+        del intent, venue_order_id, event
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        while True:
+            await self._ask()
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(BALANCE_EVERY_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _ask(self) -> None:
+        tools = self._tools
+        asked_ms = tools.clock.now_ms()
+        try:
+            balance, allowance = await tools.account.balance()
+            closed_only = await tools.account.is_closed_only()
+        except CallFailed as error:
+            log.warning("balance not told", extra={"why": str(error)})
+            if error.restriction is not None:
+                tools.restrictions.tell(error.restriction)
+            return
+        told = BalanceTold(
+            ts_recv_ms=tools.clock.now_ms(), balance_e6=balance, allowance_e6=allowance, asked_ms=asked_ms
+        )
+        tools.door.tell(told)
+        if closed_only and tools.restrictions.current != "closed-only":
+            tools.restrictions.tell(Restriction("closed-only", "the account may only reduce"))
+        # A signed read that works again is all that an "unauthorised" needs.
+        tools.restrictions.lift("unauthorised" if closed_only else "closed-only", "unauthorised")
+
+
+class Holdings:
+    """Compare shares with the venue: of open windows, and of settled ones until they are paid out."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
+        """Need nothing of it: the next round will see."""
+
+    async def run(self) -> None:
+        """Ask for ever; once at the start, before anything is traded."""
+        tools = self._tools
+        while True:
+            for held in await tools.door.ask(tools.questions.held):
+                asked_ms = tools.clock.now_ms()
+                try:
+                    shares = await tools.account.shares(held.token)
+                except CallFailed as error:
+                    log.warning("shares not told", extra={"slug": held.slug, "why": str(error)})
+                    continue
+                told = SharesTold(
+                    ts_recv_ms=tools.clock.now_ms(),
+                    slug=held.slug,
+                    outcome=held.outcome,
+                    shares_e6=shares,
+                    asked_ms=asked_ms,
+                )
+                tools.door.tell(told)
+            await asyncio.sleep(HOLDINGS_EVERY_S)
+
+
+class Warmth:
+    """Keep the connection that orders take, and what the client knows of the markets, warm."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+
+    def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
+        """Need nothing of it."""
+
+    async def run(self) -> None:
+        """Ask for ever."""
+        tools = self._tools
+        while True:
+            for token in await tools.door.ask(tools.questions.tokens):
+                try:
+                    await tools.exchange.warm(token)
+                except CallFailed as error:
+                    log.warning("not warmed up", extra={"token": token, "why": str(error)})
+            await asyncio.sleep(WARM_EVERY_S)
+
+
+class Heartbeat:
+    """The dead-man switch: beat while an order may rest, so that the venue cancels what we can no longer.
+
+    The first beat arms it for the whole API key, and for good: from then on the venue cancels that key's
+    orders whenever beats stay away. FOK and FAK orders never rest, so it beats only while one's fate is
+    unknown. A beat that fails stops new orders until one succeeds (fault catalogue, F41).
+    """
+
+    def __init__(self, tools: Tools, is_needed: Callable[[], bool]) -> None:
+        self._tools = tools
+        self._is_needed = is_needed
+        self._failed = False
+
+    def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
+        """Need nothing of it."""
+
+    async def run(self) -> None:
+        """Beat for ever, where it is needed."""
+        while True:
+            if self._is_needed() or self._failed:
+                await self._beat()
+            await asyncio.sleep(BEAT_EVERY_S)
+
+    async def _beat(self) -> None:
+        restrictions = self._tools.restrictions
+        try:
+            await self._tools.account.beat()
+        except CallFailed as error:
+            self._failed = True
+            restrictions.tell(Restriction("heartbeat", str(error)))
+        else:
+            self._failed = False
+            restrictions.lift("heartbeat")

@@ -1,0 +1,253 @@
+"""Commands beside a running engine, real processes: each has its effect, its event, its line of the trail."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.core.trading import OrderIntent
+from engine.events import (
+    AnyEvent,
+    ExitAsked,
+    KillSwitchChanged,
+    LimitsTightened,
+    OrderFilled,
+    OrderKilled,
+    OrderSubmitted,
+    SecondPassed,
+    TradingPaused,
+)
+from engine.journal import RecordedOrder, read_events, read_orders, read_outputs
+from engine.kill import KillSwitch
+from engine.run import commands
+from engine.trail import Trail
+from tests.whole.processes import last_json, run_command
+from tests.whole.test_operation import has_session, started, until
+
+pytestmark = pytest.mark.whole
+
+SLUG = "btc-updown-5m-1790000100"
+EAGER = {
+    "PRACTICE_SPEED": "20",
+    "WATCH_RETURN_THRESHOLD": "0.00001",
+    "HAMMER_SECS": "250",
+    "D_MIN": "0.5",
+    "MAX_TRADES_PER_HOUR": "1000",
+    "MAX_LOSS_STREAK": "1000",
+    "MAX_DRAWDOWN_USD": "100000",
+    "MAX_DAILY_LOSS": "100000",
+    "LEAST_ROI": "-1",
+    "MAX_SURPRISE": "1000",
+    "RECORD_RAW": "false",
+}
+"""Settings with which practice buys in every window it can, several times a wall minute."""
+
+
+def journal_of(folder: Path) -> Path:
+    (journal,) = (path for path in (folder / "sessions").glob("*.sqlite") if ".raw-" not in path.name)
+    return journal
+
+
+def events_of(folder: Path, kind: type[Any]) -> list[tuple[int, AnyEvent]]:
+    """Return the journal's events of a kind, with their numbers."""
+    return [
+        (record.seq, record.event)
+        for record in read_events(journal_of(folder))
+        if isinstance(record.event, kind)
+    ]
+
+
+def is_up(folder: Path) -> bool:
+    """Say whether an engine takes commands: its clock ticks, its folder is there."""
+    return (
+        has_session(folder)
+        and (folder / commands.FOLDER_NAME).is_dir()
+        and bool(events_of(folder, SecondPassed))
+    )
+
+
+def test_every_command_works_beside_a_running_engine(tmp_path: Path) -> None:
+    """The engine goes on through all of them, and the trail names who did what, in order."""
+    data = tmp_path / "data"
+
+    def ran(*arguments: str) -> dict[str, Any]:
+        done = run_command(*arguments, "--json", cwd=tmp_path)
+        assert done.returncode == 0, (arguments, done.stdout, done.stderr)
+        return last_json(done.stdout)
+
+    with started("-m", "engine", "run", "--seconds", "150", cwd=tmp_path) as engine:
+        until(lambda: is_up(data), every_s=0.2)
+        for arguments in (
+            ("pause", "--reason", "lunch"),
+            ("tighten", "MAX_DAILY_LOSS=100", "--reason", "odd day"),
+            ("exit", SLUG, "up", "--least", "0.95", "--reason", "out"),
+            ("resume", "--reason", "lunch is over"),
+        ):
+            assert ran(*arguments) == {"state": "taken", "why": ""}, arguments
+        assert ran("disarm")["was_armed"] is False
+        assert ran("doctor")["green"] is True
+        refused = run_command(
+            *("arm", "--minutes", "5", "--phrase", "TRADE LIVE", "--reason", "why", "--json"), cwd=tmp_path
+        )
+        assert refused.returncode == 1
+        assert last_json(refused.stdout)["armed"] is False
+        assert ran("kill", "--reason", "drill")["latched"] is True
+        until(lambda: len(events_of(data, KillSwitchChanged)) == 1, every_s=0.2)
+        assert ran("exit", SLUG, "down", "--least", "0.01", "--reason", "out under kill")["state"] == "taken"
+        assert ran("clear-kill", "--phrase", "CLEAR", "--reason", "drill over")["latched"] is False
+        until(lambda: len(events_of(data, KillSwitchChanged)) == 2)
+        assert engine.poll() is None
+        engine.send_signal(signal.SIGTERM)
+        stdout, stderr = engine.communicate(timeout=40)
+    assert engine.returncode == 0, stderr
+    assert last_json(stdout)["halted"] is None
+    assert [event.paused for _, event in events_of(data, TradingPaused)] == [True, False]  # type: ignore[union-attr]
+    ((_, tightened),) = events_of(data, LimitsTightened)
+    assert tightened.limits == {"max_daily_loss_usd": 100.0}  # type: ignore[union-attr]
+    asked = [(event.slug, event.outcome, event.least_e4) for _, event in events_of(data, ExitAsked)]  # type: ignore[union-attr]
+    assert asked == [(SLUG, "UP", 9_500), (SLUG, "DOWN", 100)]
+    deeds = Trail(data).read()[0]
+    assert [deed.what for deed in deeds] == [
+        "paused", "tightened", "exit", "resumed", "refused", "tripped", "exit", "cleared"
+    ]  # fmt: skip
+    assert all(deed.who.startswith("command line") for deed in deeds)
+    assert list((data / commands.FOLDER_NAME).iterdir()) == []
+
+
+def test_wrong_use_and_no_engine_have_their_exit_statuses(tmp_path: Path) -> None:
+    """2 for what cannot be meant, 1 for what was not done; and nothing is made."""
+    for arguments in (
+        ("tighten", "MAX_DAILY_LOSS", "--json"),
+        ("tighten", "MAX_DAILY_LOSS=nan"),
+        ("tighten", "MAX_DAILY_LOSS=-1"),
+        ("tighten", "HAMMER_SECS=1"),
+        ("tighten",),
+        ("exit", SLUG, "sideways", "--least", "0.9"),
+        ("exit", SLUG, "up", "--least", "1.5"),
+        ("exit", SLUG, "up", "--least", "nan"),
+        ("exit", SLUG, "up", "--least", "0"),
+        ("exit", SLUG, "up"),
+        ("exit", "all", "up", "--least", "0.9"),
+        ("resume",),
+    ):
+        assert run_command(*arguments, cwd=tmp_path).returncode == 2, arguments
+    for arguments in (
+        ("pause",),
+        ("resume", "--reason", "why"),
+        ("tighten", "MAX_DAILY_LOSS=1"),
+        ("exit", SLUG, "UP", "--least", "0.9"),
+    ):
+        ran = run_command(*arguments, "--json", cwd=tmp_path)
+        assert (ran.returncode, last_json(ran.stdout)) == (
+            1,
+            {"state": "refused", "why": "no engine runs here"},
+        ), arguments
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pause_stops_buying_and_a_resume_lets_it_go_on(tmp_path: Path) -> None:
+    """Not in the trail alone: no order is decided between the two, and one is after."""
+    data = tmp_path / "data"
+    with started("-m", "engine", "run", "--seconds", "170", cwd=tmp_path, **EAGER) as engine:
+        until(lambda: is_up(data) and bool(intents(data)), patience_s=90.0, every_s=0.3)
+        assert run_command("pause", "--reason", "drill", cwd=tmp_path).returncode == 0
+        ((paused, _),) = events_of(data, TradingPaused)
+        pass_seconds(data, 400)
+        assert run_command("resume", "--reason", "drill over", cwd=tmp_path).returncode == 0
+        resumed = events_of(data, TradingPaused)[1][0]
+        until(lambda: intents(data)[-1] > resumed, patience_s=90.0, every_s=0.3)
+        assert engine.poll() is None
+    assert [seq for seq in intents(data) if paused < seq < resumed] == []
+
+
+def test_an_exit_sells_what_is_held_also_under_the_kill_switch(tmp_path: Path) -> None:
+    """Getting out must work when everything else is stopped; what was bought afterwards is nothing."""
+    data = tmp_path / "data"
+    with started("-m", "engine", "run", "--seconds", "170", cwd=tmp_path, **EAGER) as engine:
+        until(lambda: is_up(data) and bool(held(data)), patience_s=90.0, every_s=0.2)
+        bought = held(data)[-1]
+        KillSwitch(data).trip("test", "everything stops")
+        command = ("exit", bought.slug, bought.outcome.lower(), "--least", "0.01", "--reason", "out")
+        ran = run_command(*command, "--json", cwd=tmp_path)
+        assert last_json(ran.stdout)["state"] == "taken", ran.stderr
+        until(lambda: bool(sales(data)), every_s=0.2)
+        until(lambda: bool(sales(data)[0].ends), every_s=0.2)
+        assert engine.poll() is None
+    (sale,) = sales(data)
+    assert sale.intent is not None
+    assert (sale.intent.slug, sale.intent.outcome) == (bought.slug, bought.outcome)
+    assert sale.was_submitted
+    assert isinstance(sale.ends[0][1], OrderFilled | OrderKilled), "sent, whatever the book then held"
+    assert [deed.what for deed in Trail(data).read()[0]] == ["tripped", "exit"]
+
+
+def held(folder: Path) -> list[OrderIntent]:
+    """Return the orders that bought something."""
+    orders = read_orders(journal_of(folder)).values()
+    return [
+        order.intent
+        for order in orders
+        if order.intent is not None and any(isinstance(end, OrderFilled) for _, end in order.ends)
+    ]
+
+
+def sales(folder: Path) -> list[RecordedOrder]:
+    orders = read_orders(journal_of(folder)).values()
+    return [order for order in orders if order.intent is not None and order.intent.side == "SELL"]
+
+
+def intents(folder: Path) -> list[int]:
+    """Return the numbers of the events that led to an order."""
+    return [seq for seq, _, kind, _ in read_outputs(journal_of(folder)) if kind == "OrderIntent"]
+
+
+def pass_seconds(folder: Path, seconds: int) -> None:
+    """Wait until the engine's own clock has gone on by so much: two windows of five minutes have begun."""
+    first = events_of(folder, SecondPassed)[-1][1].ts_recv_ms
+    until(
+        lambda: events_of(folder, SecondPassed)[-1][1].ts_recv_ms >= first + seconds * 1000, patience_s=90.0
+    )
+
+
+def stop_and_kill(engine: subprocess.Popen[str], trip: Callable[[], None]) -> None:
+    """Trip the switch while the engine's process stands still."""
+    os.kill(engine.pid, signal.SIGSTOP)
+    try:
+        while "T" not in Path(f"/proc/{engine.pid}/stat").read_text().rsplit(")", 1)[1].split()[0]:
+            time.sleep(0.01)
+        trip()
+    finally:
+        os.kill(engine.pid, signal.SIGCONT)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux whether a process is stopped")
+def test_a_kill_while_the_engine_stands_still_holds_when_it_goes_on(tmp_path: Path) -> None:
+    """The latch is there at once; nothing is sent after, although every window since invites to."""
+    data = tmp_path / "data"
+
+    def trip() -> None:
+        assert run_command("kill", "--reason", "it hangs", cwd=tmp_path).returncode == 0
+        assert KillSwitch(data).is_tripped()
+        asked = time.monotonic()
+        ran = run_command("pause", "--json", cwd=tmp_path)
+        assert ran.returncode == 1
+        assert "did not take it within 3 s" in last_json(ran.stdout)["why"]
+        assert time.monotonic() - asked < 60
+
+    with started("-m", "engine", "run", "--seconds", "170", cwd=tmp_path, **EAGER) as engine:
+        until(lambda: is_up(data) and len(events_of(data, OrderSubmitted)) >= 1, patience_s=90.0, every_s=0.3)
+        stop_and_kill(engine, trip)
+        until(lambda: len(events_of(data, KillSwitchChanged)) == 1)
+        pass_seconds(data, 700)
+        assert engine.poll() is None
+        engine.send_signal(signal.SIGTERM)
+        engine.communicate(timeout=40)
+    ((killed, _),) = events_of(data, KillSwitchChanged)
+    assert [seq for seq, _ in events_of(data, OrderSubmitted) if seq > killed] == []
+    assert events_of(data, TradingPaused) == [], "a command that was withdrawn is not taken later"
+    assert [deed.what for deed in Trail(data).read()[0]] == ["tripped"]

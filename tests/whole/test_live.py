@@ -1,0 +1,209 @@
+"""The whole engine, live: the official client, real sockets, and a venue that misbehaves on request.
+
+One venue and one armed engine for all. Orders are made by hand and go the way of every order from the core
+on. After each story the account at the venue and the ledger have to agree to the last millionth.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from benchmarks.live_scene import Hand, live_scene
+from benchmarks.venue_scene import Scene
+from engine.contract import Outcome
+from engine.core import risk
+from engine.core.trading import Order
+from engine.venue import duties
+
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
+
+ENDS = ("filled", "partial", "killed", "denied", "rejected", "failed")
+OUTCOMES: tuple[Outcome, Outcome] = ("UP", "DOWN")
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Desk"]:
+    folder = tmp_path_factory.mktemp("live")
+    with pytest.MonkeyPatch.context() as patch:
+        # The venue's answers come within milliseconds here: what is late takes a second, not eight.
+        patch.setattr(duties, "ABSENT_FOR_S", 2.0)
+        # Only paces at which we ask; what a restriction's end waits for is the next signed read.
+        patch.setattr(duties, "BALANCE_EVERY_S", 1.0)
+        patch.setattr(duties, "FOLLOW_EVERY_S", 0.5)
+        patch.setattr(duties, "ASK_EVERY_S", 0.3)
+        with live_scene(
+            folder, "--seed", "3", "--speed", "4", max_order_errors=1_000, hammer_secs=0.1
+        ) as scene:
+            scene.until(scene.is_well, 60)
+            made = Desk(scene)
+            made.scene.until(lambda: made.scene.state.trading.balance is not None)
+            yield made
+    assert scene.error is None
+    assert scene.task_errors == []
+
+
+class Desk:
+    """The scene, with orders made by hand and the account seen from outside."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.hand = Hand(scene)
+        self.began_e6 = self.hand.ask(lambda venue: venue.balance())[0]
+
+    def order(self, **changes: Any) -> Order:
+        """Place an order in the 15m window and return it; the core follows it.
+
+        Unless told otherwise, a dollar for the cheaper token: late in a window the dearer one has no ask.
+        """
+        market = self.hand.latest_market("15m")
+        cheaper = min(OUTCOMES, key=lambda outcome: market.book_of(outcome).ask or 10_000)
+        intent = self.hand.intent(market, **({"outcome": cheaper} | changes))
+        self.hand.place(intent)
+        return self.scene.state.trading.orders[intent.order_id]
+
+    def until(self, order: Order, *states: str, patience_s: float = 20.0) -> None:
+        self.scene.until(lambda: order.state in (*states, *ENDS), patience_s)
+        assert order.state in states, order.reason
+
+    def settled(self, order: Order, status: str) -> None:
+        """Wait until every trade of an order has its last word."""
+        self.scene.until(lambda: bool(order.trades) and set(order.trades.values()) == {status})
+
+    def agrees(self) -> None:
+        """Compare the account with the ledger: dollars, and shares of each token of the open window."""
+        market = self.hand.latest_market("15m")
+        held = self.scene.state.ledger.holdings.get(market.contract.slug)
+        cash, _ = self.hand.ask(lambda venue: venue.balance())
+        assert cash - self.began_e6 == self.scene.state.ledger.cash_e6
+        for outcome in OUTCOMES:
+            token = market.book_of(outcome).token
+            shares = self.hand.ask(lambda venue, token=token: venue.shares(token))
+            assert shares == (0 if held is None else held.shares_e6[outcome])
+
+    def posted(self) -> int:
+        """Return how many orders the venue was sent."""
+        told = httpx.get(f"{self.scene.urls['CLOB_HOST']}/status", timeout=10).json()
+        return int(told["orders"])
+
+
+def test_an_order_fills_is_confirmed_and_the_account_agrees(desk: Desk) -> None:
+    """Dollars, fee and shares as the exchange moved them."""
+    order = desk.order()
+    desk.until(order, "filled")
+    desk.settled(order, "CONFIRMED")
+    assert order.shares_e6 > 1_000_000
+    assert order.venue_order_id.startswith("0x")
+    desk.agrees()
+
+
+def test_an_order_that_cannot_fill_is_a_clean_nothing(desk: Desk) -> None:
+    """A dollar at a cent: killed, in the venue's words."""
+    order = desk.order(limit_e4=100)
+    desk.until(order, "killed")
+    assert "fully filled or killed" in order.reason
+    desk.agrees()
+
+
+def test_an_answer_that_was_lost_is_found_by_the_order_s_own_id(desk: Desk) -> None:
+    """Executed, and nobody said so: unknown, counted as spent, then found; never sent again."""
+    before = desk.posted()
+    with desk.scene.fault("lost-answer", executed="yes", of="order", count=1):
+        order = desk.order()
+        desk.until(order, "unknown", "filled")
+        desk.until(order, "filled")
+    assert desk.posted() == before + 1
+    desk.settled(order, "CONFIRMED")
+    desk.agrees()
+
+
+def test_an_order_that_never_arrived_is_let_go_once_it_is_proven(desk: Desk) -> None:
+    """No order, no trade, no share: after the wait it is a nothing. Until then its dollars are reserved."""
+    with desk.scene.fault("lost-answer", executed="no", of="order", count=1):
+        order = desk.order()
+        desk.until(order, "unknown")
+        assert risk.in_flight(desk.scene.state) == 1
+        assert "order of unknown fate" in desk.scene.state.trading.alarms
+        desk.until(order, "killed")
+    assert "never had it" in order.reason
+    assert "order of unknown fate" not in desk.scene.state.trading.alarms
+    desk.agrees()
+
+
+def test_a_ghost_fill_is_undone_to_the_last_millionth(desk: Desk) -> None:
+    """MATCHED, then FAILED: as if it had never been, and counted."""
+    ghosts = desk.scene.state.trading.ghost_fills
+    with desk.scene.fault("ghost-fill"):
+        order = desk.order()
+        desk.scene.until(lambda: order.state == "failed")
+    assert desk.scene.state.trading.ghost_fills == ghosts + 1
+    assert order.shares_e6 == order.cost_e6 == order.fee_e6 == 0
+    desk.agrees()
+
+
+def test_user_events_told_twice_change_nothing(desk: Desk) -> None:
+    """The second time venue seconds later."""
+    with desk.scene.fault("duplicate-event", s=1):
+        order = desk.order()
+        desk.until(order, "filled")
+        desk.settled(order, "CONFIRMED")
+    desk.agrees()
+
+
+def test_an_exit_sells_what_is_held(desk: Desk) -> None:
+    """Bought, then sold into the bids: shares gone, proceeds in."""
+    bought = desk.order(usd_e6=3_000_000)
+    desk.until(bought, "filled")
+    desk.settled(bought, "CONFIRMED")
+    outcome = bought.intent.outcome
+    held = desk.scene.state.ledger.holdings[bought.intent.slug].shares_e6[outcome]
+    shares = held // 10_000 * 10_000
+    sold = desk.order(outcome=outcome, side="SELL", kind="FAK", usd_e6=0, shares_e6=shares, limit_e4=100)
+    desk.until(sold, "filled", "partial")
+    desk.settled(sold, "CONFIRMED")
+    desk.agrees()
+
+
+@pytest.mark.parametrize(
+    ("fault", "args", "restriction"),
+    [
+        ("425", {"retry_after_s": 1}, "restarting"),
+        ("post-only", {"retry_after_s": 1}, "post-only"),
+        ("cancel-only", {}, "cancel-only"),
+        ("trading-disabled", {}, "disabled"),
+        ("429", {"retry_after_s": 1}, "rate-limited"),
+        ("closed-only", {}, "closed-only"),
+        ("401-clock", {}, "unauthorised"),
+    ],
+)
+def test_each_restriction_is_shown_by_name_and_ends(
+    desk: Desk, fault: str, args: dict[str, Any], restriction: str
+) -> None:
+    """The order is rejected, nothing follows it, and orders are taken again when the venue takes them."""
+    with desk.scene.fault(fault, **args):
+        order = desk.order()
+        desk.until(order, "rejected")
+        desk.scene.until(lambda: desk.scene.now.account.restriction == restriction)
+        assert desk.scene.refuses("venue takes orders")
+    desk.scene.until(lambda: desk.scene.now.account.restriction == "none")
+    again = desk.order()
+    desk.until(again, "filled")
+    desk.settled(again, "CONFIRMED")
+    desk.agrees()
+
+
+def test_a_refusal_for_the_region_kills(desk: Desk) -> None:
+    """The last story: the kill switch trips by itself, disarms, and nothing leaves any more."""
+    with desk.scene.fault("geo-403"):
+        order = desk.order()
+        desk.until(order, "rejected")
+        desk.scene.until(lambda: desk.scene.now.mode.kill_latched)
+    assert desk.scene.now.mode.kill_who == "venue"
+    desk.scene.until(lambda: desk.scene.now.account.armed is False)
+    before = desk.posted()
+    denied = desk.order()
+    desk.until(denied, "denied")
+    assert denied.reason == "kill switch"
+    assert desk.posted() == before
+    desk.agrees()

@@ -1,0 +1,160 @@
+"""Paper and live decide the same: one venue, one stream of frames, two cores, two brokers.
+
+A live engine trades a recorded window at the practice venue with the official client. Beside it, in the same
+process, a second session takes in the very same events of the market, and trades on paper. Whatever differs
+between the two can only come from what stands behind the order thread.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from msgspec.msgpack import decode
+from msgspec.structs import replace
+
+from benchmarks.live_scene import live_scene
+from benchmarks.venue_scene import Scene
+from engine import events as e
+from engine.config import load_settings
+from engine.core.decide import GATE_NAMES, Decision
+from engine.core.trading import OrderIntent
+from engine.journal import Journal, read_events, read_outputs
+from engine.kill import KillSwitch
+from engine.run.order_desk import paper_desk
+from engine.run.session import Session
+from tests.shared_data import needs_recordings, recording
+
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(120), needs_recordings]
+
+ON_THE_ACCOUNT = (
+    e.OrderSigned,
+    e.OrderSubmitted,
+    e.OrderFilled,
+    e.OrderKilled,
+    e.OrderDenied,
+    e.OrderRejected,
+    e.OrderUnknown,
+    e.OrdersCancelled,
+    e.TradeStatusTold,
+    e.AccountOrderTold,
+    e.AccountTradeTold,
+    e.BalanceTold,
+    e.SharesTold,
+    e.ArmChanged,
+    e.VenueRestricted,
+    e.LedgerRestored,
+)
+"""What is not of the market: each session has its own."""
+
+EAGER = {
+    "watch_return_threshold": 1e-6,
+    "hammer_secs": 200.0,
+    "d_min": 0.01,
+    "max_entry_price": 0.99,
+    "quote_size_usd": 5.0,
+    "venue_hold_ms": 0.0,
+    "paper_latency_ms": 0.0,
+}
+"""So that a quiet window is traded; and paper orders arrive as fast as those on loopback."""
+
+
+class Twin(Session):
+    """A session that lets another one, on paper, see all that it sees of the market."""
+
+    made: ClassVar[list["Twin"]] = []
+    folder: ClassVar[Path]
+    opening: "asyncio.Task[None]"
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.path = self.folder / "paper.sqlite"
+        self.paper = Session(self.clock, Journal(self.path, {}), lambda _: None)
+        self.made.append(self)
+
+    def accept(self, event: e.AnyEvent) -> None:
+        super().accept(event)
+        if isinstance(event, e.SessionOpened):
+            event = replace(event, dry_run=True, cash_e6=1_000_000_000)
+            settings = load_settings(self.folder / "no.env", **EAGER)
+            desk = paper_desk(settings, self.paper, KillSwitch(self.folder / "paper"))
+            self.paper.broker = desk
+            self.opening = asyncio.get_running_loop().create_task(desk.open())
+        if not isinstance(event, ON_THE_ACCOUNT):
+            self.paper.accept(event)
+
+
+@pytest.fixture(scope="module")
+def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+    """Play a window once; return the journals, live and paper."""
+    folder = tmp_path_factory.mktemp("twins")
+    session = str(recording("sessions/btc-updown-5m-1787236800.json.gz"))
+    Twin.folder = folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.run.engine.Session", Twin)
+        with live_scene(folder, "--session", session, "--speed", "40", **EAGER) as made:
+            made.until(lambda: _is_over(made), 60)
+        assert made.error is None
+        (twin,) = Twin.made
+        twin.paper._journal.close()
+        live = made.engine.journal_path
+        assert live is not None
+        yield live, twin.path
+
+
+def _is_over(made: Scene) -> bool:
+    if made.latest is None:
+        return False
+    return any(row.outcome_source == "served" for row in made.now.settlements)
+
+
+Key = tuple[int, int]
+"""The number of the event of the market that led to something, and its place among what that led to."""
+
+
+def _decided(path: Path) -> dict[Key, Decision | OrderIntent]:
+    """Return what was decided because of each event of the market; what an account's event led to is not."""
+    numbers: dict[int, int] = {}
+    for record in read_events(path):
+        if not isinstance(record.event, ON_THE_ACCOUNT):
+            numbers[record.seq] = len(numbers)
+    decided: dict[Key, Decision | OrderIntent] = {}
+    for seq, place, kind, body in read_outputs(path):
+        if seq not in numbers:
+            continue
+        if kind == "Decision":
+            decided[numbers[seq], place] = replace(decode(body, type=Decision), seq=0)
+        else:
+            decided[numbers[seq], place] = replace(decode(body, type=OrderIntent), decided_seq=0)
+    return decided
+
+
+def _first_order(decided: dict[Key, Decision | OrderIntent]) -> tuple[Key, OrderIntent]:
+    return next((key, one) for key, one in decided.items() if isinstance(one, OrderIntent))
+
+
+def test_every_decision_is_the_same_until_an_order_is_answered(traded: tuple[Path, Path]) -> None:
+    """Gates, z, probability, EV to the last bit; then the same order: token, limit, dollars, deadline."""
+    live, paper = map(_decided, traded)
+    key, order = _first_order(live)
+    assert _first_order(paper) == (key, order)
+    before = [{at: one for at, one in each.items() if at <= key} for each in (live, paper)]
+    assert len(before[0]) > 500
+    assert before[0] == before[1]
+
+
+def test_afterwards_only_the_gates_of_our_own_orders_differ(traded: tuple[Path, Path]) -> None:
+    """A kill comes a few milliseconds sooner here than there; no number of the market may differ."""
+    own = {"one order a market", "trades an hour", "daily loss", "exposure", "correlated loss", "balance"}
+    bits = sum(bit for bit, name in GATE_NAMES.items() if name in own)
+    live, paper = map(_decided, traded)
+    compared = 0
+    for key in live.keys() & paper.keys():
+        one, other = live[key], paper[key]
+        if isinstance(one, Decision) and isinstance(other, Decision):
+            assert (one.at_ms, one.slug) == (other.at_ms, other.slug)
+            if one.gates & ~bits and other.gates & ~bits:
+                assert one.gates & ~bits == other.gates & ~bits
+                compared += 1
+    assert compared > 500
