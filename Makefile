@@ -12,7 +12,7 @@ COMPILE = $(PY) -m uv pip compile pyproject.toml --quiet --group build --univers
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test campaign lint lock clean
+.PHONY: help run test campaign lint lock screenshots clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.* ## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ lock: ## write the lock files anew (UPGRADE=1 takes the newest versions); needs 
 	$(COMPILE) --extra test --constraint requirements.lock --output-file requirements-test.lock
 	@{ echo '# Written by make lock: what requirements.lock pins, as Streamlit Community Cloud reads it (docs/adr/0004).'; \
 	sed -n 's/^\([^ #].*\) \\$$/\1/p' requirements.lock; } > requirements.txt
+
+screenshots: ## save pictures of every page, both themes, three widths (ARGS="FOLDER --only mode"; reports/screenshots)
+	@sh scripts/setup.sh test
+	@$(PY) scripts/screenshots.py $(or $(ARGS),reports/screenshots)
 
 clean: ## remove .venv and every cache; what runs have written under data/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info

@@ -5,6 +5,7 @@ loopback. An order that cannot fill is killed by the venue, so that orders may f
 measured the same way, up to the same moment. Time runs from when the core has handed the intent out.
 """
 
+import asyncio
 import statistics
 import tempfile
 import threading
@@ -16,10 +17,12 @@ from benchmarks.live_scene import Hand, live_scene
 from benchmarks.venue_scene import Scene, scene
 from engine.core.trading import OrderIntent
 from engine.events import AnyEvent, OrderDenied, OrderKilled, OrderSigned, OrderSubmitted
+from engine.venue.exchange import HeldBack
 
 ORDERS: Final = 200
 PACE_S: Final = 0.05
 STUCK_S: Final = 5.0
+AT_THE_WIRE: Final = 40
 
 
 def measure() -> dict[str, Any]:
@@ -57,9 +60,6 @@ def _latency(made: Scene) -> dict[str, Any]:
             ended.release()
 
     hand.in_loop(lambda: _listen(made, listening))
-    until = made.now.now_ms + 200_000
-    market = hand.latest_market("15m")
-    assert market.contract.end_s * 1000 > until or made.engine_clock.rate > 1.0 or _wait_for_next(made)
     spans, signs = [], []
     for _ in range(ORDERS):
         intent = _unfillable(hand)
@@ -81,14 +81,6 @@ def _latency(made: Scene) -> dict[str, Any]:
     }
 
 
-def _wait_for_next(made: Scene) -> bool:
-    """Wait for windows that will last for the whole measurement."""
-    slug = made.running()[0].slug
-    made.until(lambda: bool(made.running()) and made.running()[0].slug != slug, 400)
-    made.until(made.is_well, 60)
-    return True
-
-
 def _listen(made: Scene, accept: Any) -> None:
     """Let the measurement see what comes through the door, after the engine did."""
     session = made.engine.session
@@ -103,52 +95,81 @@ def _unfillable(hand: Hand) -> OrderIntent:
     return hand.intent(hand.latest_market("15m"), limit_e4=100)
 
 
+class _Wire:
+    """The exchange with a stop right before the last gate, and notes of what passed it."""
+
+    def __init__(self, exchange: Any) -> None:
+        self.waiting: list[asyncio.Event] = []
+        self.first_bytes: list[float] = []
+        self.held: list[str] = []
+        self.cancels: list[float] = []
+        self._exchange = exchange
+        self._send, self._cancel_all = exchange.send, exchange.cancel_all
+        exchange.send, exchange.cancel_all = self.send, self.cancel_all
+
+    def restore(self) -> None:
+        """Take the stop away."""
+        self._exchange.send, self._exchange.cancel_all = self._send, self._cancel_all
+
+    async def send(self, intent: Any, signed: Any, at_the_wire: Any) -> Any:
+        """Send, once told to, past the last gate."""
+        go = asyncio.Event()
+        self.waiting.append(go)
+
+        async def passing() -> None:
+            await go.wait()
+            try:
+                await at_the_wire()
+            except HeldBack as refusal:
+                self.held.append(refusal.reason)
+                raise
+            self.first_bytes.append(time.monotonic())
+
+        return await self._send(intent, signed, passing)
+
+    async def cancel_all(self) -> int:
+        """Cancel, and note when that began."""
+        self.cancels.append(time.monotonic())
+        return int(await self._cancel_all())
+
+
 def _kill(made: Scene) -> dict[str, Any]:
-    """Trip the switch while orders stream and the engine's loop is stuck; see what still leaves."""
+    """Trip the switch while the engine's loop is stuck and orders stand at the wire; see what still leaves.
+
+    Every order is signed and durable and waits right before the last gate. One is let go each millisecond,
+    from before the trip until after it; so nothing but the gate can keep the later ones back.
+    """
     hand = Hand(made)
     session = made.engine.session
     assert session is not None
-    thread = session.broker
-    assert thread is not None
-    first_bytes: list[float] = []
-    cancels: list[float] = []
-    exchange = thread._tools.exchange  # type: ignore[attr-defined]  # looked at from outside, on purpose
-    send, cancel_all = exchange.send, exchange.cancel_all
-
-    async def sending(intent: Any, signed: Any, at_the_wire: Any) -> Any:
-        async def passing() -> None:
-            await at_the_wire()
-            first_bytes.append(time.monotonic())
-
-        return await send(intent, signed, passing)
-
-    async def cancelling() -> int:
-        count = await cancel_all()
-        cancels.append(time.monotonic())
-        return int(count)
-
-    exchange.send, exchange.cancel_all = sending, cancelling
-    for _ in range(30):
+    thread: Any = session.broker  # looked at from outside, on purpose
+    wire = _Wire(thread._tools.exchange)
+    for _ in range(AT_THE_WIRE):
         hand.place(_unfillable(hand), known=False)
-        time.sleep(0.005)
-    before = len(first_bytes)
+    made.until(lambda: len(wire.waiting) == AT_THE_WIRE)
+    time.sleep(0.5)
     made.engine_loop.call_soon_threadsafe(_stuck)
-    for _ in range(30):
-        thread.submit(_unfillable(hand))
-    time.sleep(0.02)
-    tripped = time.monotonic()
-    made.engine.kill.trip("benchmark", "while the loop is stuck")
+    time.sleep(0.1)
+    trip = threading.Thread(target=lambda: made.engine.kill.trip("benchmark", "while the loop is stuck"))
+    begun = 0.0
+    for number, go in enumerate(wire.waiting):
+        if number == AT_THE_WIRE // 4:
+            begun = time.monotonic()
+            trip.start()
+        thread._loop.call_soon_threadsafe(go.set)
+        time.sleep(0.001)
+    trip.join()
     latched = time.monotonic()
     time.sleep(STUCK_S + 1.0)
-    exchange.send, exchange.cancel_all = send, cancel_all
-    later = [at for at in first_bytes if at > latched]
+    wire.restore()
     return {
         "loop_stuck_s": STUCK_S,
-        "orders_before": before,
-        "orders_after_latch": len(later),
-        "last_order_after_latch_ms": round((max(later) - latched) * 1000, 1) if later else 0.0,
-        "latch_ms": round((latched - tripped) * 1000, 2),
-        "cancel_all_answered_after_ms": round((cancels[-1] - tripped) * 1000, 1) if cancels else None,
+        "orders_at_the_wire": AT_THE_WIRE,
+        "orders_that_left": len(wire.first_bytes),
+        "held_by_kill_switch": wire.held.count("kill switch"),
+        "last_order_after_trip_began_ms": round((max([begun, *wire.first_bytes]) - begun) * 1000, 1),
+        "latch_ms": round((latched - begun) * 1000, 2),
+        "cancel_all_begun_after_ms": round((wire.cancels[0] - begun) * 1000, 1) if wire.cancels else None,
     }
 
 

@@ -45,6 +45,7 @@ def opened_events(frames: list[str], now_ms: int, seconds_left: int = SECONDS_LE
             params=params._asdict(),
             limits=Limits()._asdict(),
             killed=False,
+            cash_e6=1_000_000_000,
         ),
         e.MarketDescribed(ts_recv_ms=(start_s - 300) * 1000, contract=contract),
     ]

@@ -9,10 +9,17 @@ What it does not know: whether a URL answers (``engine doctor`` asks).
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
 
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from engine.errors import SettingsError
 from engine.params import Limits, Params
@@ -274,6 +281,80 @@ def is_given(value: SecretStr | str | None) -> bool:
     """Say whether a setting holds anything but blanks."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else value
     return bool(text and text.strip())
+
+
+class Bounds(NamedTuple):
+    """What a setting may be: numbers from ``least`` to ``most``, or one of ``choices``.
+
+    ``above`` and ``below``: the end itself is outside. A switch has the choices True and False.
+    """
+
+    least: float | None = None
+    most: float | None = None
+    above: bool = False
+    below: bool = False
+    choices: tuple[Any, ...] = ()
+
+
+def bounds_of(name: str) -> Bounds:
+    """Return the bounds of a setting, as its field has them.
+
+    Raises:
+        KeyError: There is no such setting.
+    """
+    field = Settings.model_fields[name.lower()]
+    bounds = Bounds()
+    for rule in field.metadata:
+        if isinstance(rule, Gt):
+            bounds = bounds._replace(least=_number(rule.gt), above=True)
+        elif isinstance(rule, Ge):
+            bounds = bounds._replace(least=_number(rule.ge))
+        elif isinstance(rule, Lt):
+            bounds = bounds._replace(most=_number(rule.lt), below=True)
+        elif isinstance(rule, Le):
+            bounds = bounds._replace(most=_number(rule.le))
+    if field.annotation is bool:
+        return bounds._replace(choices=(True, False))
+    named = [one for part in (field.annotation, *get_args(field.annotation)) for one in get_args(part)]
+    return bounds._replace(choices=tuple(dict.fromkeys(one for one in named if isinstance(one, str))))
+
+
+def sources(env_file: Path | None = None) -> dict[str, str]:
+    """Say of each setting where a start would take it from now: environment, file, profile or default.
+
+    Args:
+        env_file: As ``load_settings`` takes it.
+    """
+    env_file = env_file or Path(os.environ.get("ENV_FILE", ".env"))
+    given = {"the environment": _names(EnvSettingsSource(Settings))}
+    try:
+        given[str(env_file)] = _names(DotEnvSettingsSource(Settings, env_file=env_file))
+    except UnicodeDecodeError:
+        given[str(env_file)] = set()
+    named = os.environ.get("SETTINGS_PROFILE") or _in_file(env_file, "settings_profile")
+    given[f"profile {named}"] = set(PROFILES.get(str(named), {}))
+    return {
+        name: next((place for place, names in given.items() if name in names), "default")
+        for name in Settings.model_fields
+    }
+
+
+def _number(value: Any) -> float:
+    return float(value)
+
+
+def _names(source: EnvSettingsSource) -> set[str]:
+    """Return the fields that a source gives; an alias counts for its field."""
+    found = {name.lower() for name in source()}
+    return found | {"spot_url"} if "chainlink_direct_api_url" in found else found
+
+
+def _in_file(env_file: Path, name: str) -> str | None:
+    try:
+        value = DotEnvSettingsSource(Settings, env_file=env_file)().get(name)
+    except UnicodeDecodeError:
+        return None
+    return None if value is None else str(value)
 
 
 class _Where(BaseSettings):

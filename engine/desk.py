@@ -34,8 +34,8 @@ IDLE_LIMIT_S: Final = 180.0
 POINT_LIMIT: Final = 900
 """Seconds of chart history: one whole 15-minute window."""
 MARK_LIMIT: Final = 200
-STALE_S: Final = 3.0
-"""Age of the newest snapshot from which on the engine counts as unwell: fifteen missed snapshots."""
+STALE_S: Final = 1.5
+"""Age of the newest snapshot from which on the engine counts as unwell: every page says so within 2 s."""
 CLEAR_PHRASE: Final = kill.CLEAR_PHRASE
 SLOW_SECTIONS: Final = ("mode", "account", "orders", "settlements", "money", "decisions", "bad_prices")
 """Parts of a snapshot that rarely change, and are sent only when they did."""
@@ -105,6 +105,8 @@ class Health(msgspec.Struct, frozen=True):
     session: str
     killed: bool
     sessions: int
+    guard_port: int | None = None
+    """Where the guard process takes a kill on loopback; None without one."""
 
     @property
     def well(self) -> bool:
@@ -120,6 +122,7 @@ class SessionQueue:
     ) -> None:
         self.session_id = session_id
         self.dropped = 0
+        self._pushed = False
         self._held: deque[Snapshot] = deque(maxlen=limit)
         self._now = now
         self._lock = threading.Lock()
@@ -131,9 +134,17 @@ class SessionQueue:
     def put(self, snapshot: Snapshot) -> None:
         """Add a snapshot; never waits for the reader."""
         with self._lock:
-            if len(self._held) == self._held.maxlen:
+            if self._pushed:
+                self._held.clear()
+            elif len(self._held) == self._held.maxlen:
                 self.dropped += 1
             self._held.append(snapshot)
+
+    def touch(self, pushed: bool) -> None:
+        """Note that the tab lives. While it is fed by push the queue holds the newest snapshot only."""
+        with self._lock:
+            self._pushed = pushed
+            self.drained_at = self._now()
 
     def drain(self) -> list[Snapshot]:
         """Take everything, oldest first."""
@@ -172,6 +183,12 @@ class Hub:
         with self._lock:
             if self._queues.get(queue.session_id) is queue:
                 del self._queues[queue.session_id]
+
+    def touch(self, session_id: str, pushed: bool) -> None:
+        """Note that a session's tab lives, and whether it is fed by push; a stranger's name is nobody's."""
+        queue = self._queues.get(session_id)
+        if queue is not None:
+            queue.touch(pushed)
 
     def publish(self, snapshot: Snapshot) -> None:
         """Hand a snapshot to every session and, once a second, drop the queues nobody drains."""
@@ -259,6 +276,9 @@ class Desk:
         self.history = History()
         self._now = now
         self._published_at: float | None = None
+        self.guard_port: int | None = None
+        self.on_news: Callable[[], None] | None = None
+        """Called from any thread with each snapshot and each kill, as long as somebody looks."""
         self.host = make_host(settings, self.publish)
 
     @property
@@ -271,6 +291,12 @@ class Desk:
         self._published_at = self._now()
         self.history.add(snapshot)
         self.hub.publish(snapshot)
+        self._tell_news()
+
+    def _tell_news(self) -> None:
+        on_news = self.on_news
+        if on_news is not None:
+            on_news()
 
     def health(self) -> Health:
         """Say how the engine is: its thread, and the age of what it last said."""
@@ -295,11 +321,13 @@ class Desk:
             session=snapshot.session if snapshot else "",
             killed=self.host.kill.is_tripped(),
             sessions=len(self.hub),
+            guard_port=self.guard_port,
         )
 
     def trip(self, who: str, why: str) -> Latch:
         """Trip the kill switch: one act, no questions, whatever state the engine is in."""
         latch = self.host.kill.trip(who, why)
+        self._tell_news()
         _log.warning("= kill=tripped who=%s why=%s", latch.who, latch.why)
         return latch
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from engine.contract import Contract, Outcome
+from engine.contract import Contract, FeeSchedule, Outcome
 from engine.units import Milliseconds, PriceE4, SizeE6, UsdE6
 
 Source: TypeAlias = Literal["polybolt", "twap", "chainlink", "binance", "spot"]
@@ -49,6 +49,8 @@ class SessionOpened(Event, frozen=True, tag="session_opened"):
     cash_e6: UsdE6 | None = None
     """Dollars to begin with, on paper; live, the venue tells the balance."""
     order_kind: Literal["FOK", "FAK"] = "FOK"
+    clock_rate: float = 1.0
+    """Seconds of the engine's clock in one of the wall."""
 
 
 class SecondPassed(Event, frozen=True, tag="second_passed"):
@@ -400,7 +402,6 @@ class OrderUnknown(Event, frozen=True, tag="order_unknown"):
 
 
 RestrictionKind: TypeAlias = Literal[
-    "none",
     "restarting",
     "post-only",
     "cancel-only",
@@ -409,19 +410,22 @@ RestrictionKind: TypeAlias = Literal[
     "region",
     "closed-only",
     "unauthorised",
+    "banned",
     "heartbeat",
 ]
 
 
 class VenueRestricted(Event, frozen=True, tag="venue_restricted"):
-    """The venue does not take our orders, or takes them again (``none``).
+    """The venue does not take our orders, for this reason; or the reason is gone (``lifted``).
 
-    ``until_ms`` is when it is worth asking again, on the engine's clock; None: not by itself.
+    Several may hold at once. ``until_ms`` is when it is worth asking again, on the engine's clock; None: not
+    by itself.
     """
 
     restriction: RestrictionKind
     why: str
     until_ms: Milliseconds | None = None
+    lifted: bool = False
 
 
 class OrdersCancelled(Event, frozen=True, tag="orders_cancelled"):
@@ -538,6 +542,7 @@ class PastFill(msgspec.Struct, frozen=True, gc=False):
     trade_id: str = ""
     side: Side = "BUY"
     is_final: bool = True
+    token: str = ""
 
 
 class PastFillStatus(msgspec.Struct, frozen=True, gc=False):
@@ -575,6 +580,7 @@ class PastOrder(msgspec.Struct, frozen=True, gc=False):
     probability: float
     venue_order_id: str
     at_ms: Milliseconds
+    fee: FeeSchedule | None = None
 
 
 class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
@@ -586,6 +592,10 @@ class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
     breakers: tuple[tuple[str, str], ...]
     unresolved: tuple[str, ...]
     orders: tuple[PastOrder, ...] = ()
+    cleared_ms: Milliseconds = 0
+    """When an operator last cleared the breakers: they judge only what settled after it."""
+    before_e6: UsdE6 = 0
+    """What windows older than the fills that are told came to."""
 
 
 # --- the account, as the user channel tells it --------------------------------------------------------------

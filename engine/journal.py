@@ -382,7 +382,8 @@ class _opened:
     def __enter__(self) -> sqlite3.Connection:
         if not self._path.is_file():
             raise JournalError(f"no session at {self._path}")
-        self._database = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+        # As a quoted address: a path may hold # and ?.
+        self._database = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True)
         return self._database
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:

@@ -90,6 +90,36 @@ class LevelView(msgspec.Struct, frozen=True, array_like=True):
     break_even: float | None = None
 
 
+class SweepView(msgspec.Struct, frozen=True, array_like=True):
+    """Buying everything up to and with one ask: shares and dollars together, their average price.
+
+    ``ev`` is dollars a share of this level alone, after fee, None while the probability is unknown; ``taken``
+    are the shares of it that an order of our size would take.
+    """
+
+    shares: float
+    usd: float
+    average: float
+    ev: float | None
+    taken: float
+
+
+class OwnSweepView(msgspec.Struct, frozen=True):
+    """What our order would sweep of the asks if it left now: nothing above the price cap.
+
+    ``usd`` before fee and ``fee`` are dollars, ``wanted_usd`` what it wants to spend; ``ev`` is dollars a
+    share after fee, None while the probability is unknown.
+    """
+
+    wanted_usd: float
+    usd: float
+    shares: float
+    average: float
+    fee: float
+    ev: float | None
+    levels: int
+
+
 class BookView(msgspec.Struct, frozen=True):
     """One token's book: touch and the best levels, best first. ``state`` says why it may not be trusted."""
 
@@ -105,6 +135,10 @@ class BookView(msgspec.Struct, frozen=True):
     """Whether the venue's REST book last showed the touch that we had rebuilt."""
     resyncs: int = 0
     """How often the rebuilt book was doubted and asked for again."""
+    sweep: list[SweepView] = []
+    """By ask, in the order of ``asks``; empty where the book may not be traded on."""
+    own: OwnSweepView | None = None
+    """None where the book may not be traded on, or no ask is below the price cap."""
 
 
 class GateView(msgspec.Struct, frozen=True):
@@ -191,6 +225,15 @@ class ContractView(msgspec.Struct, frozen=True):
     coverage: str = ""
     """The window's seconds so far in the settlement feed, a letter each: ``p`` present, ``l`` came late (over
     5 s), ``m`` missing, ``f`` frozen, ``w`` may still come."""
+    cost_up: float | None = None
+    cost_down: float | None = None
+    """Average price a share of our order now; the best ask where all are above the cap."""
+    even_up: float | None = None
+    even_down: float | None = None
+    """The probability from which on buying at that price pays, fee included."""
+    p_down: float | None = None
+    fee_curve: list[float] = []
+    """Dollars of fee a share at prices of 0, 5, ... 100 cents."""
 
     @property
     def p_difference(self) -> float | None:
@@ -258,6 +301,21 @@ class HonestyView(msgspec.Struct, frozen=True):
     filled: dict[str, int]
 
 
+class LimitView(msgspec.Struct, frozen=True):
+    """One limit as its gate counts it: used now, and ``after`` if one order more left and paid nothing.
+
+    ``limit`` is None where nobody told it (a balance before the first answer).
+    """
+
+    name: str
+    unit: Literal["$", "trades"]
+    used: float
+    after: float
+    limit: float | None
+    over: bool
+    """Whether the gate refuses another order."""
+
+
 class AccountView(msgspec.Struct, frozen=True):
     """Our leave to trade: what the venue, the balance, the arming and the operator say."""
 
@@ -281,6 +339,9 @@ class AccountView(msgspec.Struct, frozen=True):
     limits: dict[str, float]
     params: dict[str, float] = {}
     params_version: int = 1
+    used: list[LimitView] = []
+    paused_who: str = ""
+    armed_who: str = ""
 
 
 Verdict: TypeAlias = Literal["agrees", "within error", "outside error", "drift", "waiting", "unknown"]
@@ -330,7 +391,8 @@ class Point(msgspec.Struct, frozen=True):
     chainlink: float | None
     spot: float | None
     contracts: dict[str, dict[str, float | None]]
-    """By slug: ``strike``, ``z``, ``p_up``, ``ev_up``, ``ev_down``, ``ask_up``, ``ask_down``."""
+    """By slug: ``strike``, ``z``, ``p_up``, ``ev_up``, ``ev_down``, ``ask_up``, ``ask_down``, ``even_up``,
+    ``even_down``."""
     divergence_usd: float | None = None
     """Spot less Chainlink, both of this very second."""
 

@@ -18,7 +18,16 @@ TEXT_LIMIT: Final = 500
 """Characters of a name or reason that are kept."""
 
 What: TypeAlias = Literal[
-    "tripped", "cleared", "armed", "disarmed", "refused", "paused", "resumed", "tightened", "exit"
+    "tripped",
+    "cleared",
+    "armed",
+    "disarmed",
+    "refused",
+    "paused",
+    "resumed",
+    "tightened",
+    "exit",
+    "params",
 ]
 
 _KEY: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{64,}")

@@ -28,12 +28,20 @@ def settings_of_nobody() -> Iterator[None]:
         yield
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave campaigns out unless ``-m`` asks for them; run browser tests last.
+SLOW_FIRST = ("whole", "browser")
+"""Where workers share the files, those that take longest go first, so that none is left alone with one."""
 
-    Playwright's loop occupies the main thread from its first use to the end.
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave campaigns out unless ``-m`` asks for them, and order the rest.
+
+    Alone, browser tests run last: Playwright's loop occupies the main thread until they have ended.
     """
     if "campaign" not in config.option.markexpr:
-        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("campaign")])
+        campaigns = [item for item in items if item.get_closest_marker("campaign")]
+        config.hook.pytest_deselected(items=campaigns)
         items[:] = [item for item in items if not item.get_closest_marker("campaign")]
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in SLOW_FIRST))
+    else:
+        items.sort(key=lambda item: item.get_closest_marker("browser") is not None)

@@ -24,14 +24,20 @@ SHARES_DIFFER: Final = "shares differ"
 STUCK_REDEEM: Final = "stuck redeem"
 CANCEL_ALL: Final = "cancel-all"
 
+PROOF: Final = 2
+"""Answers in a row that say the same before they are believed."""
+
 DUST_E6: Final = ONE_E6 // 100
 """Shares that fills may fall short by: integer division at the exchange (protocol sheet, section 7.3)."""
 
 
 def restricted(state: State, event: e.VenueRestricted) -> list[Market]:
-    """The venue takes no orders of ours, or takes them again."""
-    state.trading.restriction = None if event.restriction == "none" else event
-    text = "takes orders again" if event.restriction == "none" else f"{event.restriction}: {event.why}"
+    """The venue takes no orders of ours for one reason more, or less."""
+    if event.lifted:
+        state.trading.restrictions.pop(event.restriction, None)
+    else:
+        state.trading.restrictions[event.restriction] = event
+    text = f"{event.restriction}: {'over' if event.lifted else event.why}"
     state.marks.append(Mark(state.now_ms, "restriction", "", text))
     return list(state.markets.values())
 
@@ -66,24 +72,45 @@ def cancelled(state: State, event: e.OrdersCancelled) -> None:
 
 
 def shares_told(state: State, event: e.SharesTold) -> None:
-    """Compare what the venue says we hold with the ledger; after settlement, see whether it was paid out."""
+    """Compare what the venue says we hold with the ledger; after settlement, see whether it was paid out.
+
+    Shares reach the account some seconds after a match. So what is asked while an order or a trade of the
+    window is under way, or before it was known to be over, says nothing; and once is no proof.
+    """
+    trading, key = state.trading, (event.slug, event.outcome)
     holding = state.ledger.holdings.get(event.slug)
-    ours = 0 if holding is None else holding.shares_e6[event.outcome]
     if holding is not None and holding.outcome is not None:
         _redeemed(state, event, won=holding.outcome == event.outcome)
         return
-    if holding is not None and any(fill.at_ms >= event.asked_ms for fill in holding.fills.values()):
-        return  # asked before our own fill was known: the next answer will tell
-    if abs(event.shares_e6 - ours) <= DUST_E6:
+    if _is_moving(state, event):
         return
-    what = (
-        f"{event.slug} {event.outcome.title()}: venue {event.shares_e6 / ONE_E6:g}, ledger {ours / ONE_E6:g}"
-    )
-    state.trading.alarms[SHARES_DIFFER] = what
-    state.trading.traded_before.add(event.slug)
-    if event.shares_e6 < ours and state.halted_why is None:
+    trading.shares_told[key] = event.shares_e6
+    ours = 0 if holding is None else holding.shares_e6[event.outcome]
+    name = f"{SHARES_DIFFER} {event.slug} {event.outcome.title()}"
+    if abs(event.shares_e6 - ours) <= DUST_E6:
+        trading.shares_off.pop(key, None)
+        trading.alarms.pop(name, None)
+        return
+    trading.shares_off[key] = trading.shares_off.get(key, 0) + 1
+    what = f"venue {event.shares_e6 / ONE_E6:g}, ledger {ours / ONE_E6:g}"
+    trading.alarms[name] = what
+    trading.traded_before.add(event.slug)
+    if event.shares_e6 < ours and trading.shares_off[key] >= PROOF and state.halted_why is None:
         # Less than we think is money that is gone; more is somebody else's order: that market is left alone.
-        state.halted_why = f"shares differ: {what}"
+        state.halted_why = f"{name}: {what}"
+
+
+def _is_moving(state: State, event: e.SharesTold) -> bool:
+    """Say whether shares of a window may have been on their way when the venue was asked."""
+    trading = state.trading
+    if any(order.intent.slug == event.slug for order in trading.in_flight.values()):
+        return True
+    if any(order.intent.slug == event.slug for order in trading.trades_to_follow.values()):
+        return True
+    return any(
+        order.intent.slug == event.slug and order.changed_ms >= event.asked_ms
+        for order in trading.orders.values()
+    )
 
 
 def _redeemed(state: State, event: e.SharesTold, *, won: bool) -> None:

@@ -6,8 +6,7 @@ decision left out is computed by the decision's own functions.
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from engine.core import books, risk
-from engine.core.assess import fee_terms
+from engine.core import books, risk, sweep
 from engine.core.book import Book
 from engine.core.decide import (
     BUY_DOWN,
@@ -76,23 +75,32 @@ class _Worth(NamedTuple):
     ev_down: float | None
     fee_up: float | None
     fee_down: float | None
+    cost_up: float | None
+    cost_down: float | None
+    even_up: float | None
+    even_down: float | None
+
+
+_UNKNOWN: Final = _Worth(*[None] * len(_Worth._fields))
 
 
 def _worth(numbers: Numbers | None, known: bool) -> _Worth:
     if numbers is None or not known:
-        return _Worth(None, None, None, None, None, None)
+        return _UNKNOWN
     p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
     z = (numbers.expected - numbers.strike) / numbers.deviation if numbers.deviation > 0.0 else None
 
-    def side(probability: float, cost: float) -> tuple[float | None, float | None]:
+    def side(
+        probability: float, cost: float
+    ) -> tuple[float | None, float | None, float | None, float | None]:
         if cost <= 0.0:
-            return None, None
+            return None, None, None, None
         fee = fee_at(cost, numbers.fee_rate, numbers.fee_exponent, numbers.fee_of_price)
-        return expected_value(probability, cost, numbers), fee
+        return expected_value(probability, cost, numbers), fee, cost, cost + fee
 
-    ev_up, fee_up = side(p_up, numbers.cost_up)
-    ev_down, fee_down = side(1.0 - p_up, numbers.cost_down)
-    return _Worth(z, p_up, ev_up, ev_down, fee_up, fee_down)
+    ev_up, fee_up, cost_up, even_up = side(p_up, numbers.cost_up)
+    ev_down, fee_down, cost_down, even_down = side(1.0 - p_up, numbers.cost_down)
+    return _Worth(z, p_up, ev_up, ev_down, fee_up, fee_down, cost_up, cost_down, even_up, even_down)
 
 
 def contract_view(state: State, market: Market, now_ms: Milliseconds) -> ContractView:
@@ -104,6 +112,7 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
     expected = None if fair is None or over else fair.mean_usd
     distance = None if expected is None or strike is None else expected - float(strike.value)
     seed = None if over else seed_odds(state, market)
+    p_down = None if worth.p_up is None else 1.0 - worth.p_up
     before = market.rule_before
     holding = state.ledger.holdings.get(contract.slug)
     return ContractView(
@@ -143,8 +152,8 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         ev_down=worth.ev_down,
         fee_up=worth.fee_up,
         fee_down=worth.fee_down,
-        up=_book(state, market, market.up, now_ms),
-        down=_book(state, market, market.down, now_ms),
+        up=_book(state, market, market.up, (now_ms, worth.p_up)),
+        down=_book(state, market, market.down, (now_ms, p_down)),
         decision=None if market.decision is None else _decision(state, market, market.decision),
         final=None if final is None else float(final.value),
         final_source=None if final is None else final.source,
@@ -154,6 +163,12 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         position_down=0.0 if holding is None else holding.shares_e6["DOWN"] / ONE_E6,
         pnl=None if holding is None or holding.realised_e6 is None else holding.realised_e6 / ONE_E6,
         coverage=_coverage(state, market, now_ms),
+        cost_up=worth.cost_up,
+        cost_down=worth.cost_down,
+        even_up=worth.even_up,
+        even_down=worth.even_down,
+        p_down=p_down,
+        fee_curve=sweep.fee_curve(state, market),
     )
 
 
@@ -196,16 +211,19 @@ def _phase(state: State, market: Market, now_ms: Milliseconds) -> Phase:
     return "hammer" if contract.end_s - now_ms / 1000 <= state.params.hammer_s else "watch"
 
 
-def _book(state: State, market: Market, book: Book, now_ms: Milliseconds) -> BookView:
+def _book(state: State, market: Market, book: Book, at: tuple[Milliseconds, float | None]) -> BookView:
+    """Show one book; ``at`` is when, and the probability of its token."""
+    now_ms, probability = at
     arrived = market.book_arrived_ms
     is_stale = book.state == "live" and not risk.book_is_usable(state, market)
     watch = market.watches["UP" if book is market.up else "DOWN"]
+    usable = book.state == "live" and not is_stale
     return BookView(
         bid=None if book.bid is None else book.bid / ONE_E4,
         ask=None if book.ask is None else book.ask / ONE_E4,
         bids=[LevelView(price / ONE_E4, size / ONE_E6) for price, size in book.depth("BUY", LEVELS_SHOWN)],
         asks=[
-            LevelView(price / ONE_E4, size / ONE_E6, _break_even(state, market, price / ONE_E4))
+            LevelView(price / ONE_E4, size / ONE_E6, sweep.break_even(state, market, price / ONE_E4))
             for price, size in book.depth("SELL", LEVELS_SHOWN)
         ],
         age_s=None if arrived is None else max(0.0, (now_ms - arrived) / 1000),
@@ -213,12 +231,9 @@ def _book(state: State, market: Market, book: Book, now_ms: Milliseconds) -> Boo
         mirror=books.mirror_of(market),
         rest=watch.rest,
         resyncs=watch.resyncs,
+        sweep=sweep.by_level(state, market, book, probability) if usable else [],
+        own=sweep.own(state, market, book, probability) if usable else None,
     )
-
-
-def _break_even(state: State, market: Market, price: float) -> float:
-    """Return the probability at which buying at a price neither earns nor loses, fee included."""
-    return price + fee_at(price, *fee_terms(market.contract.fee, state.params.fallback_fee_rate))
 
 
 def _decision(state: State, market: Market, decision: Decision) -> DecisionView:
@@ -292,4 +307,6 @@ def _contract_point(state: State, market: Market) -> dict[str, float | None]:
         "ev_down": worth.ev_down,
         "ask_up": None if market.up.ask is None else market.up.ask / ONE_E4,
         "ask_down": None if market.down.ask is None else market.down.ask / ONE_E4,
+        "even_up": worth.even_up,
+        "even_down": worth.even_down,
     }

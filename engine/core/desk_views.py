@@ -1,11 +1,12 @@
 """From the state to what people see of orders and of our leave to send them. It changes nothing."""
 
 from engine.core import risk
+from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.state import State
 from engine.core.trades import LATER
 from engine.core.trading import Order
 from engine.events import Assumed
-from engine.snapshot import AccountView, AssumedView, HonestyView, OrderView
+from engine.snapshot import AccountView, AssumedView, HonestyView, LimitView, OrderView
 from engine.units import ONE_E4, ONE_E6
 
 
@@ -47,8 +48,7 @@ def _assumed(told: Assumed) -> AssumedView:
 def account_view(state: State) -> AccountView:
     """Show whether orders may leave, and with what money."""
     trading, honesty = state.trading, state.trading.honesty
-    armed, told = trading.armed, trading.restriction
-    restricted = told is not None and risk.venue_is_restricted(state)
+    armed, told = trading.armed, risk.restriction_of(state)
     free = risk.available_e6(state)
     return AccountView(
         live=not state.dry_run,
@@ -56,9 +56,9 @@ def account_view(state: State) -> AccountView:
         armed_why="" if armed is None else armed.why,
         armed_until_ms=None if armed is None else armed.until_ms,
         paused_why="" if trading.paused is None else f"{trading.paused.who}: {trading.paused.why}",
-        restriction=told.restriction if told is not None and restricted else "none",
-        restriction_why=told.why if told is not None and restricted else "",
-        restriction_until_ms=told.until_ms if told is not None and restricted else None,
+        restriction="none" if told is None else told.restriction,
+        restriction_why="" if told is None else told.why,
+        restriction_until_ms=None if told is None else told.until_ms,
         free_usd=None if free is None else free / ONE_E6,
         balance_told_ms=None if trading.balance is None else trading.balance.asked_ms,
         in_flight=len(trading.in_flight),
@@ -73,4 +73,48 @@ def account_view(state: State) -> AccountView:
         limits=state.limits._asdict(),
         params=state.params._asdict(),
         params_version=state.trading.params_version,
+        used=limits_used(state),
+        paused_who="" if trading.paused is None else trading.paused.who,
+        armed_who="" if armed is None else armed.who,
     )
+
+
+def limits_used(state: State) -> list[LimitView]:
+    """Show how much of each limit is used, as the gates of ``engine.core.risk`` count it.
+
+    Compared are the gates' own millionths: rounded dollars differ from them just at a limit.
+    """
+    limits, order = state.limits, risk.one_order_e6(state)
+    lost, stake = -state.ledger.realised_on(state.now_ms // DAY_MS), risk.at_stake_e6(state)
+    together = max((risk.at_stake_e6(state, end_s) for end_s in _ends(state)), default=order)
+    trades = float(state.ledger.trades_since(state.now_ms - HOUR_MS) + risk.in_flight(state))
+    free, hourly = risk.available_e6(state), limits.max_trades_per_hour
+    return [
+        _dollars("daily loss", max(0, lost), lost + stake, limits.max_daily_loss_usd),
+        LimitView("trades an hour", "trades", trades, trades + 1.0, hourly, trades >= hourly),
+        _dollars("exposure", stake - order, stake, limits.max_exposure_usd),
+        _dollars("correlated loss", together - order, together, limits.max_correlated_usd),
+        LimitView(
+            "balance",
+            "$",
+            0.0,
+            order / ONE_E6,
+            None if free is None else free / ONE_E6,
+            free is None or free < order,
+        ),
+    ]
+
+
+def _dollars(name: str, used_e6: float, after_e6: float, limit_usd: float) -> LimitView:
+    over = after_e6 > limit_usd * ONE_E6
+    return LimitView(name, "$", used_e6 / ONE_E6, max(0.0, after_e6 / ONE_E6), limit_usd, over)
+
+
+def _ends(state: State) -> set[int]:
+    """Return the moments at which windows that run now end."""
+    now_ms = state.now_ms
+    return {
+        market.contract.end_s
+        for market in state.markets.values()
+        if market.contract.start_s * 1000 <= now_ms < market.contract.end_s * 1000
+    }

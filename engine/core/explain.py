@@ -69,9 +69,8 @@ def _armed(state: State, market: Market) -> GateView:
 
 
 def _venue(state: State, market: Market) -> GateView:
-    told = state.trading.restriction
-    restricted = told is not None and risk.venue_is_restricted(state)
-    value = f"{told.restriction}: {told.why}" if told is not None and restricted else "takes orders"
+    told = risk.restriction_of(state)
+    value = "takes orders" if told is None else f"{told.restriction}: {told.why}"
     change = "an operator has to look into it"
     if told is not None and told.until_ms is not None:
         change = f"wait {max(0.0, (told.until_ms - state.now_ms) / 1000):.0f} s"
@@ -80,7 +79,7 @@ def _venue(state: State, market: Market) -> GateView:
 
 def _balance(state: State, market: Market) -> GateView:
     have, need = risk.available_e6(state), risk.one_order_e6(state) / ONE_E6
-    value = "not told yet" if have is None else f"${have / ONE_E6:.2f} free"
+    value = "not told, or too long ago" if have is None else f"${have / ONE_E6:.2f} free"
     return _row(market, gate.BALANCE, value, f">= ${need:.2f}", "money, or its allowance, has to be there")
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from engine import events as e
 from engine.core import breakers, markouts, trades
 from engine.core.ledger import cost_of
-from engine.core.orders import change_of, mark, markets_of
+from engine.core.orders import UNKNOWN, change_of, lose, mark, markets_of
 from engine.core.state import Market, State
 from engine.core.trading import ENDS_KEPT, IN_FLIGHT, Order, OrderIntent, OrderState
 from engine.units import ONE_E6
@@ -20,8 +20,8 @@ RETRY_AFTER_MS: Final = 1_000
 NO_FILL_ALARM: Final = 14
 """Kills among the last ``ENDS_KEPT`` orders at which an operator should know."""
 
+AFTER_ITS_END: Final = "fill after the end"
 NO_FILL: Final = "orders do not fill"
-UNKNOWN: Final = "order of unknown fate"
 
 
 # --- the way out --------------------------------------------------------------------------------------------
@@ -55,23 +55,29 @@ def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
     order = state.trading.orders.get(event.order_id)
     if order is None or order.state in ("filled", "partial", "failed"):
         return None
+    if order.state in ("killed", "denied", "rejected"):
+        state.trading.alarms[AFTER_ITS_END] = (
+            f"{event.order_id} was {order.state}, and is told to have filled"
+        )
     intent = order.intent
     parts = event.trades or (_paper_trade(event),)
     order.fills = event.fills or tuple(level for trade in parts for level in trade.fills)
     order.answer_ms, order.assumed = event.took_ms, event.assumed
     for trade in parts:
-        order.shares_e6 += trade.shares_e6
-        order.cost_e6 += trade.cost_e6
-        order.fee_e6 += trade.fee_e6
-        state.ledger.book(_past_fill(intent, trade, event))
+        is_ghost = order.trades.get(trade.trade_id) == "FAILED"
+        if not is_ghost and state.ledger.book(_past_fill(intent, trade, event)):
+            order.shares_e6 += trade.shares_e6
+            order.cost_e6 += trade.cost_e6
+            order.fee_e6 += trade.fee_e6
     _end(state, order, "filled" if _is_whole(order) else "partial", "")
-    _settle_again(state, intent.slug)
     markouts.begin(state, order)
+    _settle_again(state, intent.slug)
     shares = order.shares_e6 / ONE_E6
     mark(state, order, "fill", f"{shares:g} {intent.outcome.title()}")
     if not event.is_final:
         for trade in parts:
-            trades.follow(state, order, trade.trade_id)
+            if trade.trade_id not in order.trades:
+                trades.follow(state, order, trade.trade_id)
     return _after(state, order)
 
 
@@ -82,6 +88,7 @@ def killed(state: State, event: e.OrderKilled) -> list[Market] | None:
         return None
     order.answer_ms, order.assumed = event.took_ms, event.assumed
     markouts.begin(state, order)
+    _settle_again(state, order.intent.slug)
     return _ended(state, order, "killed", event.reason)
 
 
@@ -105,10 +112,7 @@ def unknown(state: State, event: e.OrderUnknown) -> list[Market] | None:
     order = _open_order(state, event.order_id)
     if order is None:
         return None
-    order.state, order.reason = "unknown", event.reason
-    state.trading.alarms[UNKNOWN] = f"{event.order_id}: {event.reason}"
-    state.ledger.note(change_of(order))
-    mark(state, order, "killed", f"fate unknown: {event.reason}")
+    lose(state, order, event.reason)
     return markets_of(state, order.intent.slug)
 
 
@@ -134,6 +138,7 @@ def _past_fill(intent: OrderIntent, trade: e.Trade, event: e.OrderFilled) -> e.P
         trade_id=trade.trade_id,
         side=intent.side,
         is_final=event.is_final,
+        token=intent.token,
     )
 
 
@@ -159,7 +164,8 @@ def _ended(state: State, order: Order, how: OrderState, reason: str) -> list[Mar
 
 def _end(state: State, order: Order, how: OrderState, reason: str) -> None:
     trading = state.trading
-    order.state, order.reason, order.ended_at_ms = how, reason, state.now_ms
+    order.state, order.reason = how, reason
+    order.ended_at_ms = order.changed_ms = state.now_ms
     trading.in_flight.pop(order.intent.order_id, None)
     if how != "denied":
         trading.ends.append(how)
@@ -187,3 +193,4 @@ def _settle_again(state: State, slug: str) -> None:
     market = state.markets.get(slug) or next((m for m in state.past if m.contract.slug == slug), None)
     if market is not None and market.outcome is not None:
         state.ledger.settle(slug, market.outcome, state.now_ms)
+        markouts.settle(state, slug, market.outcome)

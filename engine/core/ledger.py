@@ -5,6 +5,7 @@ as a record until somebody takes it (``take_changes``), so that a file can follo
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -17,6 +18,8 @@ from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, UsdE6
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
 RESULTS_KEPT: Final = 200
+RECENT_KEPT: Final = 500
+"""Fills that a balance told late is corrected by: more than an answer's age could hold."""
 
 
 class OrderChange(msgspec.Struct, frozen=True):
@@ -42,6 +45,8 @@ class OrderChange(msgspec.Struct, frozen=True):
     venue_order_id: str
     at_ms: Milliseconds
     ended_ms: Milliseconds | None
+    fee_rate: str | None = None
+    fee_exponent: str | None = None
 
 
 Change: TypeAlias = PastFill | PastFillStatus | PastSettlement | OrderChange
@@ -59,6 +64,7 @@ class Result(NamedTuple):
     shares_e6: SizeE6
     claimed: float
     won: bool
+    at_ms: Milliseconds = 0
 
 
 class Holding:
@@ -80,6 +86,7 @@ class Holding:
         "outcome",
         "paid_e6",
         "realised_e6",
+        "settled_ms",
         "shares_e6",
         "spent_e6",
     )
@@ -98,11 +105,15 @@ class Holding:
         self.paid_e6: UsdE6 = 0
         self.realised_e6: UsdE6 | None = None
         self.day: int | None = None
+        self.settled_ms: Milliseconds = 0
 
     @property
     def at_stake_e6(self) -> UsdE6:
-        """What is lost if nothing pays; never less than nothing, whatever SELLs brought."""
-        return max(0, self.cost_e6 + self.fee_e6)
+        """What is lost if nothing pays; never less than nothing, whatever SELLs brought.
+
+        Shares that were sold and then turned out never to have been bought are owed.
+        """
+        return max(0, self.cost_e6 + self.fee_e6 - min(0, *self.shares_e6.values()))
 
     def add_up(self) -> None:
         """Sum the fills again, after one came or was undone."""
@@ -130,10 +141,14 @@ class Ledger:
     """
 
     __slots__ = (
+        "_before_e6",
         "_by_day",
         "_changes",
+        "_least_peak_e6",
         "_open_cost_e6",
         "_orders_seen",
+        "_realised_by",
+        "_recent",
         "_times_ms",
         "_unsettled",
         "cash_e6",
@@ -157,6 +172,10 @@ class Ledger:
         self._by_day: dict[int, UsdE6] = {}
         self._times_ms: deque[Milliseconds] = deque()
         self._orders_seen: set[tuple[str, str]] = set()
+        self._realised_by: dict[str, UsdE6] = {}
+        self._recent: deque[PastFill] = deque(maxlen=RECENT_KEPT)
+        self._before_e6: UsdE6 = 0
+        self._least_peak_e6: UsdE6 = 0
         self._changes: list[Change] = []
         self._unsettled: dict[str, Holding] = {}
 
@@ -177,6 +196,7 @@ class Ledger:
             self._unsettled[fill.slug] = holding
         self._count(fill)
         holding.fills[key] = fill
+        self._recent.append(fill)
         self._changes.append(fill)
         self._take_in(fill.slug, holding)
         return True
@@ -216,8 +236,21 @@ class Ledger:
             self._open_cost_e6 -= holding.at_stake_e6
             del self._unsettled[slug]
         self._changes.append(PastSettlement(slug, outcome, at_ms))
-        holding.outcome = outcome
+        holding.outcome, holding.settled_ms = outcome, at_ms
         self._realise(slug, holding, at_ms // DAY_MS)
+
+    def go_on_from(self, before_e6: UsdE6) -> None:
+        """Begin with what windows came to that are too old to be told one by one."""
+        self._before_e6 = before_e6
+        self.realised_e6 += before_e6
+        self.cash_e6 += before_e6
+        self._find_peak()
+
+    def judge_anew(self) -> None:
+        """Forget the results so far, and count a drawdown from here: an operator has cleared the breakers."""
+        self.results.clear()
+        self.peak_e6 = self._least_peak_e6 = self._before_e6 = self.realised_e6
+        self._realised_by.clear()
 
     def note(self, order: OrderChange) -> None:
         """Let the file know how an order is."""
@@ -254,10 +287,24 @@ class Ledger:
         """
         return sum(
             (fill.cost_e6 if fill.side == "BUY" else -fill.cost_e6) + fill.fee_e6
-            for holding in self._unsettled.values()
-            for fill in holding.fills.values()
+            for fill in self._recent_now()
             if fill.at_ms >= since_ms
         )
+
+    def provisional_e6(self, before_ms: Milliseconds) -> UsdE6:
+        """Return what matches of before a moment take that are not final: the venue may take it later."""
+        return sum(
+            fill.cost_e6 + fill.fee_e6
+            for fill in self._recent_now()
+            if fill.side == "BUY" and not fill.is_final and fill.at_ms < before_ms
+        )
+
+    def _recent_now(self) -> Iterator[PastFill]:
+        """Yield the last fills as they are now, without those that were undone."""
+        for fill in self._recent:
+            now = self.holdings[fill.slug].fills.get((fill.order_id, fill.trade_id))
+            if now is not None:
+                yield now
 
     def unsettled(self) -> dict[str, int]:
         """Return the windows that hold something and have not paid out, with their ends."""
@@ -292,6 +339,8 @@ class Ledger:
         if holding.realised_e6 is not None and holding.day is not None:
             self.realised_e6 -= holding.realised_e6
             self._by_day[holding.day] -= holding.realised_e6
+            if slug not in self._realised_by:  # of before ``judge_anew``: it is walked from now on
+                self._before_e6 -= holding.realised_e6
             before = [result for result in self.results if result.slug != slug]
             self.results = deque(before, maxlen=RESULTS_KEPT)
         paid = holding.shares_e6[holding.outcome]
@@ -300,7 +349,12 @@ class Ledger:
         holding.realised_e6 = paid - holding.cost_e6 - holding.fee_e6
         holding.day = day
         self.realised_e6 += holding.realised_e6
-        self.peak_e6 = max(self.peak_e6, self.realised_e6)
+        is_first = slug not in self._realised_by
+        self._realised_by[slug] = holding.realised_e6
+        if is_first:
+            self.peak_e6 = max(self.peak_e6, self.realised_e6)
+        else:
+            self._find_peak()
         self._by_day[holding.day] = self._by_day.get(holding.day, 0) + holding.realised_e6
         if holding.bought_e6:
             self.results.append(
@@ -311,8 +365,17 @@ class Ledger:
                     holding.bought_e6,
                     holding.claimed / holding.bought_e6,
                     holding.realised_e6 > 0,
+                    holding.settled_ms,
                 )
             )
+
+    def _find_peak(self) -> None:
+        """Walk the windows again: one came to something else than was booked, and that never was a best."""
+        total = self._before_e6
+        self.peak_e6 = max(total, self._least_peak_e6)
+        for realised_e6 in self._realised_by.values():
+            total += realised_e6
+            self.peak_e6 = max(self.peak_e6, total)
 
 
 def cost_of(fills: tuple[Level, ...]) -> UsdE6:

@@ -46,16 +46,37 @@ def settle(state: State, slug: str, outcome: Outcome) -> None:
     """Reckon what every order of a window that paid out came to, under each assumption."""
     honesty = state.trading.honesty
     for order_id, order in list(honesty.open.items()):
-        if order.intent.slug != slug:
+        if order.intent.slug == slug:
+            del honesty.open[order_id]
+            _count(state, order, 1)
+    for order in state.trading.orders.values():
+        if order.intent.slug != slug or order.intent.order_id in honesty.open or not _is_counted(order):
             continue
-        del honesty.open[order_id]
-        order.settled_value = 1.0 if order.intent.outcome == outcome else 0.0
-        if not order.assumed:
-            continue
-        honesty.orders += 1
-        for told in order.assumed:
-            honesty.profit_e6[told.name] += profit_e6(order, told)
-            honesty.filled[told.name] += told.shares_e6 > 0
+        value = 1.0 if order.intent.outcome == outcome else 0.0
+        if order.settled_value is not None and order.settled_value != value:
+            # The venue's word replaces our own: what was counted by the other outcome is taken back.
+            _count(state, order, -1, profit_only=True)
+        if order.settled_value != value:
+            order.settled_value = value
+            _count(state, order, 1, profit_only=True)
+
+
+def _is_counted(order: Order) -> bool:
+    return bool(order.shares_e6 or order.assumed)
+
+
+def _count(state: State, order: Order, sign: int, *, profit_only: bool = False) -> None:
+    """Add an order to the totals of its assumptions, or take its profit out of them."""
+    honesty = state.trading.honesty
+    if not order.assumed:
+        return
+    if not profit_only:
+        honesty.orders += sign
+    for told in order.assumed:
+        if profit_only:
+            honesty.profit_e6[told.name] += sign * profit_e6(order, told)
+        else:
+            honesty.filled[told.name] += sign * (told.shares_e6 > 0)
 
 
 def profit_e6(order: Order, told: Assumed) -> int:

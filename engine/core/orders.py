@@ -24,8 +24,12 @@ ORDERS_KEPT: Final = 200
 LEVELS_KEPT: Final = 20
 """Levels of a book that an intent carries: a $50 order never goes so deep in these markets' books."""
 
-SESSION_SHOWN: Final = 6
-"""Characters of the session's name in an order's: its random end. Names must not repeat over sessions."""
+UNKNOWN: Final = "order of unknown fate"
+"""Name of the alarm that stands while one is looked for."""
+
+CENT_E6: Final = ONE_E6 // 100
+ROUNDING_E6: Final = 100
+"""Dollars that taking whole millionths of a share of so many levels can leave, and nothing else."""
 
 SELL_LOT_E6: Final = ONE_E6 // 100
 """Shares of a SELL have two decimals (protocol sheet, section 7.2)."""
@@ -58,8 +62,10 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent | No
     limit_e4 = best_limit_e4(probability, numbers, state.params, book.tick_e4 or market.contract.tick_e4)
     # Only levels that are worth their price: the average of all may have an edge that the last ones have not.
     fills = book.walk(round(state.params.quote_size_usd * ONE_E6), limit_e4)
-    # Amounts are whole cents (settlement-and-strategy, section 3), never more than the book shows.
-    usd_e6 = int(cost_of(fills) / 10_000 + 0.5) * (ONE_E6 // 100)
+    # Amounts are whole cents (settlement-and-strategy, section 3), never more than the book shows: what is
+    # left over of the wanted dollars is rounding of shares, unless it is more than that.
+    wanted_e6, shown_e6 = round(state.params.quote_size_usd * ONE_E6), cost_of(fills)
+    usd_e6 = (wanted_e6 if wanted_e6 - shown_e6 < ROUNDING_E6 else shown_e6) // CENT_E6 * CENT_E6
     if usd_e6 < state.params.least_order_usd * ONE_E6:
         return None
     wanted = _Wanted("BUY", outcome, limit_e4, usd_e6, 0, probability, GOOD_FOR_MS)
@@ -75,13 +81,13 @@ def leave(state: State, event: ExitAsked) -> OrderIntent | None:
     market = state.markets.get(event.slug)
     holding = state.ledger.holdings.get(event.slug)
     held = 0 if holding is None else holding.shares_e6[event.outcome]
-    shares = held // SELL_LOT_E6 * SELL_LOT_E6
+    shares = _sellable(state, event, held) // SELL_LOT_E6 * SELL_LOT_E6
     refusal = ""
     if market is None or state.now_ms >= market.contract.end_s * 1000:
         refusal = "the window is not open"
     elif shares <= 0:
         refusal = "nothing of it is held"
-    elif any(order.intent.slug == event.slug for order in state.trading.in_flight.values()):
+    elif any(_holds_up_an_exit(order, event.slug) for order in state.trading.in_flight.values()):
         refusal = "an order of this window is under way"
     if market is None or refusal:
         state.marks.append(Mark(state.now_ms, "killed", event.slug, f"no exit: {refusal}"))
@@ -89,6 +95,19 @@ def leave(state: State, event: ExitAsked) -> OrderIntent | None:
     wanted = _Wanted("SELL", event.outcome, event.least_e4, 0, shares, 0.0, EXIT_GOOD_FOR_MS)
     text = f"sell {event.outcome.title()} >= {event.least_e4 / ONE_E4:g} ({event.who}: {event.why})"
     return _intent(state, market, wanted, text)
+
+
+def _sellable(state: State, event: ExitAsked, held: SizeE6) -> SizeE6:
+    """Return the shares that are there to be sold: fills may bring a hundredth less than was matched."""
+    told = state.trading.shares_told.get((event.slug, event.outcome), held)
+    return told if 0 < held - told <= SELL_LOT_E6 else held
+
+
+def _holds_up_an_exit(order: Order, slug: str) -> bool:
+    """Say whether an order has to end first; a BUY that nobody can find must not lock us in."""
+    if order.intent.slug != slug:
+        return False
+    return order.intent.side == "SELL" or order.state != "unknown"
 
 
 def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIntent:
@@ -112,6 +131,7 @@ def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIn
         kind=state.trading.order_kind if wanted.side == "BUY" else "FAK",
         shares_e6=wanted.shares_e6,
         seen=_seen(book, wanted),
+        fee=contract.fee,
     )
     order = Order(intent, state.now_ms)
     market.orders.append(order)
@@ -128,6 +148,16 @@ def take_up(state: State, order: Order) -> None:
     trading.in_flight[order.intent.order_id] = order
     if len(trading.orders) > ORDERS_KEPT:
         _forget_the_oldest(state)
+
+
+def lose(state: State, order: Order, reason: str) -> None:
+    """Say of an order that nobody knows its fate: it counts as spent, and is looked for."""
+    order.state, order.reason, order.ended_at_ms = "unknown", reason, None
+    order.changed_ms = state.now_ms
+    state.trading.in_flight[order.intent.order_id] = order
+    state.trading.alarms[UNKNOWN] = f"{order.intent.order_id}: {reason}"
+    state.ledger.note(change_of(order))
+    mark(state, order, "killed", f"fate unknown: {reason}")
 
 
 def _forget_the_oldest(state: State) -> None:
@@ -168,6 +198,8 @@ def change_of(order: Order) -> OrderChange:
         venue_order_id=order.venue_order_id,
         at_ms=order.at_ms,
         ended_ms=order.ended_at_ms,
+        fee_rate=None if intent.fee is None else str(intent.fee.rate),
+        fee_exponent=None if intent.fee is None else str(intent.fee.exponent),
     )
 
 

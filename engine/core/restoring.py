@@ -2,8 +2,7 @@
 
 from engine import events as e
 from engine.core import breakers
-from engine.core.fates import UNKNOWN
-from engine.core.orders import change_of, take_up
+from engine.core.orders import UNKNOWN, change_of, take_up
 from engine.core.state import Market, State
 from engine.core.trading import Order, OrderIntent
 
@@ -11,16 +10,15 @@ from engine.core.trading import Order, OrderIntent
 def restored(state: State, event: e.LedgerRestored) -> list[Market]:
     """Go on where earlier sessions ended: their money, breakers and orders, and the windows they are in."""
     trading = state.trading
-    for fill in event.fills:
-        state.ledger.book(fill)
-        trading.traded_before.add(fill.slug)
-    for settlement in event.settlements:
-        state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
+    _restore_money(state, event)
     on_paper = [past for past in event.orders if not past.venue_order_id]
     for past in event.orders:
         trading.traded_before.add(past.slug)
         if past.venue_order_id:
             _take_up_again(state, past)
+    for fill in event.fills:
+        if fill.trade_id:
+            trading.told_trades[fill.trade_id] = "CONFIRMED" if fill.is_final else "MATCHED"
     provisional = {fill.order_id for fill in event.fills if fill.trade_id and not fill.is_final}
     for fill in event.fills:
         order = _order_of(state, fill) if fill.order_id in provisional else None
@@ -33,6 +31,24 @@ def restored(state: State, event: e.LedgerRestored) -> list[Market]:
     trading.traded_before |= set(event.unresolved)
     breakers.look(state)
     return list(state.markets.values())
+
+
+def _restore_money(state: State, event: e.LedgerRestored) -> None:
+    """Book what is told; results from before an operator cleared the breakers are not judged again."""
+    trading = state.trading
+    for fill in event.fills:
+        state.ledger.book(fill)
+        trading.traded_before.add(fill.slug)
+    state.ledger.go_on_from(event.before_e6)
+    # In the order in which they were told, whatever the clock did meanwhile: a correction comes last.
+    old = [place for place, paid in enumerate(event.settlements, 1) if paid.at_ms <= event.cleared_ms]
+    count = max(old, default=0)
+    for settlement in event.settlements[:count]:
+        state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
+    if event.cleared_ms:
+        state.ledger.judge_anew()
+    for settlement in event.settlements[count:]:
+        state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
 
 
 def _take_up_again(state: State, past: e.PastOrder) -> None:
@@ -68,6 +84,7 @@ def _intent_of(past: e.PastOrder) -> OrderIntent:
         probability=past.probability,
         side=past.side,
         shares_e6=past.shares_e6,
+        fee=past.fee,
     )
 
 

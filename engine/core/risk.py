@@ -3,6 +3,7 @@
 What it does not know: whether a trade would be good. Every limit counts the worst case.
 """
 
+import math
 from typing import Final
 
 from engine.core import books, health
@@ -10,6 +11,7 @@ from engine.core import decide as gate
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.state import Market, State
 from engine.core.trading import IN_FLIGHT
+from engine.events import VenueRestricted
 from engine.units import ONE_E6
 
 MAX_ATTEMPTS: Final = 3
@@ -23,6 +25,9 @@ WORST_FEE_SHARE: Final = 0.07
 
 FEE_TTLS: Final = 2
 """Times FEE_RATE_TTL_SECONDS: Gamma is asked again after one; one answer may be lost."""
+
+BALANCE_STALE_S: Final = 60.0
+"""Wall seconds for which the venue's word on the balance holds; it is asked every ten, and after orders."""
 
 ENDS_A_MARKET: Final = ("filled", "partial", "failed")
 """Orders after which a market is left alone, with those under way."""
@@ -132,8 +137,17 @@ def _limit_blocks(state: State, market: Market) -> int:
 
 def venue_is_restricted(state: State) -> bool:
     """Say whether the venue told us not to send; a restriction that passes by itself is over at its time."""
-    told = state.trading.restriction
-    return told is not None and (told.until_ms is None or state.now_ms < told.until_ms)
+    return restriction_of(state) is not None
+
+
+def restriction_of(state: State) -> VenueRestricted | None:
+    """Return what keeps the venue from taking our orders; the one that lasts longest of several."""
+    holding = [
+        told
+        for told in state.trading.restrictions.values()
+        if told.until_ms is None or state.now_ms < told.until_ms
+    ]
+    return max(holding, key=lambda told: math.inf if told.until_ms is None else told.until_ms, default=None)
 
 
 def available_e6(state: State) -> float | None:
@@ -143,9 +157,12 @@ def available_e6(state: State) -> float | None:
     what fills and payouts came to.
     """
     trading, balance = state.trading, state.trading.balance
-    reserved = in_flight(state) * one_order_e6(state)
+    reserved = reserved_e6(state)
     if balance is not None:
+        if state.now_ms - balance.asked_ms > BALANCE_STALE_S * 1000 * state.clock_rate:
+            return None
         spent = state.ledger.spent_since_e6(balance.asked_ms)
+        spent += state.ledger.provisional_e6(balance.asked_ms)
         told = balance.balance_e6 - max(0, spent)
         if balance.allowance_e6 is not None:
             told = min(told, balance.allowance_e6)
@@ -157,7 +174,22 @@ def available_e6(state: State) -> float | None:
 
 def one_order_e6(state: State) -> float:
     """Return the most that one order may take, its fee with it, in millionths."""
-    return state.params.quote_size_usd * (1.0 + WORST_FEE_SHARE) * ONE_E6
+    return state.params.quote_size_usd * (1.0 + worst_fee_share(state)) * ONE_E6
+
+
+def worst_fee_share(state: State) -> float:
+    """Return the most that a fee can be, as a share of the dollars spent."""
+    return max(WORST_FEE_SHARE, state.params.fallback_fee_rate)
+
+
+def reserved_e6(state: State, end_s: int | None = None) -> float:
+    """Return what BUYs whose end is not known may take, with fees; only of windows that end then, if told."""
+    spent = sum(
+        order.intent.usd_e6
+        for order in state.trading.in_flight.values()
+        if order.intent.side == "BUY" and (end_s is None or order.intent.end_s == end_s)
+    )
+    return spent * (1.0 + worst_fee_share(state))
 
 
 def in_flight(state: State, end_s: int | None = None) -> int:
@@ -175,4 +207,4 @@ def at_stake_e6(state: State, end_s: int | None = None) -> float:
         state: The core's memory.
         end_s: Only windows that end then; None means all.
     """
-    return state.ledger.open_cost_e6(end_s) + (in_flight(state, end_s) + 1) * one_order_e6(state)
+    return state.ledger.open_cost_e6(end_s) + reserved_e6(state, end_s) + one_order_e6(state)

@@ -147,6 +147,7 @@ class State:
         "behind_why",
         "breakers",
         "clock",
+        "clock_rate",
         "decisions",
         "dry_run",
         "fallback_since_ms",
@@ -206,6 +207,7 @@ class State:
         self.topics: dict[tuple[Source, int], Topic] = {}
         self.fallback_since_ms: Milliseconds | None = None
         self.clock: ClockMeasured | None = None
+        self.clock_rate = 1.0
         self.least_lags: deque[Milliseconds | None] = deque([None], maxlen=STAMPS_KEPT_S)
         self.behind_why = ""
         self.sigma_usd: float | None = None

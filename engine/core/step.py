@@ -94,6 +94,7 @@ def _session_opened(state: State, event: e.SessionOpened) -> None:
     state.opened_ms = event.ts_recv_ms
     state.trading.cash_e6 = event.cash_e6
     state.trading.order_kind = event.order_kind
+    state.clock_rate = event.clock_rate
 
 
 def _second_passed(state: State, _: e.SecondPassed) -> list[Market]:

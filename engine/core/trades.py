@@ -8,9 +8,9 @@ from typing import Final
 
 from engine import events as e
 from engine.core import breakers, connections
-from engine.core.orders import change_of, mark, markets_of
+from engine.core.orders import change_of, lose, mark, markets_of
 from engine.core.state import Market, State
-from engine.core.trading import Order
+from engine.core.trading import IN_FLIGHT, Order
 
 GHOST: Final = "ghost fill"
 
@@ -38,23 +38,31 @@ def trade_status_told(state: State, event: e.TradeStatusTold) -> list[Market] | 
 
 
 def _status(state: State, venue_order_id: str, trade_id: str, status: str, at_ms: int) -> list[Market] | None:
-    trading, key = state.trading, (venue_order_id, trade_id)
-    known = trading.told_trades.get(key)
+    trading = state.trading
+    known = trading.told_trades.get(trade_id)
     if status not in LATER or (known is not None and LATER[status] <= LATER[known]):
         if known in ("CONFIRMED", "FAILED") and status in ("CONFIRMED", "FAILED") and known != status:
             # Two last words that contradict each other: money is not where we think, and nobody knows where.
             state.halted_why = state.halted_why or f"trade {trade_id} was told as {known} and as {status}"
             return list(state.markets.values())
         return None
-    trading.told_trades[key] = status
+    trading.told_trades[trade_id] = status
     if len(trading.told_trades) > TOLD_KEPT:
         del trading.told_trades[next(iter(trading.told_trades))]
+    followed, order = trading.trades_to_follow.get(trade_id), trading.by_venue_id.get(venue_order_id)
+    if followed is not None and followed.venue_order_id not in ("", venue_order_id):
+        return None  # a trade of ours under the id of an order that is not: nothing that can be acted upon
+    if order is not None and trade_id not in order.trades and order.state not in IN_FLIGHT:
+        # It was said to have ended without this trade: what was told before was wrong, or not all of it.
+        if status != "FAILED":
+            lose(state, order, f"trade {trade_id} is told of it, and was not booked")
+        return markets_of(state, order.intent.slug)
     return _apply(state, trade_id, status, at_ms)
 
 
 def follow(state: State, order: Order, trade_id: str) -> None:
     """Wait for a trade's last word; it may have been told before the order's answer."""
-    told = state.trading.told_trades.get((order.venue_order_id, trade_id), "MATCHED")
+    told = state.trading.told_trades.get(trade_id, "MATCHED")
     order.trades[trade_id] = "MATCHED"
     state.trading.trades_to_follow[trade_id] = order
     _apply(state, trade_id, told, state.now_ms)
@@ -64,7 +72,7 @@ def _apply(state: State, trade_id: str, status: str, at_ms: int) -> list[Market]
     order = state.trading.trades_to_follow.get(trade_id)
     if order is None:
         return None
-    order.trades[trade_id] = status
+    order.trades[trade_id], order.changed_ms = status, state.now_ms
     if status not in ("CONFIRMED", "FAILED"):
         return None
     del state.trading.trades_to_follow[trade_id]
@@ -83,6 +91,7 @@ def _apply(state: State, trade_id: str, status: str, at_ms: int) -> list[Market]
     mark(state, order, "killed", f"ghost fill: trade {trade_id} failed after its match")
     if not order.shares_e6:
         order.state = "failed"
-        state.ledger.note(change_of(order))
+        if order.intent.token:  # one of an earlier session has its row there
+            state.ledger.note(change_of(order))
     breakers.look(state)
     return markets_of(state, slug)

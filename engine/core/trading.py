@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from engine.contract import Outcome
+from engine.contract import FeeSchedule, Outcome
 from engine.events import ArmChanged, Assumed, BalanceTold, Level, Side, TradingPaused, VenueRestricted
 from engine.units import Milliseconds, PriceE4, SizeE6, UsdE6
 
@@ -45,6 +45,8 @@ class OrderIntent(msgspec.Struct, frozen=True, array_like=True):
     shares_e6: SizeE6 = 0
     seen: tuple[Level, ...] = ()
     """The levels it was decided on, best first: asks up to the limit of a BUY, bids down to it of a SELL."""
+    fee: FeeSchedule | None = None
+    """The market's, at the decision; None where it publishes none."""
 
 
 IN_FLIGHT: Final = ("intended", "signed", "sent", "unknown")
@@ -64,6 +66,7 @@ class Order:
         "answer_ms",
         "assumed",
         "at_ms",
+        "changed_ms",
         "cost_e6",
         "ended_at_ms",
         "fee_e6",
@@ -95,6 +98,8 @@ class Order:
         self.signed_at_ms: Milliseconds | None = None
         self.sent_at_ms: Milliseconds | None = None
         self.ended_at_ms: Milliseconds | None = None
+        self.changed_ms: Milliseconds = at_ms
+        """When something last became known of it or of its trades."""
         self.sign_ms = 0.0
         self.send_ms = 0.0
         self.answer_ms = 0.0
@@ -144,7 +149,9 @@ class Trading:
         "orders",
         "params_version",
         "paused",
-        "restriction",
+        "restrictions",
+        "shares_off",
+        "shares_told",
         "told_trades",
         "traded_before",
         "trades_to_follow",
@@ -155,8 +162,8 @@ class Trading:
         self.in_flight: dict[str, Order] = {}
         """The orders whose end is not known, of this session and of earlier ones."""
         self.by_venue_id: dict[str, Order] = {}
-        self.told_trades: dict[tuple[str, str], str] = {}
-        """Statuses told of trades, by (venue's order id, trade id), before or after their order's answer."""
+        self.told_trades: dict[str, str] = {}
+        """Statuses told of trades, by trade id, before or after their order's answer."""
         self.trades_to_follow: dict[str, Order] = {}
         """Provisional trades of ours, by trade id."""
         self.ends: deque[str] = deque(maxlen=ENDS_KEPT)
@@ -167,7 +174,12 @@ class Trading:
         self.cash_e6: UsdE6 | None = None
         self.balance: BalanceTold | None = None
         self.armed: ArmChanged | None = None
-        self.restriction: VenueRestricted | None = None
+        self.restrictions: dict[str, VenueRestricted] = {}
+        """What keeps the venue from taking our orders, by kind."""
+        self.shares_told: dict[tuple[str, Outcome], SizeE6] = {}
+        """What the venue last said that we hold, by window and outcome."""
+        self.shares_off: dict[tuple[str, Outcome], int] = {}
+        """How often in a row that was not what the ledger has."""
         self.paused: TradingPaused | None = None
         self.params_version = 1
         self.alarms: dict[str, str] = {}

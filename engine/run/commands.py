@@ -1,4 +1,5 @@
-"""Commands for a running engine from outside its loop: pause, resume, tighten a limit, sell a holding.
+"""Commands for a running engine from outside its loop: pause, resume, tighten a limit, sell a holding, trade
+by other parameters.
 
 Each is a file in ``DATA_DIR/commands``, written whole and taken in order; its answer is a file beside it. The
 folder is its owner's alone, and so must every file in it be. What is malformed, somebody else's, or older
@@ -22,8 +23,9 @@ import msgspec
 
 from engine.clock import Clock
 from engine.contract import Outcome
-from engine.events import AnyEvent, ExitAsked, LimitsTightened, TradingPaused
+from engine.events import AnyEvent, ExitAsked, LimitsTightened, ParamsChanged, TradingPaused
 from engine.params import Limits
+from engine.run.params_of import ParamsBook, fault_of_values
 from engine.trail import Trail, What, plain
 from engine.units import ONE_E4, PriceE4
 
@@ -65,7 +67,14 @@ class Exit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="exit"):
     least_e4: PriceE4
 
 
-Command: TypeAlias = Pause | Tighten | Exit
+class SetParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="set_params"):
+    """Trade by other parameters; ``values`` by setting, yes is 1; ``version`` is the one looked at."""
+
+    values: dict[str, float]
+    version: int
+
+
+Command: TypeAlias = Pause | Tighten | Exit | SetParams
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +110,8 @@ def fault_of(command: Command, why: str, limits: Limits | None = None) -> str | 
         if re.fullmatch(r"btc-updown-(5m|15m)-[0-9]{9,11}", command.slug) is None:
             return f"{command.slug[:80]!r} is no contract of ours, such as btc-updown-5m-1790000100"
         return None if 0 < command.least_e4 < ONE_E4 else "the least price is between 0 and 1 dollar a share"
+    if isinstance(command, SetParams):
+        return fault_of_values(command.values)
     return _fault_of_limit(command, limits) if isinstance(command, Tighten) else None
 
 
@@ -119,8 +130,9 @@ def _fault_of_limit(command: Tighten, limits: Limits | None) -> str | None:
 
 
 def event_of(told: Told, now_ms: int) -> AnyEvent:
-    """Turn a command into what the core is told."""
+    """Turn a command into what the core is told; parameters need their version (``Taking``)."""
     command, who, why = told.command, plain(told.who), plain(told.why)
+    assert not isinstance(command, SetParams), "a version is counted first"
     if isinstance(command, Pause):
         return TradingPaused(ts_recv_ms=now_ms, paused=command.paused, who=who, why=why)
     if isinstance(command, Tighten):
@@ -143,8 +155,16 @@ def deed_of(told: Told) -> tuple[What, str]:
         return ("paused" if command.paused else "resumed"), told.why
     if isinstance(command, Tighten):
         return "tightened", f"{command.name}={command.value:g}: {told.why}"
+    if isinstance(command, SetParams):
+        wished = ", ".join(f"{name}={value:g}" for name, value in command.values.items())
+        return "params", f"{wished} (from version {command.version}): {told.why}"
     least = command.least_e4 / ONE_E4
     return "exit", f"{command.slug} {command.outcome} at {least:g} or better: {told.why}"
+
+
+def exit_at(slug: str, outcome: Outcome, least_usd: float) -> Exit:
+    """Write an exit with its least price in dollars a share, as people say it."""
+    return Exit(slug, outcome, PriceE4(round(least_usd * ONE_E4)))
 
 
 # --- the engine's side --------------------------------------------------------------------------------------
@@ -155,6 +175,7 @@ async def watch_commands(
     accept: Callable[[AnyEvent], None],
     clock: Clock,
     limits: Callable[[], Limits] | None = None,
+    book: ParamsBook | None = None,
 ) -> None:
     """Take the commands of operators, in order, for ever; tell each to the core once the trail has it.
 
@@ -163,24 +184,78 @@ async def watch_commands(
         accept: The door into the core.
         clock: The engine's.
         limits: Those in force, so that one that would loosen is refused in words; the core ignores it anyway.
+        book: The versions of the parameters; without it none can be changed.
     """
     inbox = Inbox(folder)
+    taking = Taking(inbox, limits, book)
     await asyncio.to_thread(inbox.make)
+    await asyncio.to_thread(taking.open)
     while True:
         for path in inbox.waiting():
             told = await asyncio.to_thread(inbox.claim, path)
             if told is None:
                 continue
             if isinstance(told, Told):
-                wrong = fault_of(told.command, told.why, None if limits is None else limits())
-                reply = await asyncio.to_thread(inbox.note, told, wrong)
-                if reply.state == "taken":
-                    accept(event_of(told, clock.now_ms()))
+                reply, event = await asyncio.to_thread(taking.take, told, clock.now_ms())
+                if event is not None:
+                    accept(event)
             else:
                 reply = await asyncio.to_thread(inbox.note, None, told)
             await asyncio.to_thread(inbox.answer, path, reply)
             await asyncio.to_thread(inbox.sweep)
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+class Taking:
+    """What becomes of a command once it is read: refused in words, or recorded and made an event."""
+
+    def __init__(
+        self, inbox: "Inbox", limits: Callable[[], Limits] | None = None, book: ParamsBook | None = None
+    ) -> None:
+        self._inbox, self._limits, self._book = inbox, limits, book
+
+    def open(self) -> None:
+        """Begin the history of parameters; one that cannot be written is no reason not to trade."""
+        if self._book is not None:
+            try:
+                self._book.open()
+            except OSError as error:
+                log.error("parameters not kept", extra={"reason": str(error)})
+
+    def take(self, told: Told, now_ms: int) -> tuple[Reply, AnyEvent | None]:
+        """Judge and record a command; return the answer, and what the core is to be told."""
+        limits = None if self._limits is None else self._limits()
+        wrong = fault_of(told.command, told.why, limits)
+        if wrong is None and isinstance(told.command, SetParams):
+            return self._params(told, told.command, limits, now_ms)
+        reply = self._inbox.note(told, wrong)
+        return reply, event_of(told, now_ms) if reply.state == "taken" else None
+
+    def _params(
+        self, told: Told, command: SetParams, limits: Limits | None, now_ms: int
+    ) -> tuple[Reply, AnyEvent | None]:
+        book = self._book
+        if book is None:
+            return self._inbox.note(told, "this engine keeps the parameters it was started with"), None
+        plan = book.plan(command.values, command.version, limits)
+        if isinstance(plan, str):
+            return self._inbox.note(told, plan), None
+        reply = self._inbox.note(told, None)
+        if reply.state != "taken":
+            return reply, None
+        try:
+            made = book.keep(*plan, told.who, told.why)
+        except OSError as error:
+            return self._inbox.note(told, f"{book.path.name} cannot be written: {error.strerror}"), None
+        event = ParamsChanged(
+            ts_recv_ms=now_ms,
+            params=plan[0].params()._asdict(),
+            version=made.version,
+            text=made.text,
+            who=made.who,
+            why=made.why,
+        )
+        return reply, event
 
 
 class Inbox:

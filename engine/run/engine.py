@@ -38,6 +38,7 @@ from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, exter
 from engine.run.ledger_file import open_ledger
 from engine.run.lock import FolderLock
 from engine.run.order_desk import live_desk, paper_desk
+from engine.run.params_of import ParamsBook
 from engine.run.session import Session
 from engine.run.tokens import follow_tokens, open_tokens
 from engine.snapshot import Snapshot
@@ -45,6 +46,7 @@ from engine.units import ONE_E6
 
 PUBLISH_EVERY_S: Final = 0.2
 KILL_LOOK_EVERY_S: Final = 0.05
+ADOPT_EVERY_S: Final = 5.0
 USER_AGENT: Final = f"updown-console/{__version__}"
 """Gamma's edge refuses clients without one (protocol sheet, 4.1)."""
 
@@ -117,7 +119,7 @@ class Engine:
                 session.venue_banner = self._banner(clock)
                 session.on_halt = self._disarm
                 await self._live(session, client, endpoints, venue, stop)
-                status = "ended"
+                status = "ended" if session.is_whole else "crashed"
             finally:
                 if self.session is not None and self.session.ledger_file is not None:
                     self.session.ledger_file.close()
@@ -172,7 +174,6 @@ class Engine:
         discovery = Discovery(
             client, endpoints.gamma_api_url, clock, session.accept, settings.fee_rate_ttl_seconds
         )
-        discovery.adopt(session.state.ledger.unsettled())
         parts: dict[str, Coroutine[Any, Any, str | None]] = {
             "rtds": rtds_feed(endpoints.rtds_ws_url, clock, session.accept, session.accept_frame).run(),
             "clob": clob.socket.run(),
@@ -182,8 +183,9 @@ class Engine:
             "kill switch": _watch_kill(session, self.kill),
             "snapshots": _publish_regularly(session),
             "backlog": session.watch_backlog(),
+            "unsettled": _adopt_unsettled(session, discovery),
             "commands": watch_commands(
-                settings.data_dir, session.accept, clock, lambda: session.state.limits
+                settings.data_dir, session.accept, clock, lambda: session.state.limits, ParamsBook(settings)
             ),
         }
         if not settings.dry_run:
@@ -201,15 +203,12 @@ class Engine:
             await orders.close()
 
     async def _open_orders(self, session: Session, endpoints: Endpoints) -> Orders:
-        """Start the order thread, and the search for orders whose end an earlier session did not see."""
+        """Start the order thread."""
         if self.settings.dry_run:
             thread = paper_desk(self.settings, session, self.kill)
-            await thread.open()
         else:
-            thread, search = live_desk(self.settings, session, self.kill, endpoints)
-            await thread.open()
-            for order in session.state.trading.in_flight.values():
-                search.look_for(order.intent, order.venue_order_id, order.at_ms)
+            thread = live_desk(self.settings, session, self.kill, endpoints)
+        await thread.open()
         session.broker = thread
         return thread
 
@@ -265,6 +264,7 @@ class Engine:
                 killed=self.kill.is_tripped(),
                 cash_e6=round(settings.paper_balance_usd * ONE_E6) if settings.dry_run else None,
                 order_kind=settings.order_kind,
+                clock_rate=session.clock.rate,
             )
         )
         log.info("session opened", extra={"session": self.journal_path.stem})
@@ -333,6 +333,13 @@ async def _watch_kill(session: Session, kill: KillSwitch) -> None:
                 )
             )
         await asyncio.sleep(KILL_LOOK_EVERY_S)
+
+
+async def _adopt_unsettled(session: Session, discovery: Discovery) -> None:
+    """Ask for the outcome of every window that holds something: of earlier sessions, and found late."""
+    while True:
+        discovery.adopt(session.state.ledger.unsettled())
+        await asyncio.sleep(ADOPT_EVERY_S)
 
 
 async def _ask_site(session: Session, url: str) -> None:

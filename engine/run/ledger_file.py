@@ -27,6 +27,9 @@ from engine.run.lock import FolderLock
 from engine.trail import Trail
 from engine.units import Milliseconds
 
+TRADED_KEPT_MS: Final = 86_400_000
+"""Windows last fifteen minutes; a day of them is more than can still be open."""
+
 REMEMBERED_MS: Final = 31 * 86_400_000
 """Fills and settlements older than this are kept in the file and not told to the core any more."""
 
@@ -169,8 +172,16 @@ class LedgerFile:
                 fills=rows.past_fills(self._database, since),
                 settlements=rows.past_settlements(self._database, since),
                 breakers=tuple(self._breakers.items()),
-                unresolved=tuple(sorted({slug for (slug,) in doubted} | {order.slug for order in orders})),
+                unresolved=tuple(
+                    sorted(
+                        {slug for (slug,) in doubted}
+                        | {order.slug for order in orders}
+                        | set(rows.undone_slugs(self._database, now_ms - TRADED_KEPT_MS))
+                    )
+                ),
                 orders=orders,
+                cleared_ms=self._cleared_ms(),
+                before_e6=rows.realised_before(self._database, since),
             )
         except sqlite3.Error as error:
             raise self._failed(error) from error
@@ -214,9 +225,19 @@ class LedgerFile:
         return [name for (name,) in self._database.execute("SELECT name FROM breaker ORDER BY name")]
 
     def clear_breakers(self) -> None:
-        """Forget every tripped breaker."""
+        """Forget every tripped breaker, and note up to which settlement: nothing before is judged again.
+
+        By the settlements' own time, which may be a scaled venue's.
+        """
+        self._database.execute("BEGIN IMMEDIATE")
         self._database.execute("DELETE FROM breaker")
+        self._database.execute("INSERT INTO cleared SELECT coalesce(max(at_ms), 0) FROM settlement")
+        self._database.execute("COMMIT")
         self._breakers.clear()
+
+    def _cleared_ms(self) -> Milliseconds:
+        (at_ms,) = self._database.execute("SELECT max(at_ms) FROM cleared").fetchone()
+        return int(at_ms or 0)
 
     def close(self) -> None:
         """Bring everything to the disk and close the file."""

@@ -74,6 +74,7 @@ def fills_of(order: OrderChange, event: OrderFilled) -> list[PastFill]:
             trade_id=trade_id,
             side=order.side,
             is_final=event.is_final,
+            token=order.token,
         )
         for trade_id, shares_e6, cost_e6, fee_e6 in parts
     ]
@@ -121,6 +122,8 @@ def _as_recorded(told: RecordedOrder) -> OrderChange | None:
         venue_order_id="",
         at_ms=told.at_ms,
         ended_ms=None,
+        fee_rate=None if intent.fee is None else str(intent.fee.rate),
+        fee_exponent=None if intent.fee is None else str(intent.fee.exponent),
     )
 
 

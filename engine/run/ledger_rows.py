@@ -4,10 +4,12 @@ What it does not know: transactions, files, journals.
 """
 
 import sqlite3
+from decimal import Decimal
 from typing import Any, Final
 
 from msgspec import structs
 
+from engine.contract import FeeSchedule
 from engine.core.ledger import Change, OrderChange
 from engine.events import PastFill, PastFillStatus, PastOrder, PastSettlement
 
@@ -19,7 +21,7 @@ ADOPTED: Final = "adopted"
 
 _ORDER_COLUMNS: Final = (
     "session, order_id, slug, end_s, outcome, token, side, kind, limit_e4, usd_e6, shares_e6, probability, "
-    "state, reason, venue_order_id, at_ms, ended_ms, seq"
+    "state, reason, venue_order_id, at_ms, ended_ms, fee_rate, fee_exponent, seq"
 )
 _OPEN: Final = f"ended_ms IS NULL AND state IN {OPEN_STATES}"
 
@@ -86,21 +88,45 @@ def past_orders(database: sqlite3.Connection, session: str) -> tuple[PastOrder, 
     """Return the orders of all other sessions whose end is not known, oldest first."""
     rows = database.execute(
         "SELECT order_id, slug, end_s, outcome, token, side, limit_e4, usd_e6, shares_e6, probability, "  # noqa: S608 (our own text)
-        f"venue_order_id, at_ms FROM orders WHERE session <> ? AND {_OPEN} ORDER BY at_ms, order_id",
+        "venue_order_id, at_ms, fee_rate, fee_exponent FROM orders "
+        f"WHERE session <> ? AND {_OPEN} ORDER BY at_ms, order_id",
         (session,),
     )
-    return tuple(PastOrder(*row) for row in rows)
+    return tuple(structs.replace(PastOrder(*row[:-2]), fee=_fee(*row[-2:])) for row in rows)
+
+
+def _fee(rate: str | None, exponent: str | None) -> FeeSchedule | None:
+    return None if rate is None or exponent is None else FeeSchedule(Decimal(rate), Decimal(exponent))
+
+
+def undone_slugs(database: sqlite3.Connection, since_ms: int) -> list[str]:
+    """Return the windows in which a match failed: they are left alone, as those that hold something."""
+    rows = database.execute(
+        "SELECT DISTINCT slug FROM fill WHERE at_ms >= ? AND status = 'FAILED'", (since_ms,)
+    )
+    return [slug for (slug,) in rows]
+
+
+def realised_before(database: sqlite3.Connection, since_ms: int) -> int:
+    """Return what the settled windows came to all of whose fills are older than a moment, in millionths."""
+    row = database.execute(
+        "SELECT sum(realised_e6) FROM pnl_by_contract p WHERE realised_e6 IS NOT NULL AND NOT EXISTS "
+        "(SELECT 1 FROM fill f WHERE f.slug = p.slug AND f.at_ms >= ?)",
+        (since_ms,),
+    ).fetchone()
+    return int(row[0] or 0)
 
 
 def past_fills(database: sqlite3.Connection, since_ms: int) -> tuple[PastFill, ...]:
     """Return the fills since a moment that were not undone, oldest first, with what is not final marked."""
     rows = database.execute(
         "SELECT order_id, slug, end_s, outcome, shares_e6, cost_e6, fee_e6, at_ms, probability, trade_id, "
-        "side, status = 'CONFIRMED' FROM fill WHERE at_ms >= ? AND status <> 'FAILED' ORDER BY at_ms, seq",
+        "side, status = 'CONFIRMED', token FROM fill WHERE at_ms >= ? AND status <> 'FAILED' "
+        "ORDER BY at_ms, seq",
         (since_ms,),
     )
-    told = [(PastFill(*row[:-1]), bool(row[-1])) for row in rows]
-    return tuple(fill if is_final else structs.replace(fill, is_final=False) for fill, is_final in told)
+    told = ((PastFill(*row[:-2]), row[-2], row[-1]) for row in rows)
+    return tuple(structs.replace(fill, is_final=bool(final), token=token) for fill, final, token in told)
 
 
 def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastSettlement, ...]:
@@ -114,7 +140,7 @@ def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastS
 def _put_order(database: sqlite3.Connection, session: str, seq: int, order: OrderChange) -> None:
     values: tuple[Any, ...] = tuple(getattr(order, name) for name in OrderChange.__struct_fields__)
     database.execute(
-        f"INSERT INTO orders ({_ORDER_COLUMNS}) VALUES ({', '.join('?' * 18)}) "  # noqa: S608 (our own text)
+        f"INSERT INTO orders ({_ORDER_COLUMNS}) VALUES ({', '.join('?' * 20)}) "  # noqa: S608 (our own text)
         "ON CONFLICT (session, order_id) DO UPDATE SET state = excluded.state, reason = excluded.reason, "
         "venue_order_id = CASE excluded.venue_order_id WHEN '' THEN venue_order_id "
         "ELSE excluded.venue_order_id END, ended_ms = excluded.ended_ms, seq = excluded.seq",
@@ -140,7 +166,7 @@ def _put_fill(database: sqlite3.Connection, session: str, seq: int, fill: PastFi
         return
     database.execute(
         "INSERT INTO fill VALUES (:session, :order_id, :trade_id, :slug, :end_s, :outcome, :side, "
-        ":shares_e6, :cost_e6, :fee_e6, :probability, :at_ms, :status, :at_ms, :seq)",
+        ":shares_e6, :cost_e6, :fee_e6, :probability, :at_ms, :status, :at_ms, :seq, :token)",
         facts,
     )
     if order_of(database, session, fill.order_id) is None:
@@ -156,6 +182,12 @@ def _put_status(database: sqlite3.Connection, told: PastFillStatus) -> None:
         "AND trade_id = :trade_id AND (status = 'MATCHED' OR (status = 'CONFIRMED' AND :status = 'FAILED'))",
         {name: getattr(told, name) for name in PastFillStatus.__struct_fields__},
     )
+    if told.status == "FAILED":
+        database.execute(
+            "UPDATE orders SET state = 'failed' WHERE order_id = :id AND state IN ('filled', 'partial') "
+            "AND NOT EXISTS (SELECT 1 FROM fill WHERE order_id = :id AND status <> 'FAILED')",
+            {"id": told.order_id},
+        )
 
 
 def _put_settlement(database: sqlite3.Connection, session: str, seq: int, paid: PastSettlement) -> None:

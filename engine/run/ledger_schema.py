@@ -23,7 +23,7 @@ TABLES: Final = (
   side TEXT NOT NULL CHECK (side IN ('BUY', 'SELL')), kind TEXT NOT NULL, limit_e4 INTEGER NOT NULL,
   usd_e6 INTEGER NOT NULL, shares_e6 INTEGER NOT NULL, probability REAL NOT NULL, state TEXT NOT NULL,
   reason TEXT NOT NULL, venue_order_id TEXT NOT NULL, at_ms INTEGER NOT NULL, ended_ms INTEGER,
-  seq INTEGER NOT NULL, PRIMARY KEY (session, order_id)) WITHOUT ROWID""",
+  fee_rate TEXT, fee_exponent TEXT, seq INTEGER NOT NULL, PRIMARY KEY (session, order_id)) WITHOUT ROWID""",
     "CREATE INDEX orders_at ON orders (at_ms)",
     "CREATE INDEX orders_id ON orders (order_id)",
     """CREATE TABLE fill (
@@ -32,7 +32,8 @@ TABLES: Final = (
   side TEXT NOT NULL CHECK (side IN ('BUY', 'SELL')), shares_e6 INTEGER NOT NULL, cost_e6 INTEGER NOT NULL,
   fee_e6 INTEGER NOT NULL, probability REAL NOT NULL, at_ms INTEGER NOT NULL,
   status TEXT NOT NULL CHECK (status IN ('MATCHED', 'CONFIRMED', 'FAILED')), status_ms INTEGER NOT NULL,
-  seq INTEGER NOT NULL, PRIMARY KEY (session, order_id, trade_id)) WITHOUT ROWID""",
+  seq INTEGER NOT NULL, token TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (session, order_id, trade_id)) WITHOUT ROWID""",
     "CREATE INDEX fill_at ON fill (at_ms)",
     "CREATE INDEX fill_slug ON fill (slug)",
     "CREATE INDEX fill_trade ON fill (trade_id)",
@@ -43,6 +44,7 @@ TABLES: Final = (
     "CREATE INDEX settlement_slug ON settlement (slug, id)",
     """CREATE TABLE IF NOT EXISTS breaker (
   name TEXT PRIMARY KEY, why TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE TABLE cleared (at_ms INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS recovered (session TEXT PRIMARY KEY) WITHOUT ROWID",
     """CREATE TABLE IF NOT EXISTS unresolved (
   session TEXT, order_id TEXT, slug TEXT, PRIMARY KEY (session, order_id)) WITHOUT ROWID""",
@@ -145,7 +147,7 @@ def _take_over(database: sqlite3.Connection) -> None:
         fill = _fills.decode(body)
         database.execute(
             "INSERT INTO fill VALUES (:session, :order_id, '', :slug, :end_s, :outcome, 'BUY', :shares_e6, "
-            ":cost_e6, :fee_e6, :probability, :at_ms, 'CONFIRMED', :at_ms, :seq)",
+            ":cost_e6, :fee_e6, :probability, :at_ms, 'CONFIRMED', :at_ms, :seq, '')",
             {name: getattr(fill, name) for name in PastFill.__struct_fields__}
             | {"session": session, "seq": seq},
         )

@@ -3,20 +3,19 @@
 What it does not know: when it is opened and closed (``engine.run.engine``).
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from engine.config import Settings
-from engine.contract import FeeSchedule, Outcome
-from engine.core.state import Market, State
+from engine.contract import Outcome
+from engine.core.state import State
 from engine.kill import KillSwitch
 from engine.run.arming import Arm
 from engine.run.endpoints import Endpoints
 from engine.run.session import Session
-from engine.units import Milliseconds, SizeE6
+from engine.units import SizeE6
 from engine.venue import duties, order_thread
 from engine.venue.door import Door
-from engine.venue.duties import Held, Questions
+from engine.venue.duties import Doubt, Held, Questions
 from engine.venue.last_gate import LastGate, no_arming
 from engine.venue.order_thread import OrderThread
 from engine.venue.paper import Delays, PaperExchange
@@ -36,8 +35,8 @@ REDEEM_LOOKED_AT_S: Final = 86_400
 
 def paper_desk(settings: Settings, session: Session, kill: KillSwitch) -> OrderThread:
     """Return an order thread with the paper exchange behind it."""
-    door = Door(session.accept, session.until_durable)
-    market = PaperMarket(session.book, _fee_of(session.state), settings.params().fallback_fee_rate)
+    door = Door(session.accept, session.until_durable, session.broke)
+    market = PaperMarket(session.book, settings.params().fallback_fee_rate)
     delays = Delays(settings.paper_latency_ms, settings.venue_hold_ms)
     exchange = PaperExchange(session.clock, delays, market, door)
     gate = LastGate(session.clock, kill, no_arming)
@@ -45,22 +44,21 @@ def paper_desk(settings: Settings, session: Session, kill: KillSwitch) -> OrderT
     return OrderThread(order_thread.Tools(exchange, gate, kill, session.clock, door, restrictions))
 
 
-def live_desk(
-    settings: Settings, session: Session, kill: KillSwitch, endpoints: Endpoints
-) -> tuple[OrderThread, duties.Search]:
-    """Return an order thread with the venue behind it, and its search for orders of unknown fate."""
+def live_desk(settings: Settings, session: Session, kill: KillSwitch, endpoints: Endpoints) -> OrderThread:
+    """Return an order thread with the venue behind it."""
     # The official client takes a second and 62 MB: paper does without.
     from engine.venue.fills import Fees  # noqa: PLC0415 (as above)
     from engine.venue.official import OfficialExchange  # noqa: PLC0415 (as above)
 
     clock, state = session.clock, session.state
-    door = Door(session.accept, session.until_durable)
-    fees = Fees(_fee_of(state), settings.params().fallback_fee_rate)
+    door = Door(session.accept, session.until_durable, session.broke)
+    fees = Fees(settings.params().fallback_fee_rate)
     exchange = OfficialExchange(_access(settings, endpoints), settings.order_timeout_s, fees)
     arm = Arm(settings.data_dir)
     gate = LastGate(clock, kill, lambda: None if arm.is_armed() else "not armed")
     restrictions = Restrictions(clock, kill, door)
     questions = Questions(
+        unknown=lambda: _unknown(state),
         shares=lambda slug, outcome: _shares(state, slug, outcome),
         to_follow=lambda: tuple(state.trading.trades_to_follow),
         held=lambda: _held(state),
@@ -68,7 +66,7 @@ def live_desk(
     )
     tools = duties.Tools(exchange, exchange, clock, door, restrictions, questions)
     search = duties.Search(tools)
-    thread = OrderThread(
+    return OrderThread(
         order_thread.Tools(exchange, gate, kill, clock, door, restrictions),
         (
             search,
@@ -79,7 +77,6 @@ def live_desk(
             duties.Heartbeat(tools, lambda: search.is_on),
         ),
     )
-    return thread, search
 
 
 def _access(settings: Settings, endpoints: Endpoints) -> "Access":
@@ -98,16 +95,13 @@ def _access(settings: Settings, endpoints: Endpoints) -> "Access":
     )
 
 
-def _fee_of(state: State) -> Callable[[str], FeeSchedule | None]:
-    def fee(slug: str) -> FeeSchedule | None:
-        market = _market(state, slug)
-        return None if market is None else market.contract.fee
-
-    return fee
-
-
-def _market(state: State, slug: str) -> Market | None:
-    return state.markets.get(slug) or next((m for m in state.past if m.contract.slug == slug), None)
+def _unknown(state: State) -> tuple[Doubt, ...]:
+    """Return the orders whose fate nobody knows, of this session and of earlier ones."""
+    return tuple(
+        Doubt(order.intent, order.venue_order_id)
+        for order in state.trading.in_flight.values()
+        if order.state == "unknown" and order.venue_order_id
+    )
 
 
 def _shares(state: State, slug: str, outcome: Outcome) -> SizeE6:
@@ -125,17 +119,19 @@ def _held(state: State) -> tuple[Held, ...]:
         and not any(order.intent.slug == market.contract.slug for order in state.trading.in_flight.values())
         for outcome in both
     ]
-    for market in [*state.markets.values(), *state.past]:
-        if _is_due(state, market, state.now_ms):
-            assert market.outcome is not None
-            found.append(Held(market.contract.slug, market.outcome, market.book_of(market.outcome).token))
-    return tuple(found)
+    return (*found, *_won(state))
 
 
-def _is_due(state: State, market: Market, now_ms: Milliseconds) -> bool:
-    """Say whether winning shares of ours should have been paid out by now."""
-    holding = state.ledger.holdings.get(market.contract.slug)
-    if holding is None or market.outcome is None or not holding.shares_e6[market.outcome]:
-        return False
-    since_s = now_ms / 1000 - market.contract.end_s
-    return REDEEMED_AFTER_S <= since_s <= REDEEM_LOOKED_AT_S
+def _won(state: State) -> list[Held]:
+    """Return the tokens of winning shares that should have been paid out by now, of earlier sessions too."""
+    found = []
+    for slug, holding in state.ledger.holdings.items():
+        since_s = state.now_ms / 1000 - holding.end_s
+        if holding.outcome is None or not REDEEMED_AFTER_S <= since_s <= REDEEM_LOOKED_AT_S:
+            continue
+        token = next(
+            (f.token for f in holding.fills.values() if f.outcome == holding.outcome and f.token), ""
+        )
+        if token and holding.shares_e6[holding.outcome] > 0:
+            found.append(Held(slug, holding.outcome, token))
+    return found

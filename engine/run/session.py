@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from engine.clock import Clock
 from engine.core.book import Book
 from engine.core.card import Curves, curves_now, point_at
+from engine.core.ledger import Change
 from engine.core.project import Outside, project
 from engine.core.state import State
 from engine.core.step import Effect, step
@@ -82,11 +83,15 @@ class Session:
         self.broker: Broker | None = None
         self.ledger_file: LedgerFile | None = None
         self._breakers_kept = 0
+        self._unkept: list[Change] = []
         self.on_halt: Callable[[str], None] = lambda _: None
         self._halt_told = False
         self.venue_banner = ""
         self.hide: Callable[[str | bytes], str | bytes] = lambda frame: frame
         self.failed = asyncio.Event()
+        self.is_whole = True
+        """Whether ledger and journal have everything: else the session counts as crashed."""
+        self._is_halting = False
         self._journal = journal
         self._raw = raw
         self.backlog = Backlog(journal, raw, time.monotonic())
@@ -110,6 +115,7 @@ class Session:
         try:
             self._journal.record(record)
         except JournalError as error:
+            self.is_whole = False
             self._halt(str(error))
         effects = step(self.state, record)
         if self.state.halted_why is not None and not self._halt_told:
@@ -144,7 +150,7 @@ class Session:
             epoch = 0 if known is None else known.epoch
             self._raw.record(RawFrame(time.time_ns(), mono_ns, now_ms, feed, epoch, self._seq + 1, shown))
         try:
-            events = parse(frame, now_ms)
+            events = parse(shown, now_ms)
         except WireError as error:
             text = shown if isinstance(shown, str) else shown.decode("utf-8", "replace")
             excerpt = text[:EXCERPT_CHARACTERS]
@@ -211,10 +217,14 @@ class Session:
         self._breakers_kept = len(self.state.breakers)
         if self.ledger_file is None:
             return
+        self._unkept += changes
         try:
-            self.ledger_file.write(seq, changes, self.state.breakers, self.state.now_ms)
+            self.ledger_file.write(seq, self._unkept, self.state.breakers, self.state.now_ms)
         except JournalError as error:
+            self.is_whole = False  # the next start asks the journal
             self._halt(str(error))
+        else:
+            self._unkept = []
 
     def _log(self, marks: list[Mark]) -> None:
         """Write what an operator has to be able to find in the log: trust that was lost or came back."""
@@ -254,12 +264,17 @@ class Session:
         for old in [kept for kept in self._curves if kept <= ready]:
             del self._curves[old]
 
+    def broke(self, why: str) -> None:
+        """Halt because an event could not be taken in: what the core knows is not all that happened."""
+        self.is_whole = False
+        self._halt(why)
+
     def _halt(self, why: str) -> None:
-        if self.state.halted_why is not None:
-            return
+        """Halt, whatever halted before: the engine ends, and so must whoever waits for it."""
         log.error("engine halted", extra={"why": why})
         self.failed.set()
-        self._seq += 1
-        step(self.state, Record(self._seq, EngineHalted(ts_recv_ms=self.clock.now_ms(), why=why)))
-        self._halt_told = True
-        self.on_halt(why)
+        if self._is_halting or self.state.halted_why is not None:
+            return
+        self._is_halting = True
+        # The journal has it too, where it still can: a replay halts at the same event.
+        self.accept(EngineHalted(ts_recv_ms=self.clock.now_ms(), why=why))

@@ -38,10 +38,10 @@ MAY_LIVE: Final = (
 
 CATALOGUE: Final = (
     Line("address in closed only mode", "closed-only", "closed-only"),
-    Line("address banned", "banned", "unauthorised"),
-    Line("has to be the owner of the api key", "owner", "unauthorised"),
-    Line("has to be the address of the api key", "signer", "unauthorised"),
-    Line("maker address not allowed", "wallet", "unauthorised"),
+    Line("address banned", "banned", "banned"),
+    Line("has to be the owner of the api key", "owner", "banned"),
+    Line("has to be the address of the api key", "signer", "banned"),
+    Line("maker address not allowed", "wallet", "banned"),
     Line("invalid signature", "signature"),
     Line("order_version_mismatch", "version"),
     Line("invalid order version", "version"),

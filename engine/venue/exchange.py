@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 
 from engine.core.trading import OrderIntent
 from engine.events import Assumed, Level, RestrictionKind, Trade
-from engine.units import Milliseconds, SizeE6, UsdE6
+from engine.units import SizeE6, UsdE6
 
 
 class Signed(NamedTuple):
@@ -146,13 +146,12 @@ class Account(Protocol):
     """What a live exchange tells of our account beside the orders themselves. Every call may raise
     ``CallFailed``."""
 
-    async def find(self, intent: OrderIntent, venue_order_id: str, since_ms: Milliseconds) -> Matched | None:
+    async def find(self, intent: OrderIntent, venue_order_id: str) -> Matched | None:
         """Look for what an order did, by its id and among the account's trades of its token.
 
         Args:
             intent: The order.
             venue_order_id: The venue's id of it.
-            since_ms: When it may have been sent, at the earliest, on the engine's clock.
         Returns:
             What it filled; None where there is no trace of it, or it ended without a fill.
         """

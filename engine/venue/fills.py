@@ -3,7 +3,7 @@
 Sources: protocol sheet, sections 5.3, 6 and 7.6. What it does not know: how to ask for them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, NamedTuple
 
@@ -26,18 +26,23 @@ class Unreadable(Exception):
 
 
 class Fees(NamedTuple):
-    """How fees are known: the schedule by slug, and the share of the dollars where there is none."""
+    """How fees are known: by the order's own schedule, or as a share of the dollars where it has none."""
 
-    schedule: Callable[[str], FeeSchedule | None]
     fallback_rate: float
 
-    def of(self, slug: str, levels: Sequence[Level]) -> UsdE6:
+    def of(self, schedule: FeeSchedule | None, levels: Sequence[Level]) -> UsdE6:
         """Return the fee of what was filled."""
-        schedule = self.schedule(slug)
         if schedule is None:
             dollars = sum(price * size for price, size in levels) / ONE_E4
             return round(dollars * self.fallback_rate)
         return taker_fee_e6(schedule, levels)
+
+
+def is_all(done: Matched, told_e6: UsdE6) -> bool:
+    """Say whether trades come to the dollars that the venue's answer told; 0 is not told."""
+    if not told_e6:
+        return True
+    return abs(sum(trade.cost_e6 for trade in done.trades) - told_e6) <= len(done.fills)
 
 
 def is_ours(trade: ClobTrade, venue_order_id: str) -> bool:
@@ -69,7 +74,7 @@ def matched(
     for trade in sorted(trades, key=lambda trade: (sign * trade.price, trade.id)):
         fills = _levels(trade, venue_order_id, intent)
         levels += fills
-        fee = fees.of(intent.slug, levels)
+        fee = fees.of(intent.fee, levels)
         cost = sum(_dollars(intent, price, size) for price, size in fills)
         booked.append(Trade(trade.id, sum(size for _, size in fills), cost, fee - fee_told, fills))
         fee_told = fee

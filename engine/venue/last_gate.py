@@ -5,6 +5,7 @@ first byte is left. It reads files and clocks, so it holds although the engine's
 What it does not know: whether the order is a good one.
 """
 
+import time
 from collections.abc import Callable
 
 from engine.clock import Clock
@@ -37,12 +38,16 @@ class LastGate:
         self._kill = kill
         self._not_armed = not_armed
 
-    def refusal(self, intent: OrderIntent) -> str | None:
+    def refusal(self, intent: OrderIntent, latest: float) -> str | None:
         """Return why an order must not leave now, or None.
+
+        Args:
+            intent: The order.
+            latest: Its deadline by the steady clock (``perf_counter``): the other may be set back.
 
         A SELL gets the account out of something: neither the kill switch nor a missing arming holds it back.
         """
-        if self._clock.now_ms() > intent.deadline_ms:
+        if self._clock.now_ms() > intent.deadline_ms or time.perf_counter() > latest:
             return DEADLINE
         if intent.side == "SELL":
             return None

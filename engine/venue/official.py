@@ -22,7 +22,7 @@ from polymarket.models.clob.order_response import AcceptedOrder
 
 from engine.core.state import OrderIntent
 from engine.errors import StartError
-from engine.units import Milliseconds, SizeE6, UsdE6
+from engine.units import SizeE6, UsdE6
 from engine.venue import answers, fills, signing
 from engine.venue.answers import NOT_SENT
 from engine.venue.exchange import (
@@ -136,12 +136,7 @@ class OfficialExchange:
             raise CallFailed(f"{len(left)} orders were not cancelled: {self._access.hide(left[0])}")
         return len(told.canceled)
 
-    async def find(
-        self,
-        intent: OrderIntent,
-        venue_order_id: str,
-        since_ms: Milliseconds,  # noqa: ARG002 (the id alone is exact; a time would trust two clocks)
-    ) -> Matched | None:
+    async def find(self, intent: OrderIntent, venue_order_id: str) -> Matched | None:
         """Look for what an order did, by its id and among the account's trades of its token."""
         told = await self._order(venue_order_id)
         listed = await self._call("trades", self._trades(asset_id=intent.token))
@@ -166,8 +161,18 @@ class OfficialExchange:
 
     async def statuses(self, trade_ids: tuple[str, ...]) -> tuple[TradeStatus, ...]:
         """Ask how far trades are; one that the venue does not list is left out."""
-        listed = await self._call("trades", self._trades_by_id(trade_ids))
-        return tuple(TradeStatus(trade.id, self._own_order(trade), _word(trade.status)) for trade in listed)
+        told: list[TradeStatus] = []
+        failure: CallFailed | None = None
+        for trade_id in trade_ids:
+            try:
+                listed = await self._call("trades", self._trades_by_id((trade_id,)))
+            except CallFailed as error:  # one that cannot be told hides no other
+                failure = error
+                continue
+            told += [TradeStatus(one.id, self._own_order(one), _word(one.status)) for one in listed]
+        if failure is not None and not told:
+            raise failure
+        return tuple(told)
 
     async def balance(self) -> tuple[UsdE6, UsdE6]:
         """Return dollars, and how many of them the exchange's contracts may take."""
@@ -238,7 +243,9 @@ class OfficialExchange:
             async with asyncio.timeout(min(TRADES_TIMEOUT_S, self._timeout_s)):
                 trades = await self._trades_of(posted, intent.token)
             if trades and len(trades) == len(posted.trade_ids or trades):
-                return fills.matched(trades, posted.order_id, intent, self._fees, told_e6)
+                done = fills.matched(trades, posted.order_id, intent, self._fees, told_e6)
+                if fills.is_all(done, told_e6):
+                    return done
             why = f"{len(trades)} of {len(posted.trade_ids)} trades are listed"
         except (Unreadable, *FAILURES) as error:
             why = answers.described(error, self._access.hide)

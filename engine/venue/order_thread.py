@@ -54,6 +54,8 @@ KILL_LOOK_EVERY_S: Final = 0.01
 CANCEL_AGAIN_S: Final = 0.5
 """Pause before a cancel-all that did not come through is tried again."""
 
+DUTY_AGAIN_S: Final = 1.0
+
 CLOSE_WAIT_S: Final = 5.0
 """Longest wait for the orders under way when the engine ends: the venue's hold and a time-out or two."""
 
@@ -86,13 +88,14 @@ class Tools(NamedTuple):
 
 
 class _Trip:
-    """One order on its way: when it was taken over, whether it has left, and when (``perf_counter``)."""
+    """One order on its way: when it was taken over and has to have left (``perf_counter``), and whether."""
 
-    __slots__ = ("first_byte", "has_left", "intent", "recording", "taken_over", "venue_order_id")
+    __slots__ = ("first_byte", "has_left", "intent", "latest", "recording", "taken_over", "venue_order_id")
 
-    def __init__(self, intent: OrderIntent, taken_over: float) -> None:
+    def __init__(self, intent: OrderIntent, taken_over: float, latest: float) -> None:
         self.intent = intent
         self.taken_over = self.first_byte = taken_over
+        self.latest = latest
         self.has_left = False
         self.recording: asyncio.Future[None] | None = None
         self.venue_order_id = ""
@@ -108,6 +111,7 @@ class OrderThread:
         self._opened: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="orders", daemon=True)
 
     async def open(self) -> None:
@@ -121,10 +125,17 @@ class OrderThread:
 
     def submit(self, intent: OrderIntent) -> None:
         """Take an intent over; return at once. For the engine's loop."""
-        self._call(self._begin, intent, time.perf_counter())
+        if self._is_ending:
+            denied = self._event(OrderDenied, intent, reason="the engine ends")
+            self._tools.door.tell(denied)
+            return
+        clock, now = self._tools.clock, time.perf_counter()
+        life_s = max(0, intent.deadline_ms - clock.now_ms()) / 1000 / clock.rate
+        self._call(self._begin, _Trip(intent, now, now + life_s))
 
     async def close(self) -> None:
         """Wait for the orders under way, then end the thread. None is left without an end if it can be."""
+        self._is_ending = True
         if self._loop is None or self._stop is None or not self._thread.is_alive():
             return
         self._call(self._stop.set)
@@ -153,8 +164,8 @@ class OrderThread:
             self._opened.set_exception(StartError(f"open orders cannot be cancelled: {error}"))
             return
         self._opened.set_result(None)
-        duties: list[Coroutine[Any, Any, None]] = [self._watch_kill(), *(duty.run() for duty in self._duties)]
-        running = [self._start(duty, "duty") for duty in duties]
+        running = [self._start(self._watch_kill(), "kill watch")]
+        running += [self._start(self._keep_on(duty), type(duty).__name__) for duty in self._duties]
         try:
             await self._stop.wait()
             orders = [task for task in self._tasks if task not in running]
@@ -166,12 +177,23 @@ class OrderThread:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self._tools.exchange.close()
 
+    async def _keep_on(self, duty: Duty) -> None:
+        """Do a duty for ever. An error of ours halts the engine, and the duty goes on: the account is the
+        same, and whoever halted still wants to know it."""
+        while True:
+            try:
+                await duty.run()
+            except Exception as error:
+                log.exception("duty failed")
+                self._halt(f"{type(duty).__name__} failed: {type(error).__name__}: {error}")
+            await asyncio.sleep(DUTY_AGAIN_S)
+
     def _call(self, function: Callable[..., object], *args: object) -> None:
         assert self._loop is not None, "open() comes first"
         self._loop.call_soon_threadsafe(function, *args)
 
-    def _begin(self, intent: OrderIntent, taken_over: float) -> None:
-        self._start(self._carry(intent, taken_over), f"order {intent.order_id}")
+    def _begin(self, trip: _Trip) -> None:
+        self._start(self._carry(trip), f"order {trip.intent.order_id}")
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something and keep it until it is done, so that it is not collected on the way."""
@@ -193,8 +215,8 @@ class OrderThread:
 
     # --- one order ------------------------------------------------------------------------------------------
 
-    async def _carry(self, intent: OrderIntent, taken_over: float) -> None:
-        trip = _Trip(intent, taken_over)
+    async def _carry(self, trip: _Trip) -> None:
+        intent = trip.intent
         try:
             signed = await self._signed(trip)
             answer = await self._tools.exchange.send(intent, signed, lambda: self._at_the_wire(trip))
@@ -215,9 +237,9 @@ class OrderThread:
             raise
         await self._end(trip, self._told(intent, answer, took_ms))
 
-    async def _signed(self, trip: "_Trip") -> Signed:
+    async def _signed(self, trip: _Trip) -> Signed:
         """Make the order, and let it be recorded. The gate is asked before, to save the work."""
-        refusal = self._tools.gate.refusal(trip.intent)
+        refusal = self._tools.gate.refusal(trip.intent, trip.latest)
         if refusal is not None:
             raise HeldBack(refusal)
         try:
@@ -237,17 +259,17 @@ class OrderThread:
         trip.recording = asyncio.ensure_future(self._tools.door.record(told))
         return signed
 
-    async def _at_the_wire(self, trip: "_Trip") -> None:
+    async def _at_the_wire(self, trip: _Trip) -> None:
         """Hold the first byte back until the order is durable, then ask the last gate."""
         await self._recorded(trip)
-        refusal = self._tools.gate.refusal(trip.intent)
+        refusal = self._tools.gate.refusal(trip.intent, trip.latest)
         if refusal is not None:
             raise HeldBack(refusal)
         trip.has_left, trip.first_byte = True, time.perf_counter()
         took_ms = (trip.first_byte - trip.taken_over) * 1000
         self._tools.door.tell(self._event(OrderSubmitted, trip.intent, took_ms=took_ms))
 
-    async def _recorded(self, trip: "_Trip") -> None:
+    async def _recorded(self, trip: _Trip) -> None:
         assert trip.recording is not None
         try:
             await trip.recording
@@ -279,7 +301,7 @@ class OrderThread:
             case Lost(reason):
                 return self._event(OrderUnknown, intent, reason=reason)
 
-    async def _end(self, trip: "_Trip", event: AnyEvent) -> None:
+    async def _end(self, trip: _Trip, event: AnyEvent) -> None:
         """Tell how an order ended, after that it was signed."""
         if trip.recording is not None and not trip.recording.done():
             await asyncio.wait((trip.recording,))

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from engine.clock import Clock
-from engine.contract import FeeSchedule
 from engine.core.book import Book
 from engine.core.trading import OrderIntent
 from engine.events import Level
@@ -28,7 +27,7 @@ FAK_KILLED: Final = (
 
 SPREAD: Final = 0.35
 """Standard deviation of the logarithm of the latency. Ours: one order in six takes 1.4 times the median, one
-in 44 twice; that orders reach the book after .5 to 8 s on bad days (fault catalogue, F38) no draw tells."""
+in 42 twice; that orders reach the book after .5 to 8 s on bad days (fault catalogue, F38) no draw tells."""
 
 LEVELS: Final = 50
 """Levels of a book that an order is matched against; deeper than any $50 order goes in these markets."""
@@ -46,7 +45,6 @@ class Market(NamedTuple):
     """What the exchange looks up when an order arrives, in the engine's loop."""
 
     book: Callable[[str], Book | None]
-    fee: Callable[[str], FeeSchedule | None]
     fallback_fee_rate: float
 
 
@@ -86,7 +84,7 @@ class PaperExchange:
 
     def _matched(self, intent: OrderIntent) -> Answer:
         """Match, in the engine's loop: the book does not change meanwhile."""
-        book, fee = self._market.book(intent.token), self._market.fee(intent.slug)
+        book, fee = self._market.book(intent.token), intent.fee
         rate = self._market.fallback_fee_rate
         levels = _levels(book, intent)
         fills = taken(intent, levels)

@@ -2,7 +2,8 @@
 
 ``restarting``, ``post-only``, ``cancel-only``, ``disabled`` and ``rate-limited`` pass by themselves: the next
 order may try once their time is over. ``closed-only``, ``unauthorised`` and ``heartbeat`` end when the venue
-says so; ``region`` never: it trips the kill switch. Source: protocol sheet, section 9.
+says so; ``banned`` with a restart; ``region`` never: it trips the kill switch. Several may hold at once.
+Source: protocol sheet, section 9.
 """
 
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from engine.clock import Clock
 from engine.events import RestrictionKind, VenueRestricted
 from engine.kill import KillSwitch
+from engine.units import Milliseconds
 from engine.venue.door import Door
 from engine.venue.exchange import Restriction
 
@@ -17,26 +19,31 @@ FIRST_WAIT_S: Final = 2.0
 LONGEST_WAIT_S: Final = 30.0
 """Pauses where the venue does not say how long, doubled each time (protocol sheet, section 9: to 30 s)."""
 
-STICKY: Final = ("closed-only", "unauthorised", "heartbeat", "region")
+STICKY: Final = ("closed-only", "unauthorised", "banned", "heartbeat", "region")
 
 
 class Restrictions:
-    """What holds now. For the order thread only."""
+    """What holds now, by kind; several may. For the order thread only."""
 
     def __init__(self, clock: Clock, kill: KillSwitch, door: Door) -> None:
         self._clock = clock
         self._kill = kill
         self._door = door
         self._wait_s = FIRST_WAIT_S
-        self.current: RestrictionKind = "none"
+        self._sticky: set[RestrictionKind] = set()
+
+    def holds(self, kind: RestrictionKind) -> bool:
+        """Say whether one that does not pass by itself holds."""
+        return kind in self._sticky
 
     def tell(self, restriction: Restriction) -> None:
         """Tell that the venue takes no orders; a refusal for our region trips the kill switch."""
-        self.current = restriction.kind
         if restriction.kind == "region":
             self._kill.trip("venue", restriction.why)
         until_ms = None
-        if restriction.kind not in STICKY:
+        if restriction.kind in STICKY:
+            self._sticky.add(restriction.kind)
+        else:
             wait_s = self._wait_s if restriction.retry_s is None else restriction.retry_s
             if restriction.retry_s is None:
                 self._wait_s = min(2.0 * self._wait_s, LONGEST_WAIT_S)
@@ -44,18 +51,21 @@ class Restrictions:
             until_ms = self._clock.now_ms() + int(wait_s * 1000 * self._clock.rate)
         self._tell(restriction.kind, restriction.why, until_ms)
 
-    def lift(self, *kinds: RestrictionKind) -> None:
-        """Tell that a restriction is over, if it is one of these."""
-        if self.current in kinds:
-            self.current = "none"
-            self._tell("none", "", None)
+    def lift(self, kind: RestrictionKind) -> None:
+        """Tell that a restriction is over, if it holds."""
+        if kind in self._sticky:
+            self._sticky.discard(kind)
+            self._tell(kind, "", None, lifted=True)
 
     def passed(self) -> None:
         """Note that the venue took an order: pauses begin small again."""
         self._wait_s = FIRST_WAIT_S
-        if self.current not in STICKY:
-            self.current = "none"
 
-    def _tell(self, kind: RestrictionKind, why: str, until_ms: int | None) -> None:
-        now_ms = self._clock.now_ms()
-        self._door.tell(VenueRestricted(ts_recv_ms=now_ms, restriction=kind, why=why, until_ms=until_ms))
+    def _tell(
+        self, kind: RestrictionKind, why: str, until_ms: Milliseconds | None, *, lifted: bool = False
+    ) -> None:
+        self._door.tell(
+            VenueRestricted(
+                ts_recv_ms=self._clock.now_ms(), restriction=kind, why=why, until_ms=until_ms, lifted=lifted
+            )
+        )

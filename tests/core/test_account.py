@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine import events as e
 from engine.contract import Outcome
@@ -12,8 +13,21 @@ from engine.core.explain import gate_rows
 from engine.core.trading import OrderIntent
 from engine.params import Limits
 from engine.snapshot import GateView
-from tests.core.builders import END_S, UP, Core
-from tests.core.order_story import NOW_MS, SLUG, bought, fill, kill, quote, ready, sign, tell, trade
+from tests.core.builders import DOWN, END_S, UP, Core
+from tests.core.order_story import (
+    NOW_MS,
+    PARAMS,
+    SLUG,
+    bought,
+    fill,
+    kill,
+    lose,
+    quote,
+    ready,
+    sign,
+    tell,
+    trade,
+)
 
 LATER = NOW_MS + 5_000
 
@@ -45,6 +59,10 @@ def restrict(core: Core, kind: e.RestrictionKind, until_ms: int | None = None) -
     core.feed(e.VenueRestricted(ts_recv_ms=NOW_MS, restriction=kind, why="said so", until_ms=until_ms))
 
 
+def lift(core: Core, kind: e.RestrictionKind) -> None:
+    core.feed(e.VenueRestricted(ts_recv_ms=NOW_MS, restriction=kind, why="", lifted=True))
+
+
 def row(core: Core, bit: int) -> GateView:
     market = core.state.markets[SLUG]
     return next(one for one in gate_rows(core.state, market) if one.name == gate.GATE_NAMES[bit])
@@ -71,15 +89,30 @@ def test_a_restriction_with_an_end_passes_by_itself(kind: e.RestrictionKind) -> 
     assert row(core, gate.VENUE).value == "takes orders"
 
 
-@pytest.mark.parametrize("kind", ["closed-only", "region", "disabled", "unauthorised"])
+@pytest.mark.parametrize("kind", ["closed-only", "region", "disabled", "unauthorised", "banned"])
 def test_a_restriction_without_an_end_needs_somebody(kind: e.RestrictionKind) -> None:
     """It stays until the venue takes it back."""
     core = ready()
     restrict(core, kind)
     assert quote(core, NOW_MS + 4_000) == []
     assert row(core, gate.VENUE).change == "an operator has to look into it"
-    restrict(core, "none")
+    lift(core, kind)
     assert went_out(core) == 1, "at once: the word itself is looked at"
+
+
+def test_several_restrictions_hold_at_once_and_each_ends_by_itself() -> None:
+    """A key that is read again says nothing of an account that may only reduce; the longest one is shown."""
+    core = ready()
+    restrict(core, "closed-only")
+    restrict(core, "unauthorised")
+    restrict(core, "restarting", NOW_MS + 1_000)
+    lift(core, "unauthorised")
+    assert quote(core, NOW_MS + 2_000) == []
+    assert row(core, gate.VENUE).value == "closed-only: said so"
+    lift(core, "heartbeat")
+    assert quote(core, NOW_MS + 2_500) == []
+    lift(core, "closed-only")
+    assert went_out(core) == 1
 
 
 def test_a_pause_stops_buying_and_names_who_paused() -> None:
@@ -120,7 +153,7 @@ def test_live_nothing_is_bought_before_the_balance_is_told() -> None:
     arm(core)
     assert quote(core) == []
     told = row(core, gate.BALANCE)
-    assert (told.value, told.requirement, told.passed) == ("not told yet", ">= $21.40", False)
+    assert (told.value, told.requirement, told.passed) == ("not told, or too long ago", ">= $21.40", False)
     balance(core, 21.39)
     assert quote(core, NOW_MS + 10) == []
     assert row(core, gate.BALANCE).value == "$21.39 free"
@@ -150,11 +183,85 @@ def test_a_balance_asked_for_before_a_fill_does_not_hold_it_yet() -> None:
     """The answer crossed the fill on its way; one that was asked for afterwards has it."""
     core, order = bought()
     sign(core, order)
-    fill(core, order, trade("t1"), at_ms=NOW_MS + 300)
+    fill(core, order, at_ms=NOW_MS + 300)
     balance(core, 100, asked_ms=NOW_MS + 300)
     assert risk.available_e6(core.state) == 100_000_000 - 9_063_000
     balance(core, 100, asked_ms=NOW_MS + 301)
     assert risk.available_e6(core.state) == 100_000_000
+
+
+@pytest.mark.parametrize("asked_ms", [NOW_MS + 299, NOW_MS + 300, NOW_MS + 301, NOW_MS + 5_000])
+def test_a_match_is_held_back_once_until_its_trade_is_mined(asked_ms: int) -> None:
+    """Dollars leave the account when the trade is mined: before, no answer holds them, whenever it came."""
+    core, order = bought()
+    sign(core, order)
+    fill(core, order, trade("t1"), at_ms=NOW_MS + 300)
+    balance(core, 100, asked_ms=asked_ms)
+    assert risk.available_e6(core.state) == 100_000_000 - 9_063_000
+    tell(core, "t1", "CONFIRMED")
+    held = 9_063_000 if asked_ms <= NOW_MS + 300 else 0
+    assert risk.available_e6(core.state) == 100_000_000 - held
+
+
+def test_a_match_that_failed_is_not_held_back_any_more() -> None:
+    """It never was, so it takes nothing out of an answer that was asked for before it."""
+    core, order = bought()
+    sign(core, order)
+    balance(core, 100, asked_ms=NOW_MS + 100)
+    fill(core, order, trade("t1"), at_ms=NOW_MS + 300)
+    tell(core, "t1", "FAILED")
+    assert risk.available_e6(core.state) == 100_000_000
+
+
+def test_a_fill_of_a_window_that_settled_counts_against_an_old_answer() -> None:
+    """The answer was given before the dollars left; that the window is over puts none of them back."""
+    core, order = bought()
+    balance(core, 100, asked_ms=NOW_MS)
+    fill(core, order)
+    core.state.ledger.settle(SLUG, "DOWN", NOW_MS + 400)
+    assert risk.available_e6(core.state) == 100_000_000 - 9_063_000
+
+
+@pytest.mark.parametrize("rate", [1.0, 10.0])
+def test_a_balance_holds_for_a_minute_of_the_wall(rate: float) -> None:
+    """The venue may be silent while money moves: what was told longer ago is a gate that refuses."""
+    core = ready()
+    core.state.clock_rate = rate
+    last_ms = NOW_MS - int(60_000 * rate)
+    balance(core, 100, asked_ms=last_ms)
+    assert risk.available_e6(core.state) == 100_000_000
+    balance(core, 100, asked_ms=last_ms - 1)
+    assert risk.available_e6(core.state) is None
+    assert quote(core) == []
+    assert row(core, gate.BALANCE).value == "not told, or too long ago"
+
+
+def test_the_rate_of_the_clock_is_told_at_the_opening() -> None:
+    """A simulated venue runs faster than the wall."""
+    core = Core()
+    assert core.state.clock_rate == 1.0
+    core.feed(structs.replace(core.records[0].event, clock_rate=20.0))
+    assert core.state.clock_rate == 20.0
+
+
+def test_an_order_is_reserved_by_its_own_dollars() -> None:
+    """A tenth of what is wanted was on display: a tenth is reserved, whatever the size is set to since."""
+    core = ready()
+    core.book(DOWN, [(10, 500)], [(12, 500)], NOW_MS)
+    core.book(UP, [(88, 500)], [(90, 3)], NOW_MS + 1)
+    (order,) = core.state.trading.orders.values()
+    assert order.intent.usd_e6 == 2_700_000
+    assert risk.reserved_e6(core.state) == pytest.approx(2_700_000 * 1.07)
+    assert risk.reserved_e6(core.state, END_S) == pytest.approx(2_700_000 * 1.07)
+    assert risk.reserved_e6(core.state, END_S + 300) == 0
+    assert risk.at_stake_e6(core.state) == pytest.approx((2_700_000 + 20_000_000) * 1.07)
+
+
+def test_a_fee_that_may_be_higher_than_the_venue_s_is_reserved_whole() -> None:
+    """Where a market publishes no schedule, the fallback is what it pays."""
+    core, _ = bought(Core(PARAMS._replace(fallback_fee_rate=0.2)))
+    assert risk.one_order_e6(core.state) == pytest.approx(24_000_000)
+    assert risk.reserved_e6(core.state) == pytest.approx(24_000_000)
 
 
 def test_paper_spends_its_own_cash() -> None:
@@ -199,6 +306,21 @@ def test_a_tightened_limit_holds_at_once() -> None:
     assert core.state.marks[-1].text == "limits tightened by ann: max_exposure_usd 100 -> 21"
 
 
+def test_a_smaller_trade_cuts_the_order_and_no_parameters_get_past_it() -> None:
+    """An order decided on the old size would be larger than the limit allows."""
+    core = ready()
+    core.feed(e.LimitsTightened(ts_recv_ms=NOW_MS, limits={"max_usd_per_trade": 5.0}, who="w", why="y"))
+    assert core.state.params.quote_size_usd == 5.0
+    wider = PARAMS._replace(quote_size_usd=40.0, max_entry_price=0.97)._asdict()
+    core.feed(e.ParamsChanged(ts_recv_ms=NOW_MS, params=wider, version=2, who="w", why="y", text="t"))
+    assert (core.state.params.quote_size_usd, core.state.params.max_entry_price) == (5.0, 0.97)
+    (intent,) = quote(core)
+    assert intent.usd_e6 == 5_000_000
+    smaller = PARAMS._replace(quote_size_usd=2.0)._asdict()
+    core.feed(e.ParamsChanged(ts_recv_ms=NOW_MS, params=smaller, version=3, who="w", why="y", text="t"))
+    assert core.state.params.quote_size_usd == 2.0
+
+
 # --- exits --------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +363,35 @@ def test_no_second_exit_while_the_first_is_under_way() -> None:
     assert len(get_out(core)) == 1
     assert get_out(core) == []
     assert core.state.marks[-1].text == "no exit: an order of this window is under way"
+
+
+def test_a_buy_that_nobody_can_find_does_not_lock_us_in() -> None:
+    """What is held can be sold while it is looked for; a SELL of unknown fate may have sold it already."""
+    core = holding()
+    held = core.state.trading.orders[f"{SLUG}#1"]
+    tell(core, "t2", "MATCHED")
+    assert held.state == "unknown"
+    (exit_,) = get_out(core)
+    assert exit_.shares_e6 == 10_120_000
+    lose(core, core.state.trading.orders[exit_.order_id])
+    assert get_out(core) == []
+
+
+def test_a_buy_whose_answer_is_awaited_holds_up_an_exit() -> None:
+    """In a moment it is known how much there is to sell."""
+    core = holding()
+    held = core.state.trading.orders[f"{SLUG}#1"]
+    held.state, core.state.trading.in_flight[f"{SLUG}#1"] = "sent", held
+    assert get_out(core) == []
+
+
+def test_an_exit_sells_no_more_than_the_venue_has_of_it() -> None:
+    """Fills may bring a hundredth of a share less than was matched; an order for it would be refused."""
+    for told, sold_e6 in ((10.115, 10_110_000), (10.12, 10_120_000), (11.0, 10_120_000)):
+        core = holding()
+        tell(core, "t1", "CONFIRMED")
+        shares(core, told)
+        assert [one.shares_e6 for one in get_out(core)] == [sold_e6], told
 
 
 def test_an_exit_works_under_every_closed_gate() -> None:
@@ -301,6 +452,15 @@ def test_a_sell_that_fails_gives_the_shares_back() -> None:
     assert core.state.ledger.cash_e6 == -9_063_000
 
 
+def test_shares_that_were_sold_and_never_bought_are_owed() -> None:
+    """The SELL went through and the BUY failed at the chain: each share may cost a dollar."""
+    core = holding(10_000_000)
+    sold(core, 10_000_000, 9_900_000, 0)
+    tell(core, "t1", "FAILED")
+    assert core.state.ledger.holdings[SLUG].shares_e6["UP"] == -10_000_000
+    assert core.state.ledger.open_cost_e6() == 100_000
+
+
 def test_a_sell_under_way_reserves_no_dollars() -> None:
     """It brings some."""
     core = holding(10_000_000)
@@ -316,26 +476,81 @@ def test_a_sell_under_way_reserves_no_dollars() -> None:
 def shares(core: Core, number: float, asked_ms: int = LATER, outcome: Outcome = "UP") -> None:
     core.feed(
         e.SharesTold(
-            ts_recv_ms=LATER, slug=SLUG, outcome=outcome, shares_e6=round(number * 1e6), asked_ms=asked_ms
+            ts_recv_ms=max(LATER, asked_ms),
+            slug=SLUG,
+            outcome=outcome,
+            shares_e6=round(number * 1e6),
+            asked_ms=asked_ms,
         )
     )
 
 
 def test_fewer_shares_than_the_ledger_has_halt() -> None:
     """Money that we think we have is not there."""
-    core = holding(10_000_000)
+    core = settled_down()
+    shares(core, 9.995)
     shares(core, 9.995)
     assert core.state.halted_why is None, "dust: the exchange divides whole numbers"
     shares(core, 9.9)
-    assert core.state.halted_why == f"shares differ: {SLUG} Up: venue 9.9, ledger 10"
+    assert core.state.halted_why is None, "once is no proof"
+    assert core.state.trading.alarms == {DIFFER: "venue 9.9, ledger 10"}
+    shares(core, 9.9)
+    assert core.state.halted_why == f"{DIFFER}: venue 9.9, ledger 10"
+
+
+DIFFER = f"{account.SHARES_DIFFER} {SLUG} Up"
+
+
+def settled_down() -> Core:
+    """Bring a core to ten shares whose trade is confirmed, so that nothing is on its way any more."""
+    core = holding(10_000_000)
+    tell(core, "t1", "CONFIRMED")
+    return core
+
+
+def test_shares_that_agree_between_two_differences_start_the_count_again() -> None:
+    """One late answer, twice, hours apart, is no proof; and the alarm goes when they agree."""
+    core = settled_down()
+    for _ in range(3):
+        shares(core, 9.0)
+        assert DIFFER in core.state.trading.alarms
+        shares(core, 10.0)
+        assert core.state.trading.alarms == {}
+    assert core.state.halted_why is None
+
+
+def test_each_window_and_side_has_an_alarm_and_a_count_of_its_own() -> None:
+    """Up and Down each once are not one of them twice."""
+    core = settled_down()
+    shares(core, 9.0)
+    shares(core, 3.0, outcome="DOWN")
+    assert set(core.state.trading.alarms) == {DIFFER, DIFFER.replace("Up", "Down")}
+    assert core.state.halted_why is None
+
+
+def test_nothing_is_concluded_while_shares_may_be_on_their_way() -> None:
+    """A provisional trade, an order under way, and an end that is younger than the question."""
+    provisional = holding(10_000_000)
+    under_way = settled_down()
+    get_out(under_way)
+    younger = settled_down()
+    for core, asked_ms in ((provisional, LATER), (under_way, LATER + 500), (younger, NOW_MS + 900)):
+        for _ in range(3):
+            shares(core, 0.0, asked_ms)
+        assert core.state.halted_why is None
+        assert core.state.trading.alarms == {}
+    for _ in range(2):
+        shares(younger, 0.0, NOW_MS + 901)
+    assert younger.state.halted_why is not None
 
 
 def test_more_shares_than_the_ledger_has_leave_the_market_alone() -> None:
     """Somebody else trades this account: an alarm, no halt."""
     core = ready()
-    shares(core, 3.0)
+    for _ in range(3):
+        shares(core, 3.0)
     assert core.state.halted_why is None
-    assert account.SHARES_DIFFER in core.state.trading.alarms
+    assert core.state.trading.alarms == {DIFFER: "venue 3, ledger 0"}
     assert quote(core, LATER) == []
 
 

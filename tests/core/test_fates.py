@@ -5,13 +5,26 @@ import pytest
 from engine import events as e
 from engine.core import decide as gate
 from engine.core import risk
-from engine.core.fates import ENDS_KEPT, NO_FILL, NO_FILL_ALARM, RETRY_AFTER_MS, UNKNOWN
+from engine.core.fates import AFTER_ITS_END, ENDS_KEPT, NO_FILL, NO_FILL_ALARM, RETRY_AFTER_MS, UNKNOWN
 from engine.core.ledger import OrderChange
 from engine.core.orders import take_up
 from engine.core.trading import Order, OrderIntent
 from engine.params import Limits
-from tests.core.builders import END_S, Core
-from tests.core.order_story import NOW_MS, PARAMS, SLUG, bought, fill, kill, lose, quote, ready, sign, trade
+from tests.core.builders import DOWN, END_S, MARKET, UP, Core
+from tests.core.order_story import (
+    NOW_MS,
+    PARAMS,
+    SLUG,
+    bought,
+    fill,
+    kill,
+    lose,
+    quote,
+    ready,
+    sign,
+    tell,
+    trade,
+)
 
 
 def end(core: Core, order: Order, how: str) -> None:
@@ -117,9 +130,11 @@ def test_a_fill_told_after_another_end_is_booked(how: str) -> None:
     """The worse of two contradictory answers: shares that are there are not denied away."""
     core, order = bought()
     end(core, order, how)
+    assert AFTER_ITS_END not in core.state.trading.alarms
     fill(core, order)
     assert order.state == "partial"
     assert core.state.ledger.cash_e6 == -9_063_000
+    assert core.state.trading.alarms[AFTER_ITS_END] == f"{SLUG}#1 was {how}, and is told to have filled"
 
 
 def test_an_unknown_order_that_turns_out_filled_is_booked_and_its_alarm_goes() -> None:
@@ -131,6 +146,46 @@ def test_an_unknown_order_that_turns_out_filled_is_booked_and_its_alarm_goes() -
     fill(core, order, trade("t1"))
     assert UNKNOWN not in core.state.trading.alarms
     assert core.state.ledger.cash_e6 == -9_063_000
+
+
+def test_an_order_found_again_books_only_the_trades_that_are_new() -> None:
+    """Its answer told of one trade, the search of two: one is added, none is doubled, a ghost stays one."""
+    core, order = bought()
+    sign(core, order)
+    fill(core, order, trade("t1"), trade("t2"))
+    tell(core, "t2", "FAILED")
+    tell(core, "t3", "MATCHED")
+    assert order.state == "unknown"
+    fill(core, order, trade("t1"), trade("t2"), trade("t3"), at_ms=NOW_MS + 2_000)
+    assert core.state.ledger.cash_e6 == 2 * -9_063_000
+    assert (order.shares_e6, order.cost_e6, order.fee_e6) == (20_000_000, 18_000_000, 126_000)
+    assert order.trades == {"t1": "MATCHED", "t2": "FAILED", "t3": "MATCHED"}
+    assert core.state.ledger.trades == 1
+
+
+def test_dollars_are_whole_cents_and_never_more_than_the_book_shows() -> None:
+    """3.33 shares at 90 cents are 2.997 dollars: an order for 3.00 could not be filled."""
+    core = ready()
+    core.book(DOWN, [(10, 500)], [(12, 500)], NOW_MS)
+    core.feed(
+        e.BookReplaced(
+            ts_recv_ms=NOW_MS + 1,
+            market=MARKET,
+            token=UP,
+            bids=((8_800, 500_000_000),),
+            asks=((9_000, 3_330_000),),
+            ts_venue_ms=NOW_MS + 1,
+            tick_e4=100,
+        )
+    )
+    (order,) = core.state.trading.orders.values()
+    assert order.intent.usd_e6 == 2_990_000
+
+
+def test_rounding_of_shares_takes_no_cent_off_a_whole_order() -> None:
+    """20 dollars at 91 cents are 21.978021 shares, or $19.999999: it is still an order for 20."""
+    (intent,) = quote(ready(), up_ask=91)
+    assert intent.usd_e6 == 20_000_000
 
 
 def test_an_unknown_order_blocks_its_market_and_counts_as_spent_and_is_never_sent_again() -> None:

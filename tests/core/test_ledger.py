@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.ledger import DAY_MS, HOUR_MS, Ledger, cost_of
+from engine.core.ledger import DAY_MS, HOUR_MS, RECENT_KEPT, Ledger, cost_of
 from engine.events import PastFill, PastFillStatus
 from tests.core.builders import past_fill
 
@@ -166,7 +166,7 @@ def test_a_fill_told_after_its_window_paid_out_is_paid_out_at_once() -> None:
     assert ledger.open_cost_e6() == 0
 
 
-def test_what_was_spent_since_a_moment_counts_open_windows_only() -> None:
+def test_what_was_spent_since_a_moment_counts_settled_windows_too() -> None:
     """BUYs with their fees, less what SELLs brought, from that very millisecond on."""
     ledger = Ledger()
     ledger.book(trade("t1", at_ms=10))
@@ -175,7 +175,77 @@ def test_what_was_spent_since_a_moment_counts_open_windows_only() -> None:
     assert ledger.spent_since_e6(11) == -9_000_000 + 70_000
     assert ledger.spent_since_e6(21) == 0
     ledger.settle("a", "UP", 30)
-    assert ledger.spent_since_e6(0) == 0
+    assert ledger.spent_since_e6(0) == 140_000
+    ledger.undo("a", failed("t2", "a#2"))
+    assert ledger.spent_since_e6(0) == 9_070_000, "what was undone never was"
+
+
+def test_what_was_spent_looks_at_the_last_fills_only() -> None:
+    """A session may run for months; an answer's age cannot hold so many."""
+    ledger = Ledger()
+    for number in range(RECENT_KEPT + 1):
+        ledger.book(trade(f"t{number}", at_ms=10))
+    assert ledger.spent_since_e6(10) == RECENT_KEPT * 9_070_000
+
+
+def won(ledger: Ledger, slug: str, dollars: int, at_ms: int) -> None:
+    """Settle a window that wins, or loses, whole dollars."""
+    cost = 10_000_000 - max(0, dollars) * 1_000_000 if dollars > 0 else -dollars * 1_000_000
+    ledger.book(past_fill(slug, "UP", ((cost // 1_000, 10_000_000),), 0, at_ms))
+    ledger.settle(slug, "UP" if dollars > 0 else "DOWN", at_ms)
+
+
+def test_a_profit_that_never_was_is_no_peak() -> None:
+    """Up by our own word, Down by the venue's: a drawdown from it would be from nothing."""
+    ledger = Ledger()
+    won(ledger, "a", 1, 1)
+    won(ledger, "b", 4, 2)
+    assert ledger.peak_e6 == 5_000_000
+    ledger.settle("b", "DOWN", 3)
+    assert (ledger.peak_e6, ledger.realised_e6) == (1_000_000, -5_000_000)
+
+
+def test_judged_anew_a_drawdown_begins_where_we_are() -> None:
+    """No result of before is left, and the best is what there is; the money is as it was."""
+    ledger = Ledger()
+    won(ledger, "a", 4, 1)
+    won(ledger, "b", -9, 2)
+    ledger.judge_anew()
+    assert (list(ledger.results), ledger.peak_e6, ledger.realised_e6) == ([], -5_000_000, -5_000_000)
+    won(ledger, "c", 1, 3)
+    assert ([one.slug for one in ledger.results], ledger.peak_e6) == (["c"], -4_000_000)
+    assert [one.at_ms for one in ledger.results] == [3]
+
+
+def test_a_correction_of_what_was_judged_before_moves_the_walk_by_its_difference_only() -> None:
+    """Won 4 before, lost 6 by the venue after: 10 less, and not 6 less."""
+    ledger = Ledger()
+    won(ledger, "a", 4, 1)
+    ledger.judge_anew()
+    ledger.settle("a", "DOWN", 2)
+    for at_ms, slug in enumerate("bcde", 3):
+        won(ledger, slug, 9, at_ms)
+    ledger.settle("b", "DOWN", 9)
+    assert ledger.realised_e6 == (-6 - 1 + 3 * 9) * 1_000_000
+    assert ledger.peak_e6 == ledger.realised_e6
+
+
+def test_what_is_too_old_to_be_told_counts_in_money_and_peak() -> None:
+    """A month ago it won 7: losing 2 now is a drawdown of 2 from 7."""
+    ledger = Ledger()
+    ledger.go_on_from(7_000_000)
+    assert (ledger.realised_e6, ledger.cash_e6, ledger.peak_e6) == (7_000_000,) * 3
+    won(ledger, "a", -2, 1)
+    assert (ledger.realised_e6, ledger.peak_e6) == (5_000_000, 7_000_000)
+
+
+def test_shares_sold_short_are_at_stake_and_a_long_side_is_not_owed() -> None:
+    """Ten owed at a dollar each, less what they brought."""
+    ledger = Ledger()
+    ledger.book(past_fill("a", "UP", ((9_000, 10_000_000),), 0, 5, side="SELL"))
+    assert ledger.open_cost_e6() == 10_000_000 - 9_000_000
+    ledger.book(past_fill("a", "DOWN", ((2_000, 1_000_000),), 0, 6))
+    assert ledger.open_cost_e6() == 1_200_000
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["book", "fail", "up", "down"])), max_size=30))

@@ -149,11 +149,6 @@ def test_the_booked_assumption_is_what_the_ledger_earned() -> None:
     assert core.state.ledger.realised_e6 == core.state.trading.honesty.profit_e6["arrival"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="markouts.settle drops an order at the first outcome: honesty totals keep our own word when the "
-    "venue's replaces it",
-)
 def test_the_venue_s_correction_corrects_the_honesty_totals() -> None:
     """Settled Up by us and Down by the venue: the ledger books the loss, and so have the totals to."""
     core = ready()
@@ -166,13 +161,10 @@ def test_the_venue_s_correction_corrects_the_honesty_totals() -> None:
         )
     assert core.state.ledger.realised_e6 == -19_938_600
     assert core.state.trading.honesty.profit_e6["arrival"] == -19_938_600
+    assert core.state.trading.honesty.orders == 1
+    assert core.state.trading.honesty.filled == {"touch": 1, "arrival": 1, "conservative": 0}
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="fates.filled calls markouts.begin after the window settled: the order stays in honesty.open for "
-    "ever, uncounted and never forgotten",
-)
 def test_an_order_that_fills_after_its_window_paid_out_is_counted() -> None:
     """The answer came late; the money is booked at once, and so have the totals to be."""
     core = ready()
@@ -181,7 +173,19 @@ def test_an_order_that_fills_after_its_window_paid_out_is_counted() -> None:
     )
     answered(core, "a#1", WHOLE, is_filled=True)
     assert core.state.ledger.realised_e6 == 2_061_400
-    assert core.state.trading.honesty.open == {}
+    honesty = core.state.trading.honesty
+    assert (honesty.open, honesty.orders, honesty.profit_e6["arrival"]) == ({}, 1, 2_061_400)
+
+
+def test_an_order_that_is_killed_after_its_window_paid_out_is_counted() -> None:
+    """What it would have earned at the touch is the illusion all the same."""
+    core = ready()
+    core.feed(
+        e.OutcomeServed(ts_recv_ms=(END_S + 60) * 1000, slug=SLUG, outcome="UP", strike=None, final=None)
+    )
+    answered(core, "a#1", MISSED, is_filled=False)
+    honesty = core.state.trading.honesty
+    assert (honesty.open, honesty.orders, honesty.profit_e6["touch"]) == ({}, 1, 4_720_000)
 
 
 def test_a_killed_order_without_assumptions_is_no_paper_order() -> None:

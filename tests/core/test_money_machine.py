@@ -82,6 +82,7 @@ class MoneyMachine(RuleBasedStateMachine):
         self.reports: dict[int, Decimal] = {}
         self.above: dict[str, bool] = {}
         self.changes: list[object] = []
+        self.cleared_ms = 0
         self.file = sqlite3.connect(":memory:", isolation_level=None)
         prepare(self.file)
         self.file.execute("PRAGMA synchronous = OFF")
@@ -122,8 +123,13 @@ class MoneyMachine(RuleBasedStateMachine):
             self.feed(restored)
             for fill in restored.fills:
                 self.shadow.book(fill)
-            for paid in restored.settlements:
-                self.shadow.settle(paid.slug, paid.outcome, paid.at_ms)
+            for is_old in (True, False):
+                for paid in restored.settlements:
+                    if (paid.at_ms <= restored.cleared_ms) == is_old:
+                        self.shadow.settle(paid.slug, paid.outcome, paid.at_ms)
+                if is_old and restored.cleared_ms:
+                    self.shadow.judge_anew()
+                    assert not self.shadow.results, "a cleared result is judged again"
         if live:
             self.arm(True)
             self.tell_balance(CASH_E6, 0, False)
@@ -163,7 +169,7 @@ class MoneyMachine(RuleBasedStateMachine):
         assert refusals == [], f"an intent against: {refusals}"
         assert self.state.halted_why is None, "an intent under a halt"
         assert not self.state.breakers, "an intent under a tripped breaker"
-        assert 0 < intent.usd_e6 <= QUOTE_USD * 1_000_000
+        assert 0 < intent.usd_e6 <= self.plain.quote_usd * 1_000_000
         assert intent.limit_e4 <= PARAMS.max_entry_price * 10_000
         assert now_ms < intent.deadline_ms <= intent.end_s * 1000
 
@@ -197,12 +203,20 @@ class MoneyMachine(RuleBasedStateMachine):
         return [one for one in self.described.values() if self.now_ms < one.end_s * 1000]
 
     @precondition(lambda self: self.session and not self.running())
-    @rule(gap=GAPS, both=st.booleans(), above=st.booleans(), cents=CENTS, shares=SIZES)
-    def open_window(self, gap: int, both: bool, above: bool, cents: int, shares: int) -> None:
+    @rule(
+        gap=GAPS,
+        both=st.booleans(),
+        above=st.booleans(),
+        quoted=st.tuples(CENTS, SIZES),
+        is_asked=st.sampled_from([True, True, True, False]),
+    )
+    def open_window(self, gap: int, both: bool, above: bool, quoted: tuple[int, int], is_asked: bool) -> None:
         """Go to the last seconds of a window, or of a 5m and a 15m that end together; hours may pass."""
         length, grid = (900, 900) if both else (300, 300)
         end_s = (self.now_ms // 1000 + 310 + length + gap * 300 + grid - 1) // grid * grid
         self.now_ms = end_s * 1000 - 14_500
+        if self.plain.is_live and is_asked:  # the last word on the balance is too old by now
+            self.tell_balance(CASH_E6, 0, False)
         for seconds in (300, 900) if both else (300,):
             start_s = end_s - seconds
             one = contract(
@@ -216,7 +230,7 @@ class MoneyMachine(RuleBasedStateMachine):
             self.described[one.slug] = one
             self.above[one.slug] = above
             self.warm(one)
-            self.show_books(one, cents, shares)
+            self.show_books(one, *quoted)
         self.feed(e.SecondPassed(ts_recv_ms=self.now_ms))
 
     def warm(self, one: Contract) -> None:
@@ -463,7 +477,7 @@ class MoneyMachine(RuleBasedStateMachine):
 
     @rule(
         what=st.sampled_from(
-            ["go", "go", "go", "kill", "clear", "pause", "resume", "disarm", "wait", "closed-only"]
+            ["go", "go", "go", "kill", "clear", "pause", "resume", "disarm", "wait", "closed-only", "open"]
         )
     )
     def stop_or_go(self, what: str) -> None:
@@ -474,7 +488,7 @@ class MoneyMachine(RuleBasedStateMachine):
             self.pause(what == "pause")
         if what in ("disarm", "go") and self.plain.is_live:
             self.arm(what == "go")
-        if what in ("wait", "closed-only", "go"):
+        if what in ("wait", "closed-only", "open", "go"):
             self.restrict(what)
 
     def latch(self, latched: bool) -> None:
@@ -490,18 +504,22 @@ class MoneyMachine(RuleBasedStateMachine):
         self.feed(e.ArmChanged(ts_recv_ms=self.now_ms, armed=is_armed, who="w", why="y"))
 
     def restrict(self, what: str) -> None:
-        """Until the venue says otherwise, or for a second and a half, or not any more."""
-        kind: e.RestrictionKind = "none" if what == "go" else "closed-only"
-        until = None
-        if what == "wait":
-            kind, until = "restarting", self.now_ms + 1_500
-        self.plain.restricted_until = {"go": 0.0, "wait": self.now_ms + 1_500.0}.get(what, float("inf"))
+        """For a second and a half, or until the venue says otherwise; what is lifted ends no other."""
+        held = self.plain.restricted_until
+        if what in ("open", "go"):
+            for kind in ("closed-only", "restarting") if what == "go" else ("closed-only",):
+                held.pop(kind, None)
+                self.feed(e.VenueRestricted(ts_recv_ms=self.now_ms, restriction=kind, why="", lifted=True))
+            return
+        kind = "restarting" if what == "wait" else what
+        until = self.now_ms + 1_500 if what == "wait" else None
+        held[kind] = float("inf") if until is None else until
         self.feed(e.VenueRestricted(ts_recv_ms=self.now_ms, restriction=kind, why="y", until_ms=until))
 
     @precondition(lambda self: self.session and self.plain.is_live)
     @rule(
         balance=st.sampled_from([900_000_000, 200_000_000, 45_000_000, 10_000_000]),
-        ago=st.sampled_from([0, 300, 5_000]),
+        ago=st.sampled_from([0, 300, 5_000, 55_000, 70_000]),
         is_allowed=st.booleans(),
     )
     def tell_balance(self, balance: int, ago: int, is_allowed: bool) -> None:
@@ -524,12 +542,18 @@ class MoneyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.session and self.held_in_open_windows())
     @rule(data=st.data(), outcome=st.sampled_from([*OUTCOMES, "HELD", "HELD"]))
     def get_out(self, data: st.DataObject, outcome: str) -> None:
-        """An exit goes out if, and only if, there is something to sell and nothing under way."""
+        """An exit goes out if, and only if, there is something to sell and nothing under way.
+
+        A BUY that nobody can find is not under way: it must not lock us in.
+        """
         one = self.described[data.draw(st.sampled_from(self.held_in_open_windows()), label="window")]
         if outcome == "HELD":
             outcome = max(OUTCOMES, key=lambda token: self.plain.shares(one.slug, token))
         shares = self.plain.shares(one.slug, outcome) // 10_000 * 10_000
-        busy = any(order.intent.slug == one.slug for order in self.plain.open_orders().values())
+        busy = any(
+            order.intent.slug == one.slug and (order.intent.side == "SELL" or not order.is_unknown)
+            for order in self.plain.open_orders().values()
+        )
         known = one.slug in self.state.markets
         possible = known and self.now_ms < one.end_s * 1000 and shares > 0 and not busy
         intents = self.feed(
@@ -546,8 +570,8 @@ class MoneyMachine(RuleBasedStateMachine):
     # --- the end of a session ------------------------------------------------------------------------------
 
     @precondition(lambda self: self.session and self.plain.orders)
-    @rule(is_warm=st.sampled_from([True, True, False]))
-    def restart(self, is_warm: bool) -> None:
+    @rule(is_warm=st.sampled_from([True, True, False]), is_cleared=st.sampled_from([False, False, True]))
+    def restart(self, is_warm: bool, is_cleared: bool) -> None:
         """Crash, read the file, go on; orders without an end are what recovery makes of them."""
         self.the_file_says_the_same()
         session = f"s{self.session}"
@@ -560,7 +584,11 @@ class MoneyMachine(RuleBasedStateMachine):
             ledger_rows.put(self.file, session, self.seq, told)
         orders = ledger_rows.past_orders(self.file, f"s{self.session + 1}")
         left = set(self.plain.open_orders())
-        self.plain.restarted(self.limits)
+        self.plain.restarted(self.limits, QUOTE_USD)
+        if is_cleared:
+            (self.cleared_ms,) = self.file.execute(
+                "SELECT coalesce(max(at_ms), 0) FROM settlement"
+            ).fetchone()
         left = set(self.plain.open_orders()) if self.plain.is_live else left
         assert {order.order_id for order in orders} == left, "forgotten, or revived"
         self.open_session(
@@ -568,9 +596,10 @@ class MoneyMachine(RuleBasedStateMachine):
                 ts_recv_ms=self.pass_ms(1_000),
                 fills=ledger_rows.past_fills(self.file, 0),
                 settlements=ledger_rows.past_settlements(self.file, 0),
-                breakers=tuple(self.state.breakers.items()),
+                breakers=() if is_cleared else tuple(self.state.breakers.items()),
                 unresolved=tuple(order.slug for order in orders),
                 orders=orders,
+                cleared_ms=self.cleared_ms,
             )
         )
         for one in self.running() if is_warm else []:
@@ -625,7 +654,7 @@ class MoneyMachine(RuleBasedStateMachine):
             under_way = {
                 name
                 for name, order in plain.open_orders().items()
-                if order.intent.slug == slug and order.intent.side == "BUY"
+                if order.intent.slug == slug and order.intent.side == "BUY" and not order.came_back
             }
             assert len(filled | under_way) <= 1, "two BUYs of one window"
 
@@ -643,7 +672,7 @@ class MoneyMachine(RuleBasedStateMachine):
     def it_can_be_shown(self) -> None:
         if self.session:
             shown = project(self.state, Outside(1, self.now_ms, self.now_ms, 0.0, 1.0, 0, 0.0, "", None, []))
-            free = self.plain.free()
+            free = self.plain.free(self.state.now_ms)
             assert shown.account.free_usd == (None if free is None else pytest.approx(free / 1e6))
 
 

@@ -1,12 +1,13 @@
 """A restart: money, breakers, orders without an end and provisional fills go on as if there had been none."""
 
-import pytest
+from msgspec import structs
 
 from engine import events as e
 from engine.core.fates import UNKNOWN
 from engine.core.ledger import OrderChange
 from engine.core.trading import OrderIntent
-from tests.core.builders import START_S, Core
+from engine.params import Limits
+from tests.core.builders import CRYPTO_FEE, START_S, Core
 from tests.core.order_story import (
     NOW_MS,
     PARAMS,
@@ -127,11 +128,6 @@ def test_a_trade_that_fails_after_a_restart_leaves_the_confirmed_one_of_its_orde
     assert (order.shares_e6, order.trades) == (10_000_000, {"t1": "CONFIRMED", "t2": "FAILED"})
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="told_trades starts empty: a FAILED of a trade that the file holds as CONFIRMED is not noticed "
-    "(trades._status knows only what this session was told)",
-)
 def test_a_failure_of_a_trade_that_an_earlier_session_saw_confirmed_halts() -> None:
     """Two last words that contradict each other, with a restart between them."""
     core = again(past_trade("t1", is_final=True))
@@ -152,11 +148,70 @@ def test_an_exit_after_a_restart_has_a_name_of_its_own() -> None:
     assert core.state.ledger.holdings[SLUG].shares_e6["UP"] == 0
 
 
-def test_no_exit_while_an_order_of_an_earlier_session_is_lost() -> None:
-    """It may be a SELL of the same shares."""
-    core = again(past_trade("t1", is_final=True, order_id=f"{SLUG}#0"), orders=(past_order(),))
+def test_a_sell_of_an_earlier_session_that_is_lost_holds_up_an_exit_and_a_buy_does_not() -> None:
+    """It may have sold the same shares; a BUY may only have bought more."""
+    held = past_trade("t1", is_final=True, order_id=f"{SLUG}#0")
+    lost = structs.replace(past_order(), side="SELL", usd_e6=0, shares_e6=10_000_000)
+    core = again(held, orders=(lost,))
     assert core.feed(sell()) == []
     assert core.state.marks[-1].text == "no exit: an order of this window is under way"
+    core = again(held, orders=(past_order(),))
+    (exit_,) = core.feed(sell())
+    assert isinstance(exit_, OrderIntent)
+    assert exit_.shares_e6 == 10_000_000
+
+
+def test_the_fee_of_an_order_goes_on_with_it() -> None:
+    """What it filled is found a day later, and the market is forgotten by then."""
+    core = again(orders=(structs.replace(past_order(), fee=CRYPTO_FEE),))
+    order = core.state.trading.in_flight[f"{SLUG}#1"]
+    assert order.intent.fee == CRYPTO_FEE
+    kill(core, order)
+    (change,) = [one for one in core.state.ledger.take_changes() if isinstance(one, OrderChange)]
+    assert (change.fee_rate, change.fee_exponent) == ("0.07", "1")
+
+
+def losses(count: int, since_ms: int = 0) -> tuple[tuple[e.PastFill, ...], tuple[e.PastSettlement, ...]]:
+    """Lose windows one after the other, a second apart."""
+    fills = tuple(
+        past_trade("", is_final=True, slug=f"w{number}", order_id=f"w{number}#1") for number in range(count)
+    )
+    return fills, tuple(
+        e.PastSettlement(f"w{number}", "DOWN", since_ms + 1_000 * (number + 1)) for number in range(count)
+    )
+
+
+def test_results_that_an_operator_has_looked_at_do_not_trip_again() -> None:
+    """Six losses, cleared: the next start does not stop for them, one more loss is the first of a new row."""
+    quiet = Limits(max_loss_streak=6, max_drawdown_usd=50.0, max_surprise=1e9, edge_trades=1e6)
+    fills, settlements = losses(7)
+
+    def breakers_of(cleared_ms: int) -> set[str]:
+        core = Core(PARAMS, quiet)
+        core.feed(restored(*fills, settlements=settlements, cleared_ms=cleared_ms))
+        assert core.state.ledger.realised_e6 == 7 * -9_063_000
+        return set(core.state.breakers)
+
+    assert breakers_of(0) == {"loss streak", "drawdown"}
+    assert breakers_of(999) == {"loss streak", "drawdown"}
+    assert breakers_of(6_000) == set()
+    assert breakers_of(1_000) == {"loss streak", "drawdown"}, "six after it are six"
+
+
+def test_a_clock_that_was_set_back_costs_no_settlement() -> None:
+    """Told in the order of the file: whatever time each bears, the last word on a window counts."""
+    fills, (first, second) = losses(2)
+    early = structs.replace(second, at_ms=first.at_ms - 1, slug=first.slug, outcome="UP")
+    for cleared_ms in (0, 500, 1_000, 1_500, 2_000):
+        core = Core(PARAMS)
+        core.feed(restored(*fills, settlements=(first, second, early), cleared_ms=cleared_ms))
+        assert core.state.ledger.realised_e6 == 937_000 - 9_063_000, cleared_ms
+
+
+def test_windows_that_are_too_old_to_be_told_count_in_the_money() -> None:
+    """Paper's cash would jump by them at each start, a month after they were won."""
+    core = again(before_e6=7_000_000)
+    assert (core.state.ledger.realised_e6, core.state.ledger.cash_e6) == (7_000_000, 7_000_000)
 
 
 def sell() -> e.ExitAsked:

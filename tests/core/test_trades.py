@@ -5,11 +5,12 @@ import itertools
 import pytest
 
 from engine import events as e
+from engine.core.orders import UNKNOWN
 from engine.core.trades import GHOST
 from engine.core.trading import Order
 from engine.params import Limits
 from tests.core.builders import Core
-from tests.core.order_story import NOW_MS, PARAMS, SLUG, bought, fill, lose, quote, sign, tell, trade
+from tests.core.order_story import NOW_MS, PARAMS, SLUG, bought, fill, kill, lose, quote, sign, tell, trade
 
 
 def matched(*names: str) -> Core:
@@ -200,3 +201,41 @@ def test_a_failure_after_the_window_paid_out_takes_the_payout_back_too() -> None
     assert ledger.realised_e6 == 937_000
     assert ledger.realised_on((NOW_MS + 20_000) // 86_400_000) == 937_000
     assert ledger.cash_e6 == 937_000
+
+
+@pytest.mark.parametrize("status", ["MATCHED", "MINED", "RETRYING", "CONFIRMED"])
+def test_a_trade_of_an_order_that_ended_without_it_makes_the_order_unknown_again(status: str) -> None:
+    """Killed by its answer, matched by the user channel: it counts as spent, and is looked for."""
+    core, order = bought()
+    sign(core, order)
+    kill(core, order)
+    core.state.ledger.take_changes()
+    tell(core, "t1", status)
+    assert (order.state, order.ended_at_ms) == ("unknown", None)
+    assert core.state.trading.in_flight == {order.intent.order_id: order}
+    assert core.state.trading.alarms[UNKNOWN].endswith("trade t1 is told of it, and was not booked")
+    (change,) = core.state.ledger.take_changes()
+    assert (change.state, change.ended_ms) == ("unknown", None)  # type: ignore[union-attr]
+    assert quote(core, NOW_MS + 3_000) == []
+    fill(core, order, trade("t1"), at_ms=NOW_MS + 4_000)
+    assert core.state.ledger.cash_e6 == -9_063_000
+    assert UNKNOWN not in core.state.trading.alarms
+    assert order.trades == {"t1": status}
+
+
+def test_a_failed_trade_of_an_order_that_ended_without_it_changes_nothing() -> None:
+    """What never was was never missed."""
+    core, order = bought()
+    sign(core, order)
+    kill(core, order)
+    tell(core, "t1", "FAILED")
+    assert order.state == "killed"
+    assert core.state.trading.in_flight == {}
+
+
+def test_a_word_on_a_trade_of_ours_under_another_order_s_id_is_not_acted_upon() -> None:
+    """Undone by somebody else's failure, money would be gone that is there."""
+    core = matched("t1")
+    tell(core, "t1", "FAILED", "0xother")
+    assert core.state.ledger.cash_e6 == -9_063_000
+    assert order_of(core).trades == {"t1": "MATCHED"}

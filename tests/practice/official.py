@@ -54,7 +54,7 @@ async def exchange(
     urls: dict[str, str], timeout_s: float = 3.0, **changed: str
 ) -> AsyncIterator[OfficialExchange]:
     """Open the engine's live exchange on the venue."""
-    opened = OfficialExchange(access(urls, **changed), timeout_s, Fees(lambda _: FEE, 0.0))
+    opened = OfficialExchange(access(urls, **changed), timeout_s, Fees(0.0))
     await opened.open()
     try:
         yield opened
@@ -74,6 +74,7 @@ def intent(dollars: str = "10", limit_e4: int = 6100, kind: Any = "FOK", token: 
         deadline_ms=0,
         decided_seq=1,
         kind=kind,
+        fee=FEE,
     )
 
 

@@ -254,7 +254,7 @@ async def live(folder: Path, name: str, behaviour: str, crossings: Crossings | N
 
 def order_thread(session: Session, venue: VenueDouble, clock: ManualClock, kill: KillSwitch) -> OrderThread:
     """Put the order thread in front of the double."""
-    door = Door(session.accept, session.until_durable)
+    door = Door(session.accept, session.until_durable, session.broke)
     restrictions = Restrictions(clock, kill, door)
     return OrderThread(Tools(venue, LastGate(clock, kill), kill, clock, door, restrictions))
 
@@ -284,6 +284,8 @@ def _window() -> tuple[e.AnyEvent, ...]:
     core = Core()
     story(core, END_S - 15)
     core.feed(e.ClockMeasured(ts_recv_ms=(END_S - 13) * 1000, skew_ms=0.0, round_trip_ms=1.0, source="time"))
+    told_ms = (END_S - 13) * 1000
+    core.feed(e.BalanceTold(ts_recv_ms=told_ms, balance_e6=10**9, allowance_e6=10**9, asked_ms=told_ms))
     quote(core, END_S - 12)
     return tuple(record.event for record in core.records[1:])
 

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -13,20 +14,30 @@ from typer.testing import CliRunner
 
 from engine import events as e
 from engine.__main__ import app
+from engine.clock import ManualClock
 from engine.config import Settings
+from engine.contract import FeeSchedule
 from engine.core import decide as gate
 from engine.core import risk
 from engine.core.ledger import Ledger, OrderChange
 from engine.core.trading import OrderIntent
 from engine.errors import JournalError, StartError
-from engine.journal import Journal
+from engine.journal import Journal, read_events
 from engine.kill import CLEAR_PHRASE
 from engine.params import Limits
 from engine.run import ledger_read as read
-from engine.run.ledger_file import FILE_NAME, LedgerFile, clear_tripped, ledger_name, open_ledger
+from engine.run.ledger_file import (
+    FILE_NAME,
+    REMEMBERED_MS,
+    LedgerFile,
+    clear_tripped,
+    ledger_name,
+    open_ledger,
+)
 from engine.run.lock import FolderLock
+from engine.run.session import Session
 from engine.trail import Trail
-from tests.core.builders import END_S, START_S, Core, contract, past_fill
+from tests.core.builders import CRYPTO_FEE, END_S, START_S, Core, contract, past_fill
 
 NOW_MS = START_S * 1000
 SLUG = contract().slug
@@ -40,9 +51,11 @@ def restored(folder: Path, session: str = "s2", now_ms: int = NOW_MS) -> e.Ledge
     return opened(folder, session).restore(folder / "sessions", now_ms)
 
 
-def a_session(folder: Path, name: str, events: list[e.AnyEvent], status: str | None) -> OrderIntent:
+def a_session(
+    folder: Path, name: str, events: list[e.AnyEvent], status: str | None, fee: FeeSchedule | None = None
+) -> OrderIntent:
     """Write a session with one intent and these events; status None is a crash."""
-    intent = OrderIntent("a#1", "a", "UP", "1", 9_000, 20_000_000, NOW_MS, 1, 300, 0.95)
+    intent = OrderIntent("a#1", "a", "UP", "1", 9_000, 20_000_000, NOW_MS, 1, 300, 0.95, fee=fee)
     journal = Journal(folder / "sessions" / f"{name}.sqlite", {"session": name})
     opening = [event for event in events if isinstance(event, e.SessionOpened)]
     rest = [event for event in events if not isinstance(event, e.SessionOpened)]
@@ -133,7 +146,7 @@ def test_a_fill_that_only_the_journal_knows_is_recovered_once(tmp_path: Path) ->
         assert [(fill.order_id, fill.cost_e6, fill.fee_e6) for fill in told.fills] == [
             ("a#1", 19_999_980, 139_999)
         ]
-        assert told.unresolved == ()
+        assert (told.orders, told.unresolved) == ((), ())
 
 
 def test_an_order_whose_end_nobody_knows_blocks_its_window(tmp_path: Path) -> None:
@@ -718,3 +731,186 @@ def test_breakers_of_both_ledgers_are_cleared(tmp_path: Path) -> None:
         "breakers drawdown (live): looked at it",
     ]
     assert clear_tripped(tmp_path, CLEAR_PHRASE, "me", "again") == ([], None)
+
+
+# --- what the next start is told ----------------------------------------------------------------------------
+
+
+def test_a_window_whose_match_failed_is_left_alone_for_a_day(tmp_path: Path) -> None:
+    """Undone, it leaves no fill to be told: without its name the next session would buy in it again."""
+    file = live(tmp_path, "s1")
+    fill = past_fill("a", "UP", ((9_000, 1_000_000),), 0, NOW_MS, order_id="a#1", trade_id="t1")
+    file.write(1, [msgspec.structs.replace(fill, is_final=False)], {}, NOW_MS)
+    file.write(2, [e.PastFillStatus("a#1", "t1", "FAILED", NOW_MS + 5)], {}, NOW_MS)
+    for later_ms, slugs in ((0, ("a",)), (86_400_000, ("a",)), (86_400_001, ())):
+        told = file.restore(tmp_path / "sessions", NOW_MS + later_ms)
+        assert (told.fills, told.unresolved) == ((), slugs)
+    file.close()
+
+
+def test_an_order_of_which_every_trade_failed_is_failed_in_its_row_and_no_other(tmp_path: Path) -> None:
+    """By the status alone: an order of an earlier session has no change of its own."""
+    path = tmp_path / "ledger-live.sqlite"
+    file = live(tmp_path, "s1")
+    fills = [
+        past_fill("a", "UP", ((9_000, 1_000_000),), 0, NOW_MS, order_id="a#1", trade_id=name, is_final=False)
+        for name in ("t1", "t2")
+    ]
+    file.write(1, [*fills, an_order(state="partial", reason="", ended_ms=NOW_MS)], {}, NOW_MS)
+    file.close()
+    file = live(tmp_path, "s2")
+    for name, state in (("t1", "partial"), ("t2", "failed")):
+        file.write(2, [e.PastFillStatus("a#1", name, "FAILED", NOW_MS)], {}, NOW_MS)
+        assert query(path, "SELECT state FROM orders") == [(state,)]
+    file.close()
+
+
+def test_fees_and_tokens_are_kept_to_the_last_digit(tmp_path: Path) -> None:
+    """Decimals, and nothing where the market publishes none: an order is found and redeemed without Gamma."""
+    file = live(tmp_path, "s1")
+    fill = past_fill("c", "UP", ((9_000, 1_000_000),), 0, NOW_MS, order_id="c#1", trade_id="t1", token="71")
+    with_fee = an_order(fee_rate="0.0700", fee_exponent="1.5")
+    without = an_order(order_id="b#1", slug="b", venue_order_id="0xb", at_ms=NOW_MS)
+    file.write(1, [with_fee, without, fill], {}, NOW_MS)
+    file.close()
+    told = asked(tmp_path)
+    assert [order.fee for order in told.orders] == [FeeSchedule(Decimal("0.0700"), Decimal("1.5")), None]
+    assert [fill.token for fill in told.fills] == ["71"]
+
+
+def test_the_fee_and_the_token_of_a_crashed_session_s_order_are_recovered(tmp_path: Path) -> None:
+    """Out of the intent in its journal."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED, MATCHED], status=None, fee=CRYPTO_FEE)
+    assert [fill.token for fill in asked(tmp_path).fills] == ["1", "1"]
+    a_session(tmp_path, "s4", [LIVE, SIGNED], status=None, fee=CRYPTO_FEE)
+    assert [order.fee for order in asked(tmp_path, "s5").orders] == [CRYPTO_FEE]
+
+
+def test_what_was_cleared_is_told_to_every_later_start_by_its_settlement(tmp_path: Path) -> None:
+    """By the settlements' own time, which may be a scaled venue's; and never by a time of the wall."""
+    file = opened(tmp_path, "s1")
+    assert file.restore(tmp_path / "sessions", NOW_MS).cleared_ms == 0
+    file.clear_breakers()
+    assert file.restore(tmp_path / "sessions", NOW_MS).cleared_ms == 0, "nothing had settled"
+    for number in range(3):
+        fill = past_fill(f"w{number}", "UP", ((9_000, 1_000_000),), 0, NOW_MS - 9_000)
+        file.write(
+            number, [fill, e.PastSettlement(f"w{number}", "DOWN", NOW_MS - 3_000 + number)], {}, NOW_MS
+        )
+        if number == 1:
+            file.clear_breakers()
+    file.close()
+    for session in ("s2", "s3"):
+        told = restored(tmp_path, session)
+        assert told.cleared_ms == NOW_MS - 2_999
+        core = Core()
+        core.feed(told)
+        assert [result.slug for result in core.state.ledger.results] == ["w2"]
+        assert core.state.ledger.realised_e6 == -2_700_000
+
+
+def test_windows_older_than_a_month_are_told_as_one_sum(tmp_path: Path) -> None:
+    """Money does not jump when a fill grows too old; what is not settled, or not old, is not in it."""
+    file = opened(tmp_path, "s1")
+    old_ms = NOW_MS - REMEMBERED_MS - 1
+    for slug, at_ms, outcome in (
+        ("a", old_ms, "UP"),
+        ("b", old_ms, "DOWN"),
+        ("c", old_ms, ""),
+        ("d", NOW_MS, "UP"),
+    ):
+        file.write(1, [past_fill(slug, "UP", ((9_000, 1_000_000),), 1_000, at_ms)], {}, NOW_MS)
+        if outcome:
+            file.write(2, [e.PastSettlement(slug, outcome, at_ms + 5)], {}, NOW_MS)  # type: ignore[arg-type]
+    file.close()
+    told = restored(tmp_path)
+    assert told.before_e6 == 99_000 - 901_000
+    core = Core()
+    core.feed(told)
+    assert core.state.ledger.realised_e6 == 2 * 99_000 - 901_000
+
+
+# --- a file that cannot be written, and the session above it ------------------------------------------------
+
+
+def running(folder: Path, ledger: LedgerFile) -> Session:
+    """Open a session that holds one window, with its ledger behind it."""
+    journal = Journal(folder / "sessions" / "s1.sqlite", {"session": "s1"})
+    session = Session(ManualClock(NOW_MS), journal, lambda _: None)
+    session.ledger_file = ledger
+    session.accept(e.SecondPassed(ts_recv_ms=NOW_MS))
+    return session
+
+
+def test_what_a_full_disk_kept_out_is_written_once_there_is_room(tmp_path: Path) -> None:
+    """The change is not lost with the write: the next one takes it along; but the session is not whole."""
+    file = opened(tmp_path, "s1")
+    session = running(tmp_path, file)
+    other = sqlite3.connect(tmp_path / "ledger.sqlite")
+    other.execute("CREATE TRIGGER no BEFORE INSERT ON fill BEGIN SELECT RAISE(ABORT, 'full'); END")
+    session.state.ledger.book(past_fill("a", "UP", ((9_000, 1_000_000),), 0, NOW_MS))
+    session.accept(e.SecondPassed(ts_recv_ms=NOW_MS + 1_000))
+    assert "full" in (session.state.halted_why or "")
+    assert session.failed.is_set()
+    assert not session.is_whole, "the next start asks the journal"
+    other.execute("DROP TRIGGER no")
+    other.close()
+    session.state.ledger.settle("a", "UP", NOW_MS + 1_500)
+    session.accept(e.SecondPassed(ts_recv_ms=NOW_MS + 2_000))
+    file.close()
+    told = restored(tmp_path)
+    assert ([fill.slug for fill in told.fills], [paid.slug for paid in told.settlements]) == (["a"], ["a"])
+    assert not session.is_whole
+
+
+def test_a_halt_is_in_the_journal_and_ends_the_engine_whatever_halted_before(tmp_path: Path) -> None:
+    """A replay halts at the same event; a recorder that fails in a halted engine still ends it."""
+    session = running(tmp_path, opened(tmp_path, "s1"))
+    told: list[str] = []
+    session.on_halt = told.append
+    session.broke("Tick could not be taken in: ValueError: x")
+    assert (session.failed.is_set(), session.is_whole) == (True, False)
+    session.failed.clear()
+    session.broke("again")
+    assert session.failed.is_set()
+    assert told == ["Tick could not be taken in: ValueError: x"]
+    session._journal.close()
+    halts = [
+        record.event.why
+        for record in read_events(tmp_path / "sessions" / "s1.sqlite")
+        if isinstance(record.event, e.EngineHalted)
+    ]
+    assert halts == told
+
+
+# --- an order that lived on after its end -------------------------------------------------------------------
+
+KILLED = e.OrderKilled(ts_recv_ms=NOW_MS - 6_000, order_id="a#1", reason="FOK")
+LIVES = e.TradeStatusTold(ts_recv_ms=NOW_MS - 5_500, trade_id="t2", venue_order_id="0xabc", status="MATCHED")
+FIRST = msgspec.structs.replace(MATCHED, trades=TRADES[:1])
+FORGETS = (
+    "ledger_recovery takes the first end in the journal for the last word: a trade told after it "
+    "(core.trades._status makes the order unknown again) and a second answer are not looked at"
+)
+
+
+@pytest.mark.xfail(strict=True, reason=FORGETS)
+@pytest.mark.parametrize("is_in_file", [True, False])
+@pytest.mark.parametrize("end", [KILLED, FIRST])
+def test_an_order_that_was_lost_again_is_still_looked_for_after_a_crash(
+    tmp_path: Path, end: e.AnyEvent, is_in_file: bool
+) -> None:
+    """Ended by its answer, alive by a trade: the core counts it as spent, and so has the next session to."""
+    if is_in_file:
+        file = live(tmp_path, "s1")
+        file.write(9, [an_order()], {}, NOW_MS)
+        file.close()
+    a_session(tmp_path, "s1", [LIVE, SIGNED, end, LIVES], status=None)
+    assert [order.venue_order_id for order in asked(tmp_path).orders] == ["0xabc"]
+
+
+@pytest.mark.xfail(strict=True, reason=FORGETS)
+def test_what_a_second_answer_found_is_recovered(tmp_path: Path) -> None:
+    """One trade by the answer, two by the search: both are money."""
+    a_session(tmp_path, "s1", [LIVE, SIGNED, FIRST, LIVES, MATCHED], status=None)
+    assert [fill.trade_id for fill in asked(tmp_path).fills] == ["t1", "t2"]

@@ -68,7 +68,7 @@ async def test_a_fill_is_known_by_trade_level_cost_and_fee_to_the_micro_dollar()
         assert {told.venue_order_id for told in await live.statuses((done.trades[0].trade_id,))} == {
             signed.venue_order_id
         }
-        assert await live.find(intent("80", 6300), signed.venue_order_id, 0) == done
+        assert await live.find(intent("80", 6300), signed.venue_order_id) == done
 
 
 async def test_what_the_book_cannot_fill_is_nothing_and_what_it_can_in_part_is_a_part():
@@ -76,7 +76,7 @@ async def test_what_the_book_cannot_fill_is_nothing_and_what_it_can_in_part_is_a
     async with served(tape(), speed=20) as urls, exchange(urls) as live:
         signed, killed = await carried(live, intent("10", 6000))
         assert isinstance(killed, Nothing)
-        assert await live.find(intent("10", 6000), signed.venue_order_id, 0) is None
+        assert await live.find(intent("10", 6000), signed.venue_order_id) is None
         assert not await live.is_open(signed.venue_order_id)
         assert isinstance((await carried(live, intent("1000", 6300)))[1], Nothing)
         assert await live.balance() == (START, 10**15)
@@ -98,7 +98,7 @@ async def test_shares_are_sold_for_what_the_bids_pay():
         await has_settled(live, sold.trades)
         after, _ = await live.balance()
         assert after == before + sum(trade.cost_e6 for trade in sold.trades) - sold.fee_e6
-        assert await live.find(selling("50.009"), signed.venue_order_id, 0) == sold
+        assert await live.find(selling("50.009"), signed.venue_order_id) == sold
         _, short = await carried(live, selling("90"))
         assert short.code == "balance"
 
@@ -130,7 +130,7 @@ async def test_a_lost_answer_is_an_unknown_order_and_can_be_looked_up(executed):
         signed, lost = await carried(live, intent())
         assert isinstance(lost, Lost)
         assert (await figures(urls))["orders"] == (executed == "yes")
-        found = await live.find(intent(), signed.venue_order_id, 0)
+        found = await live.find(intent(), signed.venue_order_id)
         assert (found is not None) == (executed == "yes")
         if found is not None:
             assert found.fills == ((6100, 16_393_442),)
@@ -146,7 +146,7 @@ async def test_an_answer_that_does_not_come_in_time_is_lost(what):
         await start_fault(urls, "slow-order", ms=800, what=what)
         signed, lost = await carried(live, intent())
         assert lost == Lost("no answer within 0.4 s")
-        assert (await live.find(intent(), signed.venue_order_id, 0) is not None) == (what == "answer")
+        assert (await live.find(intent(), signed.venue_order_id) is not None) == (what == "answer")
 
 
 async def test_a_refusal_that_is_untrue_is_lost_where_it_proves_nothing():
@@ -155,7 +155,7 @@ async def test_a_refusal_that_is_untrue_is_lost_where_it_proves_nothing():
         await start_fault(urls, "order-error", error="execution", executed="yes")
         signed, lost = await carried(live, intent())
         assert isinstance(lost, Lost)
-        assert (await live.find(intent(), signed.venue_order_id, 0)).fills == ((6100, 16_393_442),)
+        assert (await live.find(intent(), signed.venue_order_id)).fills == ((6100, 16_393_442),)
 
 
 async def test_a_refusal_in_the_body_is_read_like_one_with_a_status():
@@ -174,9 +174,9 @@ async def test_a_ghost_fill_is_matched_then_failed_and_no_trace_of_it_is_found()
         await start_fault(urls, "retrying-trade", count=1)
         signed, done = await carried(live, intent())
         assert isinstance(done, Matched)
-        assert await live.find(intent(), signed.venue_order_id, 0) == done
+        assert await live.find(intent(), signed.venue_order_id) == done
         await has_settled(live, done.trades, "FAILED")
-        assert await live.find(intent(), signed.venue_order_id, 0) is None
+        assert await live.find(intent(), signed.venue_order_id) is None
         assert await live.balance() == (START, 10**15)
 
 
@@ -293,7 +293,7 @@ async def test_the_gate_holds_an_order_back_when_nothing_is_left_but_to_write():
             await live.send(intent(), signed, shut)
         assert held.value.reason == "kill switch"
         assert (await figures(urls))["orders"] == 0
-        assert await live.find(intent(), signed.venue_order_id, 0) is None
+        assert await live.find(intent(), signed.venue_order_id) is None
         assert isinstance((await carried(live, intent()))[1], Matched)
 
 
@@ -318,7 +318,7 @@ async def test_a_match_whose_trades_cannot_be_read_is_looked_for(monkeypatch):
             patch.setattr(live, "_trades_by_id", unreadable)
             signed, done = await carried(live, intent("80", 6300))
         assert isinstance(done, Lost)
-        found = await live.find(intent("80", 6300), signed.venue_order_id, 0)
+        found = await live.find(intent("80", 6300), signed.venue_order_id)
         assert isinstance(found, Matched)
         spent = START - (await live.balance())[0]
         assert sum(trade.cost_e6 for trade in found.trades) + found.fee_e6 == spent

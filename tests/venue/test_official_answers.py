@@ -18,12 +18,12 @@ LOST, NOTHING = "lost", "nothing"
 
 MEANINGS = {
     "payload": "payload",
-    "owner": "owner/unauthorised",
-    "signer": "signer/unauthorised",
+    "owner": "owner/banned",
+    "signer": "signer/banned",
     "signature": "signature",
     "version": "version",
     "old-client": "version",
-    "wallet": "wallet/unauthorised",
+    "wallet": "wallet/banned",
     "tick": "tick",
     "size": "size",
     "minimum": "minimum",
@@ -138,7 +138,7 @@ def test_every_text_that_others_observed_has_a_meaning():
 @pytest.mark.parametrize(
     ("status", "body", "headers", "expected"),
     [
-        (400, {"error": "'0xAb' address banned"}, {}, "banned/unauthorised"),
+        (400, {"error": "'0xAb' address banned"}, {}, "banned/banned"),
         (400, {"error": "'0xAb' address in closed only mode"}, {}, "closed-only/closed-only"),
         (400, {"error": "words that nobody has heard"}, {}, "unknown"),
         (418, {"error": "words that nobody has heard"}, {}, "unknown"),

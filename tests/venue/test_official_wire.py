@@ -21,7 +21,7 @@ from engine.venue.exchange import CallFailed, HeldBack, Lost, Nothing, Refused
 from engine.venue.fills import Fees
 from engine.venue.official import OfficialExchange
 from engine.venue.official_client import FIRST_BYTE, Wire, connect, environment, nothing_more
-from tests.practice.hand_made import DOWN, FEE, UP, HandMadeTape, books, served
+from tests.practice.hand_made import DOWN, UP, HandMadeTape, books, served
 from tests.practice.official import access, exchange, intent
 from tests.practice.signing import STRANGER_KEY
 
@@ -204,7 +204,7 @@ async def test_an_order_that_is_told_as_null_is_none_and_one_with_unlisted_trade
         venue.answers[f"/data/order/{ORDER_ID}"] = http(200, "null")
         venue.answers["/data/trades"] = {"data": [], "next_cursor": "LTE="}
         assert not await live.is_open(ORDER_ID)
-        assert await live.find(intent(), ORDER_ID, 0) is None
+        assert await live.find(intent(), ORDER_ID) is None
         for size, trades in (("5", []), ("0", ["t-9"])):
             venue.answers[f"/data/order/{ORDER_ID}"] = {
                 **TOLD_ORDER,
@@ -212,7 +212,7 @@ async def test_an_order_that_is_told_as_null_is_none_and_one_with_unlisted_trade
                 "associate_trades": trades,
             }
             with pytest.raises(CallFailed, match="not listed yet"):
-                await live.find(intent(), ORDER_ID, 0)
+                await live.find(intent(), ORDER_ID)
 
 
 TOLD_ORDER = {
@@ -395,7 +395,7 @@ async def test_what_cannot_be_opened_is_one_line_without_a_secret(monkeypatch):
         ]
         for given, words in wrong:
             with pytest.raises(StartError, match=words) as refused:
-                await OfficialExchange(given, 2.0, Fees(lambda _: FEE, 0.0)).open()
+                await OfficialExchange(given, 2.0, Fees(0.0)).open()
             line = str(refused.value)
             assert "\n" not in line
             assert refused.value.__context__ is None
@@ -403,7 +403,7 @@ async def test_what_cannot_be_opened_is_one_line_without_a_secret(monkeypatch):
                 assert secret not in line
         monkeypatch.setattr(official_client, "version", lambda _: "0.15.0")
         with pytest.raises(StartError, match=r"0\.15\.0 is installed"):
-            await OfficialExchange(access(urls), 2.0, Fees(lambda _: FEE, 0.0)).open()
+            await OfficialExchange(access(urls), 2.0, Fees(0.0)).open()
 
 
 def test_another_venue_leaves_no_address_of_polymarket_and_polymarket_all():

@@ -107,13 +107,20 @@ class Desk:
         self.kill = KillSwitch(folder)
         self.events: list[AnyEvent] = []
         self.journal_error: JournalError | None = None
+        self.accept_fails_at: type[AnyEvent] | None = None
         self.when_recorded: Callable[[], None] = lambda: None
         clock = SystemClock()
-        self.door = Door(self.events.append, self._durable)
+        self.broken: list[str] = []
+        self.door = Door(self._accept, self._durable, self.broken.append)
         self.not_armed: str | None = None
         gate = LastGate(clock, self.kill, lambda: self.not_armed)
         restrictions = Restrictions(clock, self.kill, self.door)
         self.thread = OrderThread(Tools(exchange, gate, self.kill, clock, self.door, restrictions))
+
+    def _accept(self, event: AnyEvent) -> None:
+        if self.accept_fails_at is not None and isinstance(event, self.accept_fails_at):
+            raise ZeroDivisionError("planted")
+        self.events.append(event)
 
     async def _durable(self) -> None:
         self.when_recorded()
@@ -291,7 +298,7 @@ async def test_pauses_grow_where_the_venue_does_not_say_how_long(tmp_path: Path)
     async def durable() -> None:
         pass
 
-    restrictions = Restrictions(clock, KillSwitch(tmp_path), Door(told.append, durable))
+    restrictions = Restrictions(clock, KillSwitch(tmp_path), Door(told.append, durable, told.append))
     for retry in (None, None, None, None, None, 7.0):
         restrictions.tell(Restriction("restarting", "425", retry))
     restrictions.passed()
@@ -328,3 +335,62 @@ async def test_the_end_waits_for_orders_under_way(tmp_path: Path) -> None:
     threading.Timer(0.2, released.set).start()
     await made.thread.close()
     await made.until(OrderKilled)
+
+
+async def test_an_answer_that_cannot_be_taken_in_halts_the_engine(tmp_path: Path) -> None:
+    """The loop would only log it, and the order would stay as sent for ever."""
+    async with desk(tmp_path, ExchangeDouble()) as made:
+        made.accept_fails_at = OrderKilled
+        made.thread.submit(order())
+        async with asyncio.timeout(SOON_S):
+            while not made.broken:  # noqa: ASYNC110 (another thread's)
+                await asyncio.sleep(0.002)
+    assert made.broken == ["OrderKilled could not be taken in: ZeroDivisionError: planted"]
+
+
+async def test_nothing_leaves_once_the_engine_ends(tmp_path: Path) -> None:
+    """What is decided while orders under way are waited for is denied, and says so."""
+    exchange = ExchangeDouble()
+    made = Desk(tmp_path, exchange)
+    await made.thread.open()
+    await made.thread.close()
+    made.thread.submit(order())
+    (denied,) = await made.until(OrderDenied)
+    assert isinstance(denied, OrderDenied)
+    assert denied.reason == "the engine ends"
+    assert exchange.sent == []
+
+
+async def test_a_clock_that_is_set_back_does_not_prolong_a_deadline(tmp_path: Path) -> None:
+    """The steady clock has the last word."""
+    clock = ManualClock(1_000_000)
+    gate = LastGate(clock, KillSwitch(tmp_path))
+    wanted = intent(deadline_ms=1_001_000)
+    assert gate.refusal(wanted, time.perf_counter() + 1.0) is None
+    assert gate.refusal(wanted, time.perf_counter() - 0.001) == "deadline passed before it could leave"
+
+
+async def test_a_duty_that_fails_halts_and_goes_on(tmp_path: Path) -> None:
+    """Reconciliation works on under a halt."""
+
+    class Clumsy:
+        runs = 0
+
+        async def run(self) -> None:
+            self.runs += 1
+            raise ZeroDivisionError("planted")
+
+        def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
+            pass
+
+    duty = Clumsy()
+    made = Desk(tmp_path, ExchangeDouble())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.venue.order_thread.DUTY_AGAIN_S", 0.01)
+        made.thread._duties = [duty]
+        await made.thread.open()
+        halted = await made.until(EngineHalted, count=2)
+        await made.thread.close()
+    assert duty.runs >= 2
+    assert isinstance(halted[0], EngineHalted)
+    assert halted[0].why == "Clumsy failed: ZeroDivisionError: planted"

@@ -35,6 +35,7 @@ def intent(**changes: object) -> OrderIntent:
         "usd_e6": 20_000_000,
         "deadline_ms": NOW_MS + 1_000,
         "decided_seq": 7,
+        "fee": CRYPTO,
     }
     return OrderIntent(**(facts | changes))  # type: ignore[arg-type]
 
@@ -49,8 +50,9 @@ class Desk:
         self.clock = ManualClock(NOW_MS)
         self.book = book
         self.events: list[AnyEvent] = []
-        market = Market(lambda _: self.book, lambda _: CRYPTO, 0.001)
-        door = Door(self.events.append, durable)
+        self.broken: list[str] = []
+        market = Market(lambda _: self.book, 0.001)
+        door = Door(self.events.append, durable, self.broken.append)
         self.exchange = PaperExchange(self.clock, Delays(80.0, 150.0), market, door)
         self.left = 0
 

@@ -26,8 +26,8 @@ def run_command(
     """Run ``python -m engine`` to its end; ``file_limit`` is the largest file it may write, in bytes."""
 
     def limit_files() -> None:
-        if file_limit is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+        assert file_limit is not None
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
 
     return subprocess.run(
         [sys.executable, "-m", "engine", *arguments],
@@ -37,7 +37,7 @@ def run_command(
         text=True,
         timeout=PATIENCE_S,
         check=False,
-        preexec_fn=limit_files,
+        preexec_fn=None if file_limit is None else limit_files,
     )
 
 

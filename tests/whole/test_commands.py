@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from typer.testing import CliRunner
 
+from engine.__main__ import app
 from engine.core.trading import OrderIntent
 from engine.events import (
     AnyEvent,
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.whole
 
 SLUG = "btc-updown-5m-1790000100"
 EAGER = {
-    "PRACTICE_SPEED": "20",
+    "PRACTICE_SPEED": "40",
     "WATCH_RETURN_THRESHOLD": "0.00001",
     "HAMMER_SECS": "250",
     "D_MIN": "0.5",
@@ -119,71 +121,127 @@ def test_every_command_works_beside_a_running_engine(tmp_path: Path) -> None:
     assert list((data / commands.FOLDER_NAME).iterdir()) == []
 
 
-def test_wrong_use_and_no_engine_have_their_exit_statuses(tmp_path: Path) -> None:
-    """2 for what cannot be meant, 1 for what was not done; and nothing is made."""
-    for arguments in (
-        ("tighten", "MAX_DAILY_LOSS", "--json"),
-        ("tighten", "MAX_DAILY_LOSS=nan"),
-        ("tighten", "MAX_DAILY_LOSS=-1"),
-        ("tighten", "HAMMER_SECS=1"),
-        ("tighten",),
-        ("exit", SLUG, "sideways", "--least", "0.9"),
-        ("exit", SLUG, "up", "--least", "1.5"),
-        ("exit", SLUG, "up", "--least", "nan"),
-        ("exit", SLUG, "up", "--least", "0"),
-        ("exit", SLUG, "up"),
-        ("exit", "all", "up", "--least", "0.9"),
-        ("resume",),
-    ):
-        assert run_command(*arguments, cwd=tmp_path).returncode == 2, arguments
+WRONG_USE = (
+    ("tighten", "MAX_DAILY_LOSS", "--json"),
+    ("tighten", "MAX_DAILY_LOSS=nan"),
+    ("tighten", "MAX_DAILY_LOSS=-1"),
+    ("tighten", "HAMMER_SECS=1"),
+    ("tighten",),
+    ("exit", SLUG, "sideways", "--least", "0.9"),
+    ("exit", SLUG, "up", "--least", "1.5"),
+    ("exit", SLUG, "up", "--least", "nan"),
+    ("exit", SLUG, "up", "--least", "0"),
+    ("exit", SLUG, "up"),
+    ("exit", "all", "up", "--least", "0.9"),
+    ("resume",),
+)
+
+
+def test_wrong_use_and_no_engine_have_their_exit_statuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2 for what cannot be meant, 1 for what was not done; and nothing is made. One of each as a process."""
+    monkeypatch.chdir(tmp_path)
+    for arguments in WRONG_USE:
+        assert CliRunner().invoke(app, arguments).exit_code == 2, arguments
+    assert run_command(*WRONG_USE[0], cwd=tmp_path).returncode == 2
+    refused = {"state": "refused", "why": "no engine runs here"}
     for arguments in (
         ("pause",),
         ("resume", "--reason", "why"),
         ("tighten", "MAX_DAILY_LOSS=1"),
         ("exit", SLUG, "UP", "--least", "0.9"),
     ):
-        ran = run_command(*arguments, "--json", cwd=tmp_path)
-        assert (ran.returncode, last_json(ran.stdout)) == (
-            1,
-            {"state": "refused", "why": "no engine runs here"},
-        ), arguments
+        told = CliRunner().invoke(app, [*arguments, "--json"])
+        assert (told.exit_code, last_json(told.stdout)) == (1, refused), arguments
+    ran = run_command("pause", "--json", cwd=tmp_path)
+    assert (ran.returncode, last_json(ran.stdout)) == (1, refused)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pause_stops_buying_and_a_resume_lets_it_go_on(tmp_path: Path) -> None:
-    """Not in the trail alone: no order is decided between the two, and one is after."""
-    data = tmp_path / "data"
-    with started("-m", "engine", "run", "--seconds", "170", cwd=tmp_path, **EAGER) as engine:
-        until(lambda: is_up(data) and bool(intents(data)), patience_s=90.0, every_s=0.3)
-        assert run_command("pause", "--reason", "drill", cwd=tmp_path).returncode == 0
-        ((paused, _),) = events_of(data, TradingPaused)
-        pass_seconds(data, 400)
-        assert run_command("resume", "--reason", "drill over", cwd=tmp_path).returncode == 0
-        resumed = events_of(data, TradingPaused)[1][0]
-        until(lambda: intents(data)[-1] > resumed, patience_s=90.0, every_s=0.3)
-        assert engine.poll() is None
-    assert [seq for seq in intents(data) if paused < seq < resumed] == []
+# --- one eager engine for what follows, in this order -------------------------------------------------------
 
 
-def test_an_exit_sells_what_is_held_also_under_the_kill_switch(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def eager(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Eager"]:
+    folder = tmp_path_factory.mktemp("eager")
+    with started("-m", "engine", "run", "--seconds", "240", cwd=folder, **EAGER) as engine:
+        until(lambda: is_up(folder / "data"), patience_s=90.0, every_s=0.3)
+        yield Eager(engine, folder)
+        assert engine.poll() is None, "it went on through everything"
+
+
+class Eager(NamedTuple):
+    """An engine that buys whenever it can, and its folder."""
+
+    engine: subprocess.Popen[str]
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def deeds(self) -> list[str]:
+        return [deed.what for deed in Trail(self.data).read()[0]]
+
+
+def test_an_exit_sells_what_is_held_also_under_the_kill_switch(eager: Eager) -> None:
     """Getting out must work when everything else is stopped; what was bought afterwards is nothing."""
-    data = tmp_path / "data"
-    with started("-m", "engine", "run", "--seconds", "170", cwd=tmp_path, **EAGER) as engine:
-        until(lambda: is_up(data) and bool(held(data)), patience_s=90.0, every_s=0.2)
-        bought = held(data)[-1]
-        KillSwitch(data).trip("test", "everything stops")
-        command = ("exit", bought.slug, bought.outcome.lower(), "--least", "0.01", "--reason", "out")
-        ran = run_command(*command, "--json", cwd=tmp_path)
-        assert last_json(ran.stdout)["state"] == "taken", ran.stderr
-        until(lambda: bool(sales(data)), every_s=0.2)
-        until(lambda: bool(sales(data)[0].ends), every_s=0.2)
-        assert engine.poll() is None
+    data = eager.data
+    until(lambda: bool(held(data)), patience_s=90.0, every_s=0.2)
+    KillSwitch(data).trip("test", "everything stops")
+    bought = held(data)[-1]
+    command = ("exit", bought.slug, bought.outcome.lower(), "--least", "0.01", "--reason", "out")
+    ran = run_command(*command, "--json", cwd=eager.folder)
+    assert last_json(ran.stdout)["state"] == "taken", ran.stderr
+    until(lambda: bool(sales(data)) and bool(sales(data)[0].ends), every_s=0.2)
     (sale,) = sales(data)
     assert sale.intent is not None
     assert (sale.intent.slug, sale.intent.outcome) == (bought.slug, bought.outcome)
     assert sale.was_submitted
     assert isinstance(sale.ends[0][1], OrderFilled | OrderKilled), "sent, whatever the book then held"
-    assert [deed.what for deed in Trail(data).read()[0]] == ["tripped", "exit"]
+    assert eager.deeds() == ["tripped", "exit"]
+    clear = ("clear-kill", "--phrase", "CLEAR", "--reason", "sold")
+    assert run_command(*clear, cwd=eager.folder).returncode == 0
+    until(lambda: len(events_of(data, KillSwitchChanged)) == 2, every_s=0.2)
+
+
+def test_a_pause_stops_buying_and_a_resume_lets_it_go_on(eager: Eager) -> None:
+    """Not in the trail alone: no order is decided between the two, and one is after."""
+    data = eager.data
+    assert run_command("pause", "--reason", "drill", cwd=eager.folder).returncode == 0
+    ((paused, _),) = events_of(data, TradingPaused)
+    pass_seconds(data, 400)
+    assert run_command("resume", "--reason", "drill over", cwd=eager.folder).returncode == 0
+    resumed = events_of(data, TradingPaused)[1][0]
+    until(lambda: intents(data)[-1] > resumed, patience_s=90.0, every_s=0.3)
+    assert [seq for seq in intents(data) if paused < seq < resumed] == []
+    assert eager.deeds()[-2:] == ["paused", "resumed"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux whether a process is stopped")
+def test_a_kill_while_the_engine_stands_still_holds_when_it_goes_on(eager: Eager) -> None:
+    """The latch is there at once; nothing is sent after, although a window since invites to."""
+    data = eager.data
+    before = len(events_of(data, KillSwitchChanged)), len(events_of(data, TradingPaused))
+
+    def trip() -> None:
+        assert run_command("kill", "--reason", "it hangs", cwd=eager.folder).returncode == 0
+        assert KillSwitch(data).is_tripped()
+        asked = time.monotonic()
+        ran = run_command("pause", "--json", cwd=eager.folder)
+        assert ran.returncode == 1
+        assert "did not take it within 3 s" in last_json(ran.stdout)["why"]
+        assert time.monotonic() - asked < 60
+
+    assert events_of(data, OrderSubmitted), "it did send while it might"
+    stop_and_kill(eager.engine, trip)
+    until(lambda: len(events_of(data, KillSwitchChanged)) == before[0] + 1, every_s=0.2)
+    killed = events_of(data, KillSwitchChanged)[-1][0]
+    pass_seconds(data, 400)
+    assert [seq for seq, _ in events_of(data, OrderSubmitted) if seq > killed] == []
+    assert len(events_of(data, TradingPaused)) == before[1], "a command that was withdrawn is not taken later"
+    assert eager.deeds()[-1] == "tripped"
 
 
 def held(folder: Path) -> list[OrderIntent]:
@@ -207,10 +265,12 @@ def intents(folder: Path) -> list[int]:
 
 
 def pass_seconds(folder: Path, seconds: int) -> None:
-    """Wait until the engine's own clock has gone on by so much: two windows of five minutes have begun."""
+    """Wait until the engine's own clock has gone on by so much; 400 hold the invitation of a whole window."""
     first = events_of(folder, SecondPassed)[-1][1].ts_recv_ms
     until(
-        lambda: events_of(folder, SecondPassed)[-1][1].ts_recv_ms >= first + seconds * 1000, patience_s=90.0
+        lambda: events_of(folder, SecondPassed)[-1][1].ts_recv_ms >= first + seconds * 1000,
+        patience_s=90.0,
+        every_s=0.3,
     )
 
 
@@ -223,31 +283,3 @@ def stop_and_kill(engine: subprocess.Popen[str], trip: Callable[[], None]) -> No
         trip()
     finally:
         os.kill(engine.pid, signal.SIGCONT)
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux whether a process is stopped")
-def test_a_kill_while_the_engine_stands_still_holds_when_it_goes_on(tmp_path: Path) -> None:
-    """The latch is there at once; nothing is sent after, although every window since invites to."""
-    data = tmp_path / "data"
-
-    def trip() -> None:
-        assert run_command("kill", "--reason", "it hangs", cwd=tmp_path).returncode == 0
-        assert KillSwitch(data).is_tripped()
-        asked = time.monotonic()
-        ran = run_command("pause", "--json", cwd=tmp_path)
-        assert ran.returncode == 1
-        assert "did not take it within 3 s" in last_json(ran.stdout)["why"]
-        assert time.monotonic() - asked < 60
-
-    with started("-m", "engine", "run", "--seconds", "170", cwd=tmp_path, **EAGER) as engine:
-        until(lambda: is_up(data) and len(events_of(data, OrderSubmitted)) >= 1, patience_s=90.0, every_s=0.3)
-        stop_and_kill(engine, trip)
-        until(lambda: len(events_of(data, KillSwitchChanged)) == 1)
-        pass_seconds(data, 700)
-        assert engine.poll() is None
-        engine.send_signal(signal.SIGTERM)
-        engine.communicate(timeout=40)
-    ((killed, _),) = events_of(data, KillSwitchChanged)
-    assert [seq for seq, _ in events_of(data, OrderSubmitted) if seq > killed] == []
-    assert events_of(data, TradingPaused) == [], "a command that was withdrawn is not taken later"
-    assert [deed.what for deed in Trail(data).read()[0]] == ["tripped"]

@@ -13,8 +13,8 @@ pytestmark = [pytest.mark.whole, needs_recordings]
 def test_a_photo_finish_settles_as_it_really_did(tmp_path: Path) -> None:
     """Strike and final to the last digit, Down by four dollars; spot had it Up and Down by turns."""
     session = str(recording("sessions/btc-updown-5m-1787236800.json.gz"))
-    with practice_venue("--session", session, "--speed", "30", cwd=tmp_path) as urls:
-        ran = run_command("run", "--seconds", "30", cwd=tmp_path, **urls)
+    with practice_venue("--session", session, "--speed", "60", cwd=tmp_path) as urls:
+        ran = run_command("run", "--seconds", "16", cwd=tmp_path, **urls)
     assert ran.returncode == 0, ran.stderr
     result = last_json(ran.stdout)
     (window,) = result["windows"]
@@ -32,8 +32,8 @@ def test_a_photo_finish_settles_as_it_really_did(tmp_path: Path) -> None:
 def test_a_lost_closing_report_is_estimated_and_said_to_be(tmp_path: Path) -> None:
     """The closing tick of this window was never delivered: its final is an estimate near the served one."""
     session = str(recording("sessions/btc-updown-5m-1787258400.json.gz"))
-    with practice_venue("--session", session, "--speed", "40", cwd=tmp_path) as urls:
-        ran = run_command("run", "--seconds", "23", cwd=tmp_path, **urls)
+    with practice_venue("--session", session, "--speed", "60", cwd=tmp_path) as urls:
+        ran = run_command("run", "--seconds", "16", cwd=tmp_path, **urls)
     assert ran.returncode == 0, ran.stderr
     (window,) = last_json(ran.stdout)["windows"]
     assert (window["strike"], window["strike_source"]) == (72771.32406155956, "exact")
@@ -45,8 +45,8 @@ def test_a_lost_closing_report_is_estimated_and_said_to_be(tmp_path: Path) -> No
 def test_a_spot_era_window_settles_on_spot(tmp_path: Path) -> None:
     """The rule is data of the market: the same engine, an older manifest."""
     session = str(recording("sessions/btc-updown-5m-1777108200-1hz.jsonl.gz"))
-    with practice_venue("--session", session, "--speed", "40", cwd=tmp_path) as urls:
-        ran = run_command("run", "--seconds", "14", cwd=tmp_path, **urls)
+    with practice_venue("--session", session, "--speed", "60", cwd=tmp_path) as urls:
+        ran = run_command("run", "--seconds", "10", cwd=tmp_path, **urls)
     assert ran.returncode == 0, ran.stderr
     result = last_json(ran.stdout)
     window = next(w for w in result["windows"] if w["slug"] == "btc-updown-5m-1777108200")

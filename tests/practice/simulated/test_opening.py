@@ -46,6 +46,7 @@ class Onlooker:
                 params=self._params._asdict(),
                 limits=Limits(max_trades_per_hour=1e9, max_daily_loss_usd=1e9)._asdict(),
                 killed=False,
+                cash_e6=1_000_000_000,
             )
         )
         second = self._tape.start_ms // 1000

@@ -1,0 +1,167 @@
+"""The guard: a tiny process beside the server that takes a kill while native code holds its interpreter.
+
+``POST /kill`` with the rules of the server's own route (``engine.run.kill_door``): it writes the latch, which
+the order thread looks at last. It listens on loopback only and ends with the server: its standard input is
+the server's end of a pipe. What it does not know: the engine, orders, pages.
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Final
+
+from engine.kill import KillSwitch
+from engine.run.kill_door import REASON_LIMIT, refusal, who_of
+
+HOST: Final = "127.0.0.1"
+BODY_LIMIT: Final = 4 * REASON_LIMIT
+"""Bytes of a body that are read: a reason in UTF-8."""
+SLOW_CLIENT_S: Final = 2.0
+START_LIMIT_S: Final = 10.0
+
+log = logging.getLogger("engine.guard")
+
+
+class _Door(BaseHTTPRequestHandler):
+    """One request; the server's own attributes say which folder it is."""
+
+    timeout = SLOW_CLIENT_S
+    folder: Path
+
+    def do_POST(self) -> None:
+        """Trip the kill switch at once; the body, if any, is the reason."""
+        if self.path.split("?")[0] not in ("/kill", "/kill-guard"):
+            self._answer(404, {"latched": None, "error": "POST /kill is all there is here"})
+            return
+        refused = refusal(self.headers, self.folder)
+        if refused is not None:
+            self._answer(refused.status, {"latched": None, "error": refused.why})
+            return
+        length = self.headers.get("content-length") or ""
+        why = (
+            self.rfile.read(min(int(length), BODY_LIMIT) if length.isdecimal() else 0)
+            .decode("utf-8", "replace")
+            .strip()[:REASON_LIMIT]
+        )
+        who = f"{who_of(self.headers, self.folder, self.client_address[0])} (guard)"
+        try:
+            latch = KillSwitch(self.folder).trip(who, why or "kill route")
+        except OSError as error:
+            self._answer(500, {"latched": None, "error": f"the latch could not be written: {error}"})
+            return
+        body = {"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms}
+        self._answer(200, body)
+
+    def _answer(self, status: int, body: dict[str, Any]) -> None:
+        text = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.send_header("Cache-Control", "no-store")
+        origin = self.headers.get("origin")
+        if status != 403 and origin:
+            # The page's own address has another port, so the browser asks whether it may read the answer.
+            self.send_header("Access-Control-Allow-Origin", origin)
+            self.send_header("Vary", "Origin")
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the audit trail has every trip."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+class Guard:
+    """The guard as its server holds it. Not safe to use from several threads at once."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        """Take a data folder, and the port that would be best; 0, or one that is taken, gives any."""
+        self._folder = folder
+        self._wanted = port
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port: int | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it listens. Where it cannot, that is logged: the server's route is left."""
+        command = [
+            sys.executable,
+            "-m",
+            "engine.run.guard",
+            str(self._folder),
+            str(self.port or self._wanted),
+        ]
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
+        except OSError as error:
+            log.error("no guard process", extra={"reason": str(error)})
+            return
+        assert self._process.stdout is not None
+        late = threading.Timer(START_LIMIT_S, self._process.kill)
+        late.start()
+        line = self._process.stdout.readline()
+        late.cancel()
+        if line.strip().isdigit():
+            self.port = int(line)
+        else:
+            log.error("the guard process did not start")
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+
+
+def _listen(folder: Path, port: int) -> _Server:
+    handler = type("Door", (_Door,), {"folder": folder})
+    try:
+        return _Server((HOST, port), handler)
+    except OSError:
+        return _Server((HOST, 0), handler)
+
+
+def main() -> None:
+    """Serve until standard input ends; the first line of output is the port."""
+    parser = argparse.ArgumentParser(prog="python -m engine.run.guard", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("port", type=int)
+    arguments = parser.parse_args()
+    server = _listen(arguments.folder, arguments.port)
+    threading.Thread(target=server.serve_forever, name="door", daemon=True).start()
+    print(server.server_address[1], flush=True)
+    os.close(1)
+    while os.read(0, 1024):
+        pass
+    server.server_close()
+
+
+if __name__ == "__main__":
+    main()

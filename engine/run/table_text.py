@@ -1,0 +1,85 @@
+"""Times and whole tables as text, for pages and downloads; and times that somebody typed."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from engine.units import Milliseconds
+
+DAYS_LEAST_MS: Final = 0
+DAYS_MOST_MS: Final = 4_102_444_800_000
+"""2100-01-01: beyond it somebody typed something else."""
+
+_TYPED: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?) ?(?:Z|UTC)?", re.ASCII | re.IGNORECASE
+)
+
+
+def time_of(at_ms: Milliseconds | None) -> datetime | None:
+    """Return Unix milliseconds as a time in UTC; None where they are unknown or no time at all."""
+    if at_ms is None or not DAYS_LEAST_MS <= at_ms <= DAYS_MOST_MS:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def moment_of(text: str) -> Milliseconds | None:
+    """Read a time that somebody typed: ``2026-08-20 14:30``, seconds and ``Z`` as they like; always UTC.
+
+    Returns:
+        Unix milliseconds; None where it is no time.
+    """
+    found = _TYPED.fullmatch(text.strip())
+    if found is None:
+        return None
+    try:
+        told = datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00")
+    except ValueError:
+        return None
+    at_ms = round(told.timestamp() * 1000)
+    return at_ms if DAYS_LEAST_MS <= at_ms <= DAYS_MOST_MS else None
+
+
+def typed(at_ms: Milliseconds) -> str:
+    """Write a time as ``moment_of`` reads it, to the second."""
+    told = time_of(at_ms)
+    return "" if told is None else f"{told:%Y-%m-%d %H:%M:%S}"
+
+
+def timed(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows with their ``_ms`` columns as times."""
+    return [
+        {name: time_of(value) if name.endswith("_ms") else value for name, value in row.items()}
+        for row in rows
+    ]
+
+
+def to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Write rows as CSV with a line of names; times as ISO 8601 in UTC, unknown as nothing.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it: reasons are others' words.
+    """
+    written = io.StringIO()
+    writer: Any = None
+    for row in rows:
+        if writer is None:
+            writer = csv.writer(written, lineterminator="\n")
+            writer.writerow([name.replace("_ms", "_utc") if name.endswith("_ms") else name for name in row])
+        writer.writerow([_plain(name, value) for name, value in row.items()])
+    return written.getvalue()
+
+
+def _plain(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if name.endswith("_ms"):
+        told = time_of(value)
+        return "" if told is None else told.isoformat(timespec="milliseconds")
+    if isinstance(value, tuple | list):
+        value = "; ".join(str(one) for one in value)
+    if isinstance(value, str):
+        value = value.replace("\r", " ").replace("\n", " ")
+        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return str(value)

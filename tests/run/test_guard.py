@@ -1,0 +1,117 @@
+"""The guard as its own process, asked over a real socket."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine import kill_token
+from engine.kill import KillSwitch
+from engine.run.guard import Guard
+
+PAGE = {"origin": "http://127.0.0.1:8501"}
+
+
+@pytest.fixture
+def guard(tmp_path: Path) -> Iterator[Guard]:
+    made = Guard(tmp_path, 0)
+    made.start()
+    yield made
+    made.stop()
+
+
+def address(guard: Guard) -> str:
+    return f"http://127.0.0.1:{guard.port}/kill"
+
+
+def test_a_page_of_this_console_trips_the_switch_and_may_read_the_answer(
+    guard: Guard, tmp_path: Path
+) -> None:
+    """The browser hides the answer of another port unless it is allowed to show it."""
+    answer = httpx.post(address(guard), content="the spread looks wrong", headers=PAGE)
+    latch = KillSwitch(tmp_path).read()
+    assert latch is not None
+    assert answer.json() == {"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms}
+    assert latch.who == "console at 127.0.0.1 (guard)"
+    assert latch.why == "the spread looks wrong"
+    assert answer.headers["access-control-allow-origin"] == PAGE["origin"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({}, 401), ({"origin": "https://evil.example.net"}, 403), ({"origin": "null"}, 403)],
+)
+def test_others_are_turned_away_as_by_the_server(
+    guard: Guard, tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    """The second way in must not be the wider one."""
+    answer = httpx.post(address(guard), headers=headers)
+    assert answer.status_code == status
+    assert status == 401 or "access-control-allow-origin" not in answer.headers
+    assert not KillSwitch(tmp_path).is_tripped()
+
+
+def test_a_script_with_the_token_may(guard: Guard, tmp_path: Path) -> None:
+    """Same token, same rule; the answer does not tell it."""
+    token = kill_token.open_token(tmp_path)
+    answer = httpx.post(address(guard), headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert token not in answer.text
+
+
+def test_a_length_that_is_no_number_does_not_stop_the_kill_for_others(guard: Guard) -> None:
+    """Whoever talks to the port may talk anything; the next one still gets through."""
+    import socket
+
+    assert guard.port is not None
+    with socket.create_connection(("127.0.0.1", guard.port), timeout=3) as odd:
+        odd.sendall(
+            b"POST /kill HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\nContent-Length: x\r\n\r\n"
+        )
+        odd.recv(100)
+    assert httpx.post(address(guard), headers=PAGE).json()["latched"] is True
+
+
+def test_a_look_trips_nothing(guard: Guard, tmp_path: Path) -> None:
+    """Prefetches use GET, and other paths are not the kill."""
+    assert httpx.get(address(guard), headers=PAGE).status_code == 501
+    assert httpx.post(address(guard)[:-4] + "other", headers=PAGE).status_code == 404
+    assert not KillSwitch(tmp_path).is_tripped()
+
+
+def test_a_latch_that_cannot_be_written_is_an_error_not_a_promise(tmp_path: Path) -> None:
+    """The operator must hear that nothing was stopped."""
+    file = tmp_path / "a file"
+    file.write_text("")
+    made = Guard(file, 0)
+    made.start()
+    answer = httpx.post(address(made), headers=PAGE)
+    made.stop()
+    # A folder that is none counts as tripped for whoever sends orders; the answer only reports it.
+    assert answer.status_code in (200, 500)
+    assert json.loads(answer.text)["latched"] in (True, None)
+
+
+def test_it_ends_with_its_pipe_and_starts_on_the_same_port_again(guard: Guard) -> None:
+    """Pages know the port; a guard that came back elsewhere would be out of their reach."""
+    port, first = guard.port, guard.pid
+    guard.stop()
+    assert not guard.alive
+    deadline = time.monotonic() + 5
+    guard.start()
+    while not guard.alive:
+        assert time.monotonic() < deadline
+    assert guard.port == port
+    assert guard.pid != first
+
+
+def test_a_port_that_is_taken_is_replaced(guard: Guard, tmp_path: Path) -> None:
+    """Another program may have it: a kill on another port is better than none."""
+    assert guard.port is not None
+    other = Guard(tmp_path, guard.port)
+    other.start()
+    assert other.port not in (None, guard.port)
+    other.stop()
