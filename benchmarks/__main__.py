@@ -18,10 +18,11 @@ NAMES = {
     "orders": "an intent until its first byte is on the socket, live and paper; the kill switch, loop stuck",
     "conservation": "1,000 orders with every outcome mixed: cash and shares of venue and ledger",
     "memory": "the engine's memory after an hour's worth of practice at speed",
+    "console": "event to pixels pushed and asked for, with 1, 5 and 20 sessions; CPU, memory, the kill",
     "paint": "the console's first paint in headless Chromium, second run",
 }
 
-TIMED = frozenset(("flood", "soak"))
+TIMED = frozenset(("flood", "soak", "console"))
 """Those that run for as long as they are told."""
 
 

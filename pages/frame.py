@@ -9,7 +9,23 @@ from typing import Literal
 
 import streamlit as st
 
-ICON = Path(__file__).parent.joinpath("component", "assets", "icon.png")
+HERE = Path(__file__).parent
+ICON = HERE.joinpath("component", "assets", "icon.png")
+
+LISTED = [
+    ("live.py", "Live"),
+    ("panic.py", "Panic"),
+    ("decisions.py", "Decisions"),
+    ("truth.py", "Settlement truth"),
+    ("ledger.py", "Ledger"),
+    ("execution.py", "Execution"),
+    ("health.py", "Health"),
+    ("drills.py", "Drills"),
+    ("handover.py", "Handover"),
+    ("mode.py", "Mode"),
+    ("settings.py", "Settings"),
+    ("help.py", "Help"),
+]
 
 # The width goes out in a session's first run only: sent in every run, it made the browser drop the lock at
 # every other change of page, and the kill control could be folded away (measured, Streamlit 1.67).
@@ -18,14 +34,18 @@ st.set_page_config(
     page_title="BTC Up or Down", page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar
 )
 st.set_page_config(initial_sidebar_state="locked")
-page = st.navigation(
-    [st.Page("live.py", title="Live", default=True), st.Page("truth.py", title="Settlement truth")]
-)
+# A console that was copied without one of its pages still opens, and still has its kill control.
+pages = [
+    st.Page(name, title=title, default=name == "live.py")
+    for name, title in LISTED
+    if HERE.joinpath(name).is_file()
+]
+page = st.navigation(pages, expanded=True)
 st.session_state["framed"] = True
 
 from engine import desk  # noqa: E402  (the navigation is first: see above)
 from pages import component  # noqa: E402
-from pages.widgets import kill  # noqa: E402
+from pages.widgets import kill, tour  # noqa: E402
 
 if desk.current() is None:
     st.error(
@@ -35,5 +55,7 @@ if desk.current() is None:
 
 component.loader()
 with st.sidebar:
-    kill.control()
+    kill.control("" if page.url_path == "" else page.title)
 page.run()
+if page.url_path == "":
+    tour.shown()

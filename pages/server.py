@@ -1,32 +1,31 @@
-"""What the server does beside serving pages: run the engine, answer for its health, take the kill.
+"""What the server does beside serving pages: run the engine, tell its health, push frames, take the kill.
 
 The routes answer while every page is busy: measured 3-4 ms where a button waits 40-500 ms. They carry no
 login of their own; docs/console.md says how to put one in front.
 """
 
-import hmac
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from engine import desk, kill_token
 from engine.config import Settings
+from engine.run.guard import Guard
+from engine.run.kill_door import REASON_LIMIT, refusal, who_of
 from engine.run.kill_signal import tripped_by_signal
+from pages.server_push import Pusher
 
-REASON_LIMIT = 200
-"""Characters of a reason that are kept."""
-
-NO_TOKEN: Final = f"send the header Authorization: Bearer, with what DATA_DIR/{kill_token.FILE_NAME} holds"
+GUARD_LOOK_S: Final = 1.0
+"""How long the guard process may be missing before it is started anew."""
 
 log = logging.getLogger("engine.console")
 
@@ -36,7 +35,8 @@ def engine_beside(
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """Return the server's lifespan: the engine starts before the first page and stops after the last.
 
-    Meanwhile SIGUSR1 trips the kill switch, and the kill route's token is in the data folder.
+    Meanwhile SIGUSR1 trips the kill switch, the kill route's token is in the data folder, and the guard
+    process takes kills beside the server.
 
     Args:
         settings: Checked settings.
@@ -51,12 +51,35 @@ def engine_beside(
                 await run_in_threadpool(kill_token.open_token, settings.data_dir)
             except OSError as error:
                 log.warning("no token for the kill route", extra={"reason": str(error)})
+            guard = Guard(settings.data_dir, guard_port())
+            guarding = asyncio.create_task(_keep(guard), name="guard")
             try:
                 yield
             finally:
+                guarding.cancel()
+                with suppress(asyncio.CancelledError):
+                    await guarding
                 await run_in_threadpool(desk.close_desk)
+                await run_in_threadpool(guard.stop)
 
     return lifespan
+
+
+async def _keep(guard: Guard) -> None:
+    """Keep the guard process up, and let the pages know where it listens."""
+    while True:
+        if not guard.alive:
+            await run_in_threadpool(guard.start)
+        counter = desk.current()
+        if counter is not None:
+            counter.guard_port = guard.port if guard.alive else None
+        await asyncio.sleep(GUARD_LOOK_S)
+
+
+def guard_port() -> int:
+    """Return the port after the server's own, where a proxy finds the guard (nginx.conf); 0 is any."""
+    port = int(st.get_option("server.port") or 0)
+    return port + 1 if 0 < port < 65_535 else 0
 
 
 def base_path() -> str:
@@ -66,11 +89,14 @@ def base_path() -> str:
 
 
 def console_routes() -> list[BaseRoute]:
-    """Return the routes beside the pages: ``GET /healthz`` and ``POST /kill``."""
+    """Return the routes beside the pages: ``GET /healthz``, ``POST /kill`` and the socket ``/push``."""
     base = base_path()
+    pusher = Pusher(f"{base}/kill")
     return [
         Route(f"{base}/healthz", healthz, methods=["GET"]),
         Route(f"{base}/kill", kill, methods=["POST"]),
+        Route(f"{base}/kill-guard", no_guard_here, methods=["POST"]),
+        WebSocketRoute(f"{base}/push", pusher.serve),
     ]
 
 
@@ -94,14 +120,12 @@ async def kill(request: Request) -> Response:
     counter = desk.current()
     if counter is None:
         return _json({"latched": None, "error": "no engine in this process"}, 503)
-    by_token = _has_token(request, counter.settings.data_dir)
-    if not by_token and "origin" not in request.headers:
-        return _json({"latched": None, "error": f"refused: {NO_TOKEN}"}, 401)
-    if not by_token and not _same_site(request):
-        return _json({"latched": None, "error": "refused: the request comes from another site"}, 403)
+    folder = counter.settings.data_dir
+    refused = refusal(request.headers, folder)
+    if refused is not None:
+        return _json({"latched": None, "error": refused.why}, refused.status)
     why = (await request.body()).decode("utf-8", "replace").strip()[:REASON_LIMIT]
-    place = "kill route" if by_token else "console"
-    who = f"{place} at {request.client.host}" if request.client else place
+    who = who_of(request.headers, folder, request.client.host if request.client else "")
     try:
         latch = await run_in_threadpool(counter.trip, who, why or "kill route")
     except OSError as error:
@@ -109,20 +133,9 @@ async def kill(request: Request) -> Response:
     return _json({"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms}, 200)
 
 
-def _has_token(request: Request, folder: Path) -> bool:
-    """Say whether the data folder's token came along; a new file counts at once."""
-    token = kill_token.read_token(folder)
-    if token is None:
-        return False
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-    given = bearer.strip() if scheme.lower() == "bearer" else request.headers.get("x-kill-token", "")
-    return hmac.compare_digest(given.encode(), token.encode())
-
-
-def _same_site(request: Request) -> bool:
-    """Compare the host names only: a proxy may have dropped or changed the port."""
-    host = urlsplit(request.headers.get("origin", "")).hostname
-    return host is not None and host == urlsplit(f"//{request.headers.get('host', '')}").hostname
+async def no_guard_here(_request: Request) -> Response:
+    """Answer in the guard's place where no proxy hands the path on to it: the click's other way counts."""
+    return _json({"latched": None, "error": "no proxy hands this path on to the guard"}, 200)
 
 
 def _json(body: object, status: int) -> Response:

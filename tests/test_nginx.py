@@ -103,6 +103,7 @@ def proxy(console: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[in
         {
             "listen 80;": f"listen 127.0.0.1:{port};",
             "server 127.0.0.1:8501;": f"server 127.0.0.1:{console};",
+            "server 127.0.0.1:8502;": f"server 127.0.0.1:{console};",
             "/etc/nginx/console.htpasswd;": f"{folder}/passwords;",
         },
     )
@@ -150,6 +151,26 @@ def test_a_socket_passes_and_stays_a_socket(proxy):
         headers = stream.recv(timeout=10)
     assert '"connection":"upgrade"' in str(headers)
     assert f'"host":"127.0.0.1:{proxy}"' in str(headers)
+
+
+def test_the_push_passes_with_its_origin(proxy):
+    """The console compares Origin with Host: a proxy that changes either refuses every page."""
+    ours = f"http://127.0.0.1:{proxy}"
+    with connect(f"ws://127.0.0.1:{proxy}/push", additional_headers=AUTHORIZATION, origin=ours) as push:
+        headers = str(push.recv(timeout=10))
+    assert '"connection":"upgrade"' in headers
+    assert f'"host":"127.0.0.1:{proxy}"' in headers
+    assert f'"origin":"{ours}"' in headers
+    with pytest.raises(InvalidStatus, match="401"):
+        connect(f"ws://127.0.0.1:{proxy}/push", origin=ours)
+
+
+def test_the_guard_has_an_address_of_its_own_behind_the_same_password(proxy):
+    """A console that is stuck answers nothing; its path must not end at the console."""
+    assert "proxy_pass http://console_guard;" in CONF.read_text()
+    assert httpx.post(f"http://127.0.0.1:{proxy}/kill-guard").status_code == 401
+    answer = httpx.post(f"http://127.0.0.1:{proxy}/kill-guard", auth=OPERATOR)
+    assert answer.json()["headers"]["host"] == f"127.0.0.1:{proxy}"
 
 
 def test_nobody_gets_in_without_the_password(proxy):

@@ -22,7 +22,9 @@ SCRIPTS: Final = (
     "store.js",
     "series.js",
     "theme.js",
+    "push_kill.js",
     "kill.js",
+    "stream.js",
     "status.js",
     "coverage.js",
     "cards.js",
@@ -68,6 +70,10 @@ def loader() -> None:
     _component("loader")(key="updown-loader")
 
 
+def _asked() -> None:
+    """Do nothing: the rerun that the browser asked for is what it wanted."""
+
+
 def live(message: bytes, on_resync: Callable[[], None], on_kill: Callable[[], None]) -> None:
     """Show the live panels.
 
@@ -76,7 +82,13 @@ def live(message: bytes, on_resync: Callable[[], None], on_kill: Callable[[], No
         on_resync: Called when the browser found that it missed something.
         on_kill: Called when the kill button could not reach the kill route.
     """
-    _component("live")(data=message, key="updown-live", on_resync_change=on_resync, on_kill_change=on_kill)
+    _component("live")(
+        data=message,
+        key="updown-live",
+        on_resync_change=on_resync,
+        on_kill_change=on_kill,
+        on_pull_change=_asked,
+    )
 
 
 def kill_control(message: bytes, on_kill: Callable[[], None], narrow: bool) -> None:
@@ -88,4 +100,4 @@ def kill_control(message: bytes, on_kill: Callable[[], None], narrow: bool) -> N
         narrow: Whether it is the one that only narrow screens show.
     """
     name = "kill_narrow" if narrow else "kill"
-    _component(name)(data=message, key=f"updown-{name}", on_kill_change=on_kill)
+    _component(name)(data=message, key=f"updown-{name}", on_kill_change=on_kill, on_pull_change=_asked)

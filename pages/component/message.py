@@ -13,6 +13,8 @@ from engine.kill import FILE_NAME
 from engine.snapshot import ModeView
 
 CONTRACT_FIELDS: Final = ("strike", "z", "p_up", "ev_up", "ev_down", "ask_up", "ask_down")
+ROW_LIMIT: Final = 1_800
+"""Seconds kept as they are written: twice what a desk remembers."""
 FAST_SECTIONS: Final = (
     "version",
     "session",
@@ -33,27 +35,32 @@ FAST_SECTIONS: Final = (
 )
 
 
-def frame(delta: Delta | None, health: Health, settings: Settings, kill_url: str) -> bytes:
-    """Encode one frame of the live page.
+_rows: dict[int, tuple[Tick, msgspec.Raw]] = {}
+"""Seconds already written, by second: a new tab takes 900 of them, and they do not change."""
+
+
+def frame(delta: Delta | None, health: Health, settings: Settings, kill_url: str, tab: str = "") -> bytes:
+    """Encode one frame of the live page, pushed or asked for.
 
     Args:
         delta: What the tab lacks; None before the engine's first snapshot.
         health: The engine as seen from outside.
         settings: How long the hammer window is, and where the kill file lies.
         kill_url: Path of the kill route.
+        tab: The session's queue, by name; empty where the frame is for several tabs.
     Returns:
         JSON. ``beat`` shows that the server lives; ``since`` 0 says that the frame is whole; ``head`` holds
         what a snapshot always brings, ``slow`` what changed.
     """
     body: dict[str, Any] = {"beat": health.asked_ms, "engine": _engine(health)}
     if delta is None or delta.since == 0:
-        body["fixed"] = fixed(settings, kill_url)
+        body["fixed"] = fixed(settings, kill_url, health) | ({"tab": tab} if tab else {})
     if delta is not None:
         snapshot = delta.snapshot
         body["since"] = delta.since
         body["head"] = {name: getattr(snapshot, name) for name in FAST_SECTIONS}
         body["slow"] = {name: getattr(snapshot, name) for name in SLOW_SECTIONS if name in delta.changed}
-        body["ticks"] = [_tick(tick) for tick in delta.ticks]
+        body["ticks"] = [_row(tick) for tick in delta.ticks]
         body["marks"] = delta.marks
     return msgspec.json.encode(body)
 
@@ -65,15 +72,17 @@ def kill_state(mode: ModeView | None, health: Health, settings: Settings, kill_u
         "engine": _engine(health),
         "mode": mode,
         "version": health.version,
-        "fixed": fixed(settings, kill_url),
+        "fixed": fixed(settings, kill_url, health),
     }
     return msgspec.json.encode(body)
 
 
-def fixed(settings: Settings, kill_url: str) -> dict[str, Any]:
+def fixed(settings: Settings, kill_url: str, health: Health) -> dict[str, Any]:
     """Return what does not change while the server runs."""
     return {
         "kill_url": kill_url,
+        "push_url": f"{kill_url.removesuffix('/kill')}/push",
+        "guard_port": health.guard_port,
         "kill_file": str(settings.data_dir.joinpath(FILE_NAME)),
         "hammer_s": settings.hammer_secs,
     }
@@ -90,8 +99,20 @@ def _engine(health: Health) -> dict[str, Any]:
     }
 
 
+def _row(tick: Tick) -> msgspec.Raw:
+    """Write a second once for all tabs and frames."""
+    kept = _rows.get(tick.point.t_s)
+    if kept is not None and kept[0] is tick:
+        return kept[1]
+    row = msgspec.Raw(msgspec.json.encode(_tick(tick)))
+    while len(_rows) >= ROW_LIMIT:
+        _rows.pop(next(iter(_rows)), None)
+    _rows[tick.point.t_s] = (tick, row)
+    return row
+
+
 def _tick(tick: Tick) -> list[Any]:
-    """Write a second as a short row; 900 of them are sent to a new tab."""
+    """Write a second as a short row."""
     point = tick.point
     contracts = {
         slug: [_short(values.get(name), 5) for name in CONTRACT_FIELDS]

@@ -1,4 +1,4 @@
-"""The kill control that every page carries, and the form that clears it."""
+"""The kill control that every page carries, the form that clears it, and the tab's title."""
 
 from typing import Final
 
@@ -8,10 +8,12 @@ from engine import desk
 from pages import component
 from pages.component import message
 from pages.server import base_path
+from pages.widgets import plain
 
 PHRASE: Final = "clear-phrase"
 REASON: Final = "clear-reason"
 PROBLEM: Final = "clear-problem"
+TITLE: Final = "title"
 REFRESH_S: Final = 1.0
 """Beside the live panels the control follows their frames; alone it is this old at most."""
 
@@ -23,15 +25,21 @@ def who_asks() -> str:
 
 
 @st.fragment(run_every=REFRESH_S)
-def control() -> None:
-    """Show the mode and the kill button; while the switch is latched, the form that clears it."""
+def control(page: str = "") -> None:
+    """Show the mode and the kill button; while the switch is latched, the form that clears it.
+
+    Args:
+        page: The page's name, for the tab's title; empty where the page writes the title itself.
+    """
     counter = desk.current()
     if counter is None:
         st.error("The engine was stopped together with its server.")
         return
+    if page:
+        _entitle(page, counter)
     _button(counter, narrow=False)
     if counter.host.kill.is_tripped():
-        _clear_form()
+        clear_form()
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -42,33 +50,58 @@ def control_on_narrow_screens() -> None:
         _button(counter, narrow=True)
 
 
+def title(page: str, counter: desk.Desk) -> str:
+    """Return a tab's title: mode and profit first, so that they are seen in a row of tabs."""
+    health, snapshot = counter.health(), counter.latest
+    if not health.alive:
+        word = "ENGINE DOWN"
+    elif health.state == "silent":
+        word = "NO DATA"
+    elif health.killed:
+        word = "KILLED"
+    else:
+        word = snapshot.mode.mode if snapshot else "STARTING"
+    profit = f" {plain.signed_dollars(snapshot.money.realised_today)}" if snapshot else ""
+    return f"{word}{profit} · {page}"
+
+
+def _entitle(page: str, counter: desk.Desk) -> None:
+    st.set_page_config(page_title=title(page, counter))
+
+
 def _button(counter: desk.Desk, narrow: bool) -> None:
     mode = counter.latest.mode if counter.latest else None
     state = message.kill_state(mode, counter.health(), counter.settings, f"{base_path()}/kill")
     component.kill_control(state, on_kill=trip, narrow=narrow)
 
 
-def _clear_form() -> None:
-    with st.form("clear-kill"):
+def clear_form(place: str = "") -> None:
+    """Show the form that clears the switch, and what was wrong with the last try.
+
+    Args:
+        place: Tells two such forms of one page apart; the sidebar's has none.
+    """
+    with st.form(f"clear-kill{place}"):
         st.markdown("**Clear the kill switch**")
         st.caption("The engine starts flat: no order comes back.")
-        st.text_input(f"Type {desk.CLEAR_PHRASE}", key=PHRASE, autocomplete="off")
-        st.text_input("Reason", key=REASON, autocomplete="off")
-        st.form_submit_button("Clear", width="stretch", on_click=_clear)
-    problem = st.session_state.get(PROBLEM)
+        st.text_input(f"Type {desk.CLEAR_PHRASE}", key=f"{PHRASE}{place}", autocomplete="off")
+        st.text_input("Reason", key=f"{REASON}{place}", autocomplete="off")
+        st.form_submit_button("Clear", width="stretch", on_click=_clear, args=(place,))
+    problem = st.session_state.get(f"{PROBLEM}{place}")
     if problem:
         st.error(problem)
 
 
-def _clear() -> None:
+def _clear(place: str) -> None:
     """Act before the next picture is drawn, so that the form goes with the latch."""
     counter = desk.current()
     if counter is None:
         return
-    problem = counter.clear(st.session_state[PHRASE], who_asks(), st.session_state[REASON])
-    st.session_state[PROBLEM] = problem
+    phrase, reason = st.session_state[f"{PHRASE}{place}"], st.session_state[f"{REASON}{place}"]
+    problem = counter.clear(phrase, who_asks(), reason)
+    st.session_state[f"{PROBLEM}{place}"] = problem
     if problem is None:
-        st.session_state[PHRASE] = st.session_state[REASON] = ""
+        st.session_state[f"{PHRASE}{place}"] = st.session_state[f"{REASON}{place}"] = ""
 
 
 def trip() -> None:

@@ -1,8 +1,12 @@
 """Numbers and times as text, for pages made of Streamlit's own elements; unknown is None, never 0."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import streamlit as st
+
+from engine.run import table_text
 from engine.snapshot import ContractView
 
 RUNNING = ("idle", "watch", "hammer")
@@ -45,3 +49,27 @@ def chance(probability: float | None) -> str | None:
 def marked_down(text: str) -> str:
     """Return text that Markdown shows as it is."""
     return _SPECIAL.sub(r"\\\1", text)
+
+
+def signed_dollars(amount: float) -> str:
+    """Write dollars with their sign first, ``+$1,234.50``; nought has none."""
+    sign = "+" if amount > 0 else "-" if amount < 0 else ""
+    return f"{sign}${abs(amount):,.2f}"
+
+
+def utc(at_ms: int | None) -> str:
+    """Write Unix milliseconds as a time in UTC; unknown is a dash."""
+    moment = table_text.time_of(at_ms)
+    return "–" if moment is None else f"{moment:%d %b %H:%M:%S} UTC"
+
+
+def local(at_ms: int | None) -> str:
+    """Write the same moment in the reader's own zone, for a hover."""
+    moment = table_text.time_of(at_ms)
+    if moment is None:
+        return ""
+    try:
+        zone: tzinfo = ZoneInfo(st.context.timezone or "UTC")
+    except (ZoneInfoNotFoundError, ValueError):
+        zone = UTC
+    return f"{moment.astimezone(zone):%d %b %H:%M:%S} on your clock"

@@ -1,4 +1,8 @@
-"""The live panels' supply: drain the session's queue, send the browser what it lacks."""
+"""The live panels' supply: drain the session's queue, send the browser what it lacks.
+
+The browser gets its frames pushed (``pages.server_push``) and asks this fragment five times a second only
+where that socket cannot be reached; by itself the fragment runs so rarely that it costs next to nothing.
+"""
 
 import uuid
 from typing import Any, Final
@@ -12,8 +16,8 @@ from pages.component import message
 from pages.server import base_path
 from pages.widgets import kill
 
-REFRESH_S: Final = 0.2
-"""How often a tab is served: event to pixels p95 262 ms for 5 % of a core (measured, Streamlit 1.67)."""
+REFRESH_S: Final = 10.0
+"""How often a tab is served unasked, so that one that hears nothing keeps its queue (``IDLE_LIMIT_S``)."""
 OVERLAP: Final = 10
 """Frames that the next covers again: the browser may skip one when it is busy, and merges by version."""
 STATE: Final = "live"
@@ -53,12 +57,13 @@ def next_frame(counter: desk.Desk, queue: desk.SessionQueue, state: dict[str, An
     if delta is not None and (drained or not sent):
         state["snapshot"] = drained[-1] if drained else delta.snapshot
         state["sent"] = [*sent, state["snapshot"].version][-OVERLAP:]
-    return message.frame(delta, counter.health(), counter.settings, f"{base_path()}/kill")
+    kill_url = f"{base_path()}/kill"
+    return message.frame(delta, counter.health(), counter.settings, kill_url, queue.session_id)
 
 
 @st.fragment(run_every=REFRESH_S)
 def live_panels() -> None:
-    """Serve the live component, five times a second."""
+    """Serve the live component: unasked rarely, and whenever the browser asks."""
     counter = desk.current()
     if counter is None:
         st.error("The engine was stopped together with its server.")

@@ -6,9 +6,8 @@ from typing import Any, Final
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
-from engine import desk
-from engine.snapshot import SettlementView, Snapshot, Verdict
-from pages.widgets import plain, stream
+from engine.snapshot import SettlementView, Verdict
+from pages.widgets import plain, stream, tables
 
 REFRESH_S: Final = 2.0
 """Windows settle every five minutes; two seconds are enough to see it happen."""
@@ -37,7 +36,6 @@ WHAT_TO_DO: Final = (
 def verdicts() -> None:
     """Show in words how many windows agree, then the windows."""
     snapshot = stream.newest_snapshot()
-    _doubt(snapshot)
     if snapshot is None:
         return
     rows = sorted(snapshot.settlements, key=lambda row: (row.end_s, row.name), reverse=True)[:SHOWN]
@@ -45,24 +43,11 @@ def verdicts() -> None:
         headline(rows)
         table = [truth_row(row) for row in rows]
         st.dataframe(table, column_config=COLUMNS, hide_index=True, placeholder="", key="truth")
+        tables.export(lambda: table, "settlement-truth")
         return
     ends = sorted(contract.end_s for contract in plain.running(snapshot.contracts))
     when = f" The next one ends at {plain.instant(ends[0]):%H:%M:%S} UTC." if ends else ""
     st.info(f"No window has settled yet: the table starts with the first that does.{when}")
-
-
-def _doubt(snapshot: Snapshot | None) -> None:
-    """Say what is being waited for, or that the numbers are old."""
-    counter = desk.current()
-    if counter is None:
-        st.error("The engine was stopped together with its server.")
-        return
-    health = counter.health()
-    why = f": {plain.marked_down(health.error)}" if health.error else ""
-    if snapshot is None:
-        st.info(f"Waiting for the engine's first snapshot. The engine is {health.state}{why}.")
-    elif not health.well:
-        st.warning(f"The engine is {health.state}{why}. What you see is its last word.")
 
 
 def headline(rows: list[SettlementView]) -> None:

@@ -59,9 +59,8 @@ class Visit:
             self.errors.append(text)
 
     def _judge(self, url: str) -> None:
-        if not url.startswith(
-            (self.console.url, self.console.url.replace("http", "ws", 1), "data:", "blob:")
-        ):
+        # The guard beside the console listens on loopback as well, on a port of its own.
+        if not url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:")):
             self.strangers.append(url)
 
 

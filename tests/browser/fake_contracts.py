@@ -6,12 +6,23 @@ from typing import Final
 import msgspec
 
 from engine.contract import slug_of
-from engine.snapshot import BookView, ContractView, DecisionView, GateView, LevelView, Phase
+from engine.snapshot import (
+    BookView,
+    ContractView,
+    DecisionView,
+    GateView,
+    LevelView,
+    OwnSweepView,
+    Phase,
+    SweepView,
+)
 from tests.browser import fake_feeds
 from tests.browser.fake_scripts import Moment
 from tests.browser.fake_truth import CHANGED_RULE, CHANGED_WORDS, LENGTHS, RULE, RUNG, WORDS
 
 FEE_RATE: Final = 0.07
+ORDER_USD: Final = 20.0
+CAP: Final = 0.97
 SIGMA_USD: Final = 2.4
 """Dollars a root second."""
 
@@ -69,7 +80,21 @@ def _contract(moment: Moment, name: str, start: int) -> ContractView:
         position_up=sum(order.filled_shares for order in held if order.outcome == "UP"),
         position_down=sum(order.filled_shares for order in held if order.outcome == "DOWN"), pnl=None,
         coverage=fake_feeds.coverage(moment, start, start + length),
+        p_down=None if p_up is None else 1 - p_up, fee_curve=[fee_at(step / 20) for step in range(21)],
+        **_costs(p_up, up, down),
     )  # fmt: skip
+
+
+def _costs(p_up: float | None, up: BookView, down: BookView) -> dict[str, float | None]:
+    """Return what a share costs on each side, fee included or not."""
+    known = p_up is not None
+    cost_up, cost_down = up.ask if known else None, down.ask if known else None
+    return {
+        "cost_up": cost_up,
+        "cost_down": cost_down,
+        "even_up": None if cost_up is None else cost_up + fee_at(cost_up),
+        "even_down": None if cost_down is None else cost_down + fee_at(cost_down),
+    }
 
 
 def _over(moment: Moment, name: str, start: int) -> ContractView:
@@ -108,7 +133,35 @@ def _books(moment: Moment, name: str, p_up: float | None) -> tuple[BookView, Boo
         opposite[0].price if opposite else None, mirrored[0].price if mirrored else None, opposite, mirrored,
         age, "live", "mirrors", "agrees",
     )  # fmt: skip
-    return _doubted(name, up, down) if moment.script.doubts else (up, down)
+    if moment.script.doubts:
+        return _doubted(name, up, down)
+    return _swept(up, p_up), _swept(down, 1 - p_up)
+
+
+def _swept(book: BookView, probability: float) -> BookView:
+    """Return the book with what buying comes to, level by level and for an order of our size."""
+    views, usd, shares, left = [], 0.0, 0.0, ORDER_USD
+    taken_shares = taken_usd = 0.0
+    for level in book.asks:
+        taken = min(level.size, left / level.price) if level.price <= CAP else 0.0
+        left -= taken * level.price
+        taken_shares, taken_usd = taken_shares + taken, taken_usd + taken * level.price
+        usd, shares = usd + level.price * level.size, shares + level.size
+        ev = probability - level.price - fee_at(level.price)
+        views.append(SweepView(shares, usd, usd / shares, ev, taken))
+    own = None
+    if taken_shares:
+        average = taken_usd / taken_shares
+        own = OwnSweepView(
+            ORDER_USD,
+            taken_usd,
+            taken_shares,
+            average,
+            fee_at(average) * taken_shares,
+            probability - average - fee_at(average),
+            sum(view.taken > 0 for view in views),
+        )
+    return msgspec.structs.replace(book, sweep=views, own=own)
 
 
 def _doubted(name: str, up: BookView, down: BookView) -> tuple[BookView, BookView]:

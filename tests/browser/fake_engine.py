@@ -16,6 +16,7 @@ from engine.config import Settings
 from engine.contract import slug_of
 from engine.kill import KillSwitch
 from engine.snapshot import (
+    AssumedView,
     ContractView,
     Mark,
     ModeView,
@@ -157,6 +158,15 @@ class Market:
             21.6,
             0.926,
             0.10,
+            sign_ms=3.2,
+            send_ms=0.8,
+            answer_ms=226.0,
+            markouts={1: 0.004, 10: -0.002},
+            assumed=[
+                AssumedView("touch", 21.6, 0.926, 0.10),
+                AssumedView("displayed depth", 21.6, 0.9268, 0.10),
+                AssumedView("after latency", 0.0, None, 0.0),
+            ],
         )
         self._orders.append(order)
         self._mark("order", slug, f"buy {order.outcome} limit 0.93")
@@ -231,10 +241,10 @@ class Market:
     def _mode(self, kill: KillSwitch) -> ModeView:
         latch = kill.read()
         return ModeView(
-            mode="HALTED" if latch or self._halted_why() else "PRACTICE",
-            venue="practice",
+            mode="HALTED" if latch or self._halted_why() else "LIVE" if self._script.live else "PRACTICE",
+            venue="external" if self._script.live else "practice",
             venue_banner="Embedded practice venue: simulation, seed 1. Practice P&L proves nothing.",
-            dry_run=True,
+            dry_run=not self._script.live,
             profile="paper",
             kill_latched=latch is not None,
             kill_who=latch.who if latch else "",
@@ -267,6 +277,7 @@ class Market:
                 "strike": view.strike, "z": view.z, "p_up": view.p_up, "p_seed": view.p_seed,
                 "ev_up": view.ev_up, "ev_down": view.ev_down,
                 "ask_up": view.up.ask, "ask_down": view.down.ask,
+                "even_up": view.even_up, "even_down": view.even_down,
             }
             for view in contracts
             if view.phase not in ("settling", "settled", "upcoming")
@@ -288,6 +299,8 @@ def replace_order(order: OrderView, order_id: str, state: str, reason: str) -> O
         "filled_shares": 0.0,
         "average_price": None,
         "fee": 0.0,
+        "markouts": {},
+        "assumed": [],
     }
     return OrderView(**(fields | nothing))
 

@@ -41,6 +41,13 @@ class Script:
     doubts: bool = False
     """Whether books differ from their mirror and from REST, and the 15m window's are crossed and stale."""
 
+    live: bool = False
+    armed: bool = False
+    paused_why: str = ""
+    restriction: str = "none"
+    alarms: Mapping[str, str] = field(default_factory=dict)
+    """Alarms by name, with why; those above say what else stands between us and the venue."""
+
     @property
     def troubled(self) -> bool:
         """Whether the settlement feed does not come."""
@@ -56,6 +63,17 @@ SCRIPTS: Final[dict[str, Script]] = {
     "rule": Script(lead_s=288, rate=0.1, new_rule="5m"),
     # Slow enough that the boundary is still to come when a busy machine has opened its browser.
     "opening": Script(rate=0.05, skew_ms=None),
+    # Real orders could leave, were it not for the operator, the venue and an order nobody knows of.
+    "armed": Script(lead_s=298, rate=0.5, live=True, armed=True),
+    "paused": Script(
+        lead_s=298,
+        rate=0.5,
+        live=True,
+        armed=True,
+        paused_why="anna: lunch",
+        restriction="rate-limited",
+        alarms={"order of unknown fate": "o-7 was sent and never answered", "ghost fill": "trade t-3 failed"},
+    ),
     "empty": Script(snapshots=False),
     "dead": Script(lead_s=120, dies_with="another engine has data/ (pid 4242): stop it, or set DATA_DIR"),
     "silent": Script(lead_s=120, silent_after_s=1.0),

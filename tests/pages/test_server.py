@@ -177,7 +177,8 @@ def test_without_a_desk_both_routes_say_so(client: TestClient) -> None:
 def test_the_routes_follow_the_base_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streamlit prefixes its own routes only; ours, unprefixed, answered with a page (measured)."""
     monkeypatch.setattr(st, "get_option", {"server.baseUrlPath": "/ops/"}.__getitem__)
-    assert [route.path for route in server.console_routes()] == ["/ops/healthz", "/ops/kill"]  # type: ignore[attr-defined]
+    paths = [route.path for route in server.console_routes()]  # type: ignore[attr-defined]
+    assert paths == ["/ops/healthz", "/ops/kill", "/ops/kill-guard", "/ops/push"]
 
 
 def test_the_engine_lives_exactly_as_long_as_the_server(tmp_path: Path) -> None:

@@ -135,7 +135,10 @@ class Card {
       cells.distance,
       known(contract.distance_usd) ? (contract.distance_usd >= 0 ? "up" : "down") : "quiet",
     );
-    put(this.sub.distance, known(contract.distance_bp) ? `${signed(contract.distance_bp)} bp` : "");
+    put(
+      this.sub.distance,
+      known(contract.distance_bp) ? `${signed(contract.distance_bp)} bp · z ${signed(contract.z)}` : "",
+    );
     putGauge(this.p, contract.p_up, probability(contract.p_up));
     this.seed.paint(contract);
     putGauge(

@@ -14,6 +14,9 @@ const MARK_SHAPES = {
   breaker: "split",
   fallback: "hollow",
   frozen: "star",
+  restriction: "bars",
+  mode: "square",
+  alarm: "warning",
 };
 
 function hatch(chart, from, to, colours) {

@@ -59,6 +59,7 @@ class FeedsPanel {
       { label: "silent", numeric: true },
       { label: "lag p50", numeric: true },
       { label: "p95", numeric: true },
+      { label: "p99", numeric: true },
       { label: "missing", numeric: true },
       { label: "lost", numeric: true },
     ]);
@@ -72,13 +73,15 @@ class FeedsPanel {
     ]);
     this.empty = el("p", "empty", "No feed has been opened yet.");
     this.canonical = new CanonicalPrices();
-    const parts = [this.topics, this.canonical, this.feeds].map((part) => part.node);
+    this.beats = new Heartbeats();
+    const parts = [this.beats, this.topics, this.canonical, this.feeds].map((part) => part.node);
     this.panel = panel("Feeds", "feeds-panel", ...parts, this.empty);
     this.node = this.panel.node;
   }
 
   paint(store, at) {
     const drift = store.drift(at);
+    this.beats.paint(store, at);
     const feeds = store.head?.feeds ?? [];
     show(this.empty, feeds.length === 0);
     show(this.feeds.node, feeds.length > 0);
@@ -116,9 +119,10 @@ class FeedsPanel {
         put(cells[2], known(topic.age_s) ? age(topic.age_s + drift) : DASH);
         put(cells[3], age(topic.lag_p50_s));
         put(cells[4], age(topic.lag_p95_s));
-        put(cells[5], number(topic.missing, 0));
-        put(cells[6], number(topic.lost, 0));
-        tone(cells[6], topic.lost > 0 ? "warn" : "quiet");
+        put(cells[5], age(topic.lag_p99_s));
+        put(cells[6], number(topic.missing, 0));
+        put(cells[7], number(topic.lost, 0));
+        tone(cells[7], topic.lost > 0 ? "warn" : "quiet");
       },
     );
   }
@@ -178,4 +182,46 @@ class CanonicalPrices {
     putState(cells[0], used ? `${name}, in use` : name, [used ? "disc" : "ring", used ? "good" : "quiet"]);
     put(cells[2], known(seconds) ? age(seconds + drift) : DASH);
   }
+}
+
+const BEAT_WINDOW_MS = 5000;
+
+// Signs of life: the engine's pictures, the server's answers, the venue's, the order heartbeat.
+class Heartbeats {
+  constructor() {
+    this.facts = facts("heartbeats", {
+      engine: "engine beat",
+      server: "server beat",
+      venue: "venue answers in",
+      order: "order heartbeat",
+    });
+    this.node = this.facts.node;
+    this.seen = [];
+  }
+
+  paint(store, at) {
+    const { cells } = this.facts;
+    if (store.version && this.seen.at(-1)?.[0] !== store.version) this.seen.push([store.version, at]);
+    while (this.seen.length > 1 && at - this.seen[0][1] > BEAT_WINDOW_MS) this.seen.shift();
+    const since = store.sinceFrame(at);
+    const count = this.seen.length - 1;
+    put(cells.engine, known(since) ? `${age(since)} ago` : DASH);
+    hint(cells.engine, `${count} pictures drawn in the last ${BEAT_WINDOW_MS / 1000} s`);
+    const heard = at - killDesk.heardAt;
+    put(cells.server, Number.isFinite(heard) ? `${age(heard / 1000)} ago` : DASH);
+    const trip = store.head?.clock?.round_trip_ms;
+    put(cells.venue, milliseconds(trip));
+    hint(cells.venue, "round trip of the last clock check, over REST");
+    const [text, toneName] = orderBeat(store.slow.account);
+    put(cells.order, text);
+    tone(cells.order, toneName);
+    hint(cells.order, "beats only while an order's fate is unknown; the first one arms the venue's dead-man switch");
+  }
+}
+
+function orderBeat(account) {
+  if (!account) return [DASH, "quiet"];
+  if (account.restriction === "heartbeat") return ["FAILED: no new orders", "alarm"];
+  if (!account.live) return ["not on paper", "quiet"];
+  return account.unknown > 0 ? ["needed, every 5 s", "warn"] : ["not needed now", "quiet"];
 }

@@ -13,6 +13,7 @@ const killDesk = {
   heardAt: -Infinity,
   askedAt: null,
   error: null,
+  latch: null, // as the first of the two ways confirmed it
   fallback: null,
   views: new Set(),
 
@@ -21,10 +22,10 @@ const killDesk = {
     const restarted = frame.engine.desk !== this.engine?.desk;
     if (!restarted && frame.beat <= this.beat) return;
     if (frame.fixed.kill_url) this.fixed = frame.fixed;
-    if (this.engine?.killed && !frame.engine.killed) this.askedAt = null; // cleared meanwhile
+    if (this.engine?.killed && !frame.engine.killed) this.askedAt = this.latch = null; // cleared meanwhile
     if (restarted || frame.version >= this.version) this.mode = frame.mode;
     Object.assign(this, { version: frame.version, beat: frame.beat, engine: frame.engine, heardAt: at });
-    if (this.confirmed) this.askedAt = null;
+    if (this.confirmed) this.askedAt = this.latch = null;
     this.paint();
   },
 
@@ -52,6 +53,15 @@ const killDesk = {
         detail: `by ${mode.kill_who} at ${clock(mode.kill_since_ms)} UTC: ${mode.kill_why}`,
       };
     }
+    if (this.latch && waited <= CONFIRM_MS) {
+      return {
+        word: "LATCHED",
+        label: "KILLED",
+        tone: "killed",
+        latched: true,
+        detail: `The latch is written and no order leaves (confirmed in ${number(this.latchedMs, 0)} ms). Waiting for the engine's own word.`,
+      };
+    }
     if (this.askedAt !== null && waited <= CONFIRM_MS) {
       return {
         word: "TRIPPING",
@@ -60,13 +70,13 @@ const killDesk = {
         detail: "Waiting for the engine to confirm.",
       };
     }
-    if (engine?.killed) {
+    if (engine?.killed || this.latch) {
       return {
-        word: engine.alive ? "LATCHED, NOT CONFIRMED" : "LATCHED",
+        word: engine?.alive ? "LATCHED, NOT CONFIRMED" : "LATCHED",
         label: "KILLED",
         tone: "alarm",
         latched: true,
-        detail: engine.alive
+        detail: engine?.alive
           ? "The latch is written; the engine has not answered yet."
           : "The engine does not run, so it cannot confirm.",
       };
@@ -104,15 +114,12 @@ const killDesk = {
 
   async trip() {
     if (this.confirmed) return;
-    this.askedAt = performance.now();
-    this.error = null;
+    const asked = (this.askedAt = performance.now());
+    this.error = this.latch = null;
     this.paint();
     try {
-      const options = { method: "POST", body: "kill button", signal: AbortSignal.timeout(2500) };
-      const answer = await fetch(this.fixed.kill_url ?? "/kill", options);
-      const json = (answer.headers.get("content-type") ?? "").startsWith("application/json");
-      const body = json ? await answer.json() : {};
-      if (!body.latched) throw new Error(body.error ?? `the kill route answered ${answer.status}`);
+      this.latch = await postKills(this.fixed);
+      this.latchedMs = performance.now() - asked;
     } catch (error) {
       // The route may be out of reach behind a proxy; the session's own socket is the second way.
       if (this.fallback) this.fallback("kill", Date.now());
@@ -176,6 +183,7 @@ class KillControl {
   take(frame) {
     this.node.dataset.theme = readPalette(this.node).dark ? "dark" : "light";
     killDesk.hear(frame, performance.now());
+    stream.dial(frame.fixed);
   }
 
   paint(at) {

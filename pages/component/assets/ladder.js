@@ -1,6 +1,7 @@
-// Both tokens' books of the selected window. The touch sits in the middle and never moves under the mouse.
+// Both tokens' books of the selected window, and what our order would sweep of each. The touch never moves under the mouse.
 
 const LEVELS = 7;
+const COLUMNS = ["price", "break-even", "shares", "Σ sh.", "Σ $", "average", "EV"];
 
 class Ladder {
   constructor() {
@@ -16,8 +17,9 @@ class Ladder {
       book ? [...book.bids, ...book.asks] : [],
     );
     const largest = Math.max(1, ...levels.map((level) => level[1]));
-    this.sides.UP.paint(contract?.up, largest, drift);
-    this.sides.DOWN.paint(contract?.down, largest, drift);
+    const limit_s = store.slow.account?.params?.book_stale_s ?? null;
+    this.sides.UP.paint(contract?.up, largest, drift, limit_s);
+    this.sides.DOWN.paint(contract?.down, largest, drift, limit_s);
   }
 }
 
@@ -32,23 +34,36 @@ class Side {
     this.state = chip("book-state");
     this.checks = new BookChecks();
     const rows = [...[...this.asks].reverse(), { node: this.spread }, ...this.bids];
-    const titles = el("div", "rung titles");
-    titles.append(...["price", "break-even", "shares"].map((word) => el("span", "", word)));
-    titles.title = "break-even: the probability from which on a share bought there pays, fee included";
+    const titles = el("div", "rung titles", ...COLUMNS.map((word) => el("span", "", word)));
+    titles.title =
+      "break-even: the probability from which on a share bought there pays, fee included; " +
+      "Σ: everything up to and with this ask; EV: of this level alone, after fee";
     this.rows = el("div", "rungs", titles, ...rows.map((row) => row.node));
-    this.node = el("div", "book", el("h3", "", name, this.age), this.checks.node, this.state.node, this.rows);
+    this.own = el("p", "own-sweep");
+    this.node = el(
+      "div",
+      "book",
+      el("h3", "", name, this.age),
+      this.checks.node,
+      this.state.node,
+      this.rows,
+      this.own,
+    );
   }
 
-  paint(book, largest, drift) {
-    const live = book?.state === "live";
+  paint(book, largest, drift, limit_s) {
+    const seconds = known(book?.age_s) ? book.age_s + drift : null;
+    const old = known(limit_s) && known(seconds) && seconds > limit_s;
+    const live = book?.state === "live" && !old;
     this.rows.classList.toggle("dim", !live);
-    put(this.age, known(book?.age_s) ? age(book.age_s + drift) : DASH);
-    const [shapeName, toneName] = BOOK_STATES[book?.state] ?? ["ring", "quiet"];
-    putChip(this.state, shapeName, live ? "" : bookText(book), toneName);
+    put(this.age, age(seconds));
+    const state = old && book.state === "live" ? "stale" : book?.state;
+    const [shapeName, toneName] = BOOK_STATES[state] ?? ["ring", "quiet"];
+    putChip(this.state, shapeName, live ? "" : bookText(book && { ...book, state }), toneName);
     show(this.state.node, !live);
     this.checks.paint(book);
     for (let index = 0; index < LEVELS; index += 1) {
-      putRung(this.asks[index], book?.asks[index], largest);
+      putRung(this.asks[index], book?.asks[index], largest, book?.sweep?.[index]);
       putRung(this.bids[index], book?.bids[index], largest);
     }
     const wide = known(book?.ask) && known(book?.bid) ? book.ask - book.bid : null;
@@ -56,25 +71,46 @@ class Side {
       this.spread,
       `${sharePrice(book?.bid)} / ${sharePrice(book?.ask)}${known(wide) ? `  ·  ${number(wide * 100, 1)}¢` : ""}`,
     );
+    put(this.own, live ? ownText(book.own) : "My order would not be sent on this book.");
+    tone(this.own, live && known(book.own?.ev) && book.own.ev > 0 ? "good" : "quiet");
   }
+}
+
+// What the order would do now, in words.
+function ownText(own) {
+  if (!own) return "My order would find no ask at or below the price cap.";
+  const short = own.usd < own.wanted_usd - 0.01 ? ` of ${dollars(own.wanted_usd)} wanted` : "";
+  return (
+    `My order sweeps ${number(own.shares, 1)} shares for ${dollars(own.usd)}${short}: ${own.levels} level` +
+    `${own.levels === 1 ? "" : "s"}, average ${number(own.average, 4)}, fee ${dollars(own.fee)}` +
+    `${known(own.ev) ? `, EV ${cents(own.ev, 2)} a share` : ""}.`
+  );
 }
 
 // Index 0 is the touch; asks are shown upside down.
 function rungs(kind) {
   return Array.from({ length: LEVELS }, () => {
     const bar = el("i");
-    const price = el("span", "price");
-    const even = el("span", "even");
-    const size = el("span", "size");
-    const node = el("div", `rung ${kind}`, bar, price, even, size);
-    return { node, bar, price, even, size };
+    const cells = ["price", "even", "size", "sum-shares", "sum-usd", "average", "ev"].map((name) =>
+      el("span", name),
+    );
+    return { node: el("div", `rung ${kind}`, bar, ...cells), bar, cells };
   });
 }
 
-function putRung(rung, level, largest) {
-  put(rung.price, level ? sharePrice(level[0]) : "");
-  put(rung.even, level && known(level[2]) ? percent(level[2]) : "");
-  put(rung.size, level ? number(level[1], level[1] < 100 ? 1 : 0) : "");
+function putRung(rung, level, largest, swept = null) {
+  const [price, even, size, shares, usd, average, ev] = rung.cells;
+  put(price, level ? sharePrice(level[0]) : "");
+  put(even, level && known(level[2]) ? percent(level[2]) : "");
+  put(size, level ? number(level[1], level[1] < 100 ? 1 : 0) : "");
+  const [sumShares, sumUsd, mean, worth, taken] = level && swept ? swept : [];
+  put(shares, known(sumShares) ? number(sumShares, 0) : "");
+  put(usd, known(sumUsd) ? number(sumUsd, sumUsd < 100 ? 1 : 0) : "");
+  put(average, known(mean) ? number(mean, 3) : "");
+  put(ev, known(worth) ? cents(worth) : "");
+  tone(ev, known(worth) && worth > 0 ? "good" : "quiet");
+  rung.node.classList.toggle("taken", taken > 0);
+  hint(rung.node, taken > 0 ? `my order would take ${number(taken, 2)} shares here` : "");
   width(rung.bar, level ? level[1] / largest : 0);
 }
 

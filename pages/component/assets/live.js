@@ -2,20 +2,22 @@
 
 const NO_DATA_S = 2;
 const TICK_MS = 200;
-const decoder = new TextDecoder();
 const started = new WeakMap();
 
 class LivePage {
   constructor(root) {
     this.root = root;
-    this.store = new Store();
+    this.store = stream.store;
     this.selected = "5m";
-    this.resyncAt = -Infinity;
     this.group = new ChartGroup(`updown-${Math.random()}`, () => this.schedule());
     this.status = new StatusBar();
+    this.fed = stream.word();
+    this.status.node.querySelector(".line.second").append(this.fed);
     this.cards = ["5m", "15m"].map((name) => new Card(name, (chosen) => this.select(chosen)));
     this.price = new PriceChart(this.group);
     this.trend = new TrendChart(this.group);
+    this.odds = new OddsChart(this.group);
+    this.edge = new EdgePanel();
     this.divergence = new DivergenceChart(this.group);
     this.ladder = new Ladder();
     this.decision = new DecisionPanel();
@@ -35,6 +37,13 @@ class LivePage {
     this.wake = () => this.schedule();
     document.addEventListener("visibilitychange", this.wake);
     this.themed();
+    stream.views.add(this);
+    this.status.habits.act = {
+      k: () => focusKill(),
+      1: () => this.select("5m"),
+      2: () => this.select("15m"),
+      0: () => this.group.zoom(null),
+    };
   }
 
   build() {
@@ -42,9 +51,9 @@ class LivePage {
     return el(
       "main",
       "panels",
-      ...nodes(...this.cards, this.price, this.ladder),
+      ...nodes(...this.cards, this.price, this.edge),
       el("div", "stack why-stack", ...nodes(this.decision, this.money)),
-      el("div", "stack done-stack", ...nodes(this.trend, this.orders, this.settlements)),
+      el("div", "stack done-stack", ...nodes(this.ladder, this.trend, this.odds, this.orders, this.settlements)),
       ...nodes(this.divergence, this.feeds, this.tape),
     );
   }
@@ -55,30 +64,19 @@ class LivePage {
     this.schedule();
   }
 
+  // Takes what the fragment brought, and lends its trigger.
   take(bytes, trigger) {
     killDesk.fallback = trigger;
+    stream.serve(this.root, trigger, PULL_MS);
     this.themed();
-    if (bytes) {
-      const { store } = this;
-      const frame = JSON.parse(typeof bytes === "string" ? bytes : decoder.decode(bytes));
-      const at = performance.now();
-      this.fresh = store.merge(frame, at) || this.fresh;
-      if (store.gap && at - this.resyncAt > 1000) {
-        this.resyncAt = at;
-        trigger("resync", Date.now());
-      }
-      killDesk.hear(
-        {
-          version: store.version,
-          beat: frame.beat,
-          mode: store.slow.mode ?? null,
-          engine: store.engine,
-          fixed: store.fixed,
-        },
-        at,
-      );
-      this.beatAt = at;
-    }
+    stream.take(bytes, "fragment");
+    stream.askWhole(trigger);
+    this.schedule();
+  }
+
+  // A frame came, pushed or asked for.
+  heard(newer) {
+    this.fresh = newer || this.fresh;
     this.schedule();
   }
 
@@ -124,12 +122,13 @@ class LivePage {
     this.paintedRange = this.group.range;
     this.paintedName = this.selected;
     this.decision.paint(store, contract);
+    this.edge.paint(contract);
     for (const part of [this.orders, this.settlements, this.money, this.tape]) part.paint(store);
     this.paintCharts(store, contract);
   }
 
   paintSilence(silent, at) {
-    const server = at - this.beatAt > NO_DATA_S * 1000;
+    const server = at - stream.beatAt > NO_DATA_S * 1000;
     put(this.silence, ` for ${number(silent, silent < 60 ? 1 : 0)} s`);
     put(
       this.cause,
@@ -159,6 +158,11 @@ class LivePage {
       [columns.t, columns.z, columns.ev_up, columns.ev_down],
       range,
       "Waiting for a strike: z and EV start with it.",
+    );
+    this.odds.paint(
+      [columns.t, columns.p_up, columns.ask_up, columns.even_up],
+      range,
+      "Waiting for a strike: the probability starts with it.",
     );
     this.divergence.paint([columns.t, columns.divergence], range, "");
     this.divergence.paintNow(store.head);
@@ -214,8 +218,19 @@ class LivePage {
     document.removeEventListener("visibilitychange", this.wake);
     for (const part of [...this.group.charts, ...this.cards]) part.close();
     this.status.close();
+    stream.views.delete(this);
+    stream.forget(this.root);
+    stream.words.forEach((part) => part.node === this.fed && stream.words.delete(part));
     this.page.remove();
   }
+}
+
+// The kill button that this width shows; nothing is tripped by going there.
+function focusKill() {
+  const boxes = [...killDesk.views].filter((view) => view instanceof KillButton);
+  const seen = boxes.find((view) => view.button.offsetParent !== null);
+  seen?.button.scrollIntoView({ block: "nearest" });
+  seen?.button.focus({ focusVisible: true });
 }
 
 function prepare(root, Part) {
@@ -236,6 +251,7 @@ function leave(root) {
   return () => {
     started.get(root)?.close();
     started.delete(root);
+    stream.forget(root);
     killDesk.fallback = null; // it may have been this part's; those that stay offer theirs with their next data
   };
 }
@@ -243,7 +259,8 @@ function leave(root) {
 function control(Part, data, root, trigger) {
   const part = prepare(root, Part);
   killDesk.fallback ??= trigger;
-  if (data) part.take(JSON.parse(decoder.decode(data)));
+  stream.serve(root, trigger, SLOW_PULL_MS);
+  if (data) part.take(JSON.parse(frameDecoder.decode(data)));
   return leave(root);
 }
 

@@ -2,7 +2,8 @@
 
 // Ticks as uPlot wants them. A second that is missing breaks the line; where it is long enough it is a named gap.
 function columnsOf(ticks, slug, [from, to], rate) {
-  const columns = { t: [], twap: [], chainlink: [], spot: [], divergence: [], z: [], ev_up: [], ev_down: [] };
+  const names = ["t", "twap", "chainlink", "spot", "divergence", "z", "ev_up", "ev_down", "p_up", "ask_up", "even_up"];
+  const columns = Object.fromEntries(names.map((name) => [name, []]));
   const gaps = [];
   const step = Math.max(2.5, rate * 0.6); // at a scaled clock a frame may skip seconds without anything missing
   let lastKnown = null;
@@ -12,7 +13,7 @@ function columnsOf(ticks, slug, [from, to], rate) {
     if (lastTime !== null && t - lastTime > step) pushRow(columns, lastTime + 0.5, []);
     lastTime = t;
     const own = contracts[slug] ?? [];
-    pushRow(columns, t, [twap, chainlink, spot, divergence, own[1], own[3], own[4]]);
+    pushRow(columns, t, [twap, chainlink, spot, divergence, own[1], own[3], own[4], own[2], own[5], own[7]]);
     if (twap === null) continue;
     if (lastKnown !== null && t - lastKnown > Math.max(3, step)) gaps.push([lastKnown, t]);
     lastKnown = t;
@@ -21,7 +22,7 @@ function columnsOf(ticks, slug, [from, to], rate) {
   return { columns, gaps };
 }
 
-function pushRow(columns, t, [twap, chainlink, spot, divergence, z, evUp, evDown]) {
+function pushRow(columns, t, [twap, chainlink, spot, divergence, z, evUp, evDown, pUp, askUp, evenUp]) {
   columns.t.push(t);
   columns.twap.push(twap ?? null);
   columns.chainlink.push(chainlink ?? null);
@@ -30,6 +31,9 @@ function pushRow(columns, t, [twap, chainlink, spot, divergence, z, evUp, evDown
   columns.z.push(z ?? null);
   columns.ev_up.push(evUp ?? null);
   columns.ev_down.push(evDown ?? null);
+  columns.p_up.push(pUp ?? null);
+  columns.ask_up.push(askUp ?? null);
+  columns.even_up.push(evenUp ?? null);
 }
 
 // Marks of one window and of the feeds; those close together are stacked.

@@ -78,27 +78,35 @@ function putRequirement(cell, gate) {
 
 const ORDER_STATES = {
   intended: ["ring", "quiet"],
+  signed: ["ring", "watch"],
   sent: ["half", "watch"],
   filled: ["disc", "good"],
+  partial: ["half", "good"],
   killed: ["cross", "quiet"],
   denied: ["cross", "warn"],
+  rejected: ["cross", "warn"],
+  failed: ["warning", "alarm"],
   unknown: ["warning", "alarm"],
 };
 
+const ORDER_COLUMNS = [
+  { label: "UTC" },
+  { label: "window" },
+  { label: "side" },
+  { label: "limit", numeric: true },
+  { label: "$", numeric: true },
+  { label: "state" },
+  { label: "shares", numeric: true },
+  { label: "average", numeric: true },
+  { label: "fee", numeric: true },
+  { label: "why" },
+];
+
+// An order takes two rows: what it is, and its life below it.
 class OrdersPanel {
   constructor() {
-    this.table = table("orders", [
-      { label: "UTC" },
-      { label: "window" },
-      { label: "side" },
-      { label: "limit", numeric: true },
-      { label: "$", numeric: true },
-      { label: "state" },
-      { label: "shares", numeric: true },
-      { label: "average", numeric: true },
-      { label: "fee", numeric: true },
-      { label: "why" },
-    ]);
+    this.table = table("orders", ORDER_COLUMNS);
+    this.lives = new Map();
     this.empty = el(
       "p",
       "empty",
@@ -115,27 +123,98 @@ class OrdersPanel {
     show(this.empty, orders.length === 0);
     show(this.table.node, orders.length > 0);
     put(this.panel.extra, orders.length ? number(orders.length, 0) : "");
+    const rows = orders.flatMap((order) => [
+      { key: order.order_id, order },
+      { key: `${order.order_id} life`, order, life: true },
+    ]);
     fillTable(
       this.table,
-      orders,
-      (order) => order.order_id,
-      (cells, order, row) => {
-        put(cells[0], clock(order.at_ms));
-        hint(cells[0], `${localTime(order.at_ms)}\n${order.order_id}`);
-        put(cells[1], windowName(order.slug));
-        hint(cells[1], order.slug);
-        putOutcome(cells[2], order.outcome);
-        put(cells[3], sharePrice(order.limit_price));
-        put(cells[4], number(order.usd));
-        putState(cells[5], order.state, ORDER_STATES[order.state]);
-        put(cells[6], order.filled_shares ? number(order.filled_shares) : DASH);
-        put(cells[7], known(order.average_price) ? number(order.average_price, 4) : DASH);
-        put(cells[8], order.filled_shares ? dollars(order.fee) : DASH);
-        put(cells[9], words(order.reason));
-        row.classList.toggle("dim", order.state === "killed" || order.state === "denied");
-      },
+      rows,
+      (row) => row.key,
+      (cells, row, node) => (row.life ? this.putLife(cells, row, node) : putOrder(cells, row.order, node)),
     );
+    for (const key of this.lives.keys()) if (!rows.some((row) => row.key === key)) this.lives.delete(key);
   }
+
+  putLife(cells, { key, order }, node) {
+    let life = this.lives.get(key);
+    if (!life) {
+      life = new OrderLife();
+      this.lives.set(key, life);
+      node.className = "life";
+      cells[0].colSpan = ORDER_COLUMNS.length;
+      cells[0].append(life.node);
+      for (const cell of cells.slice(1)) cell.remove();
+    }
+    life.paint(order);
+  }
+}
+
+function putOrder(cells, order, row) {
+  row.classList.add("order");
+  put(cells[0], clock(order.at_ms));
+  hint(cells[0], `${localTime(order.at_ms)}\n${order.order_id}\n${order.venue_order_id}`);
+  put(cells[1], windowName(order.slug));
+  hint(cells[1], order.slug);
+  putOutcome(cells[2], order.outcome);
+  put(cells[3], sharePrice(order.limit_price));
+  put(cells[4], order.side === "SELL" ? "sell" : number(order.usd));
+  putState(cells[5], order.state, ORDER_STATES[order.state] ?? ["warning", "alarm"]);
+  put(cells[6], order.filled_shares ? number(order.filled_shares) : DASH);
+  put(cells[7], known(order.average_price) ? number(order.average_price, 4) : DASH);
+  put(cells[8], order.filled_shares ? dollars(order.fee) : DASH);
+  put(cells[9], words(order.reason));
+  row.classList.toggle("dim", order.state === "killed" || order.state === "denied");
+}
+
+const LIFE_STEPS = [
+  ["sign", "signed", "sign_ms"],
+  ["send", "first byte", "send_ms"],
+  ["answer", "answered", "answer_ms"],
+];
+
+// The steps an order has taken: a bar as long as each took, the same in words, and what came of it afterwards.
+class OrderLife {
+  constructor() {
+    this.parts = LIFE_STEPS.map(([name]) => el("i", name));
+    this.bar = el("span", "waterfall", ...this.parts);
+    this.steps = el("span", "steps");
+    this.after = el("span", "after");
+    this.node = el("div", "order-life", this.bar, this.steps, this.after);
+    this.bar.setAttribute("aria-hidden", "true");
+  }
+
+  paint(order) {
+    LIFE_STEPS.forEach(([, , field], index) => {
+      const value = `${known(order[field]) ? Math.max(order[field], 0.01) : 0} 0 0px`;
+      if (this.parts[index].dataset.flex === value) return;
+      this.parts[index].dataset.flex = value;
+      this.parts[index].style.flex = value;
+    });
+    const steps = LIFE_STEPS.filter(([, , field]) => known(order[field]));
+    const taken = steps.map(
+      ([, word, field]) => `${word} ${number(order[field], order[field] < 10 ? 1 : 0)} ms`,
+    );
+    show(this.bar, steps.length > 0);
+    const end = order.settlement ? [`trade ${words(order.settlement).toLowerCase()}`] : [];
+    put(this.steps, ["intended", ...taken, order.state, ...end].join(" → "));
+    put(this.after, afterwards(order));
+  }
+}
+
+function afterwards(order) {
+  const marks = Object.entries(order.markouts ?? {}).map(([after, usd]) => `${after} s ${cents(usd)}`);
+  const assumed = (order.assumed ?? []).map(
+    ({ name, shares, average_price: price }) =>
+      `${words(name)} ${shares ? `${number(shares, 1)} at ${number(price, 4)}` : "no fill"}`,
+  );
+  return [
+    marks.length ? `markout ${marks.join(", ")}` : "",
+    assumed.length ? `paper assumptions: ${assumed.join(" · ")}` : "",
+    known(order.settled_value) ? `paid ${number(order.settled_value)} a share` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
 }
 
 function putState(cell, state, [shapeName, toneName]) {
@@ -211,6 +290,7 @@ class SettlementsPanel {
   }
 }
 
+// The bars are the gates' own count: what is used, and, striped, what one order more would add.
 class MoneyPanel {
   constructor() {
     this.facts = facts("money", {
@@ -219,19 +299,15 @@ class MoneyPanel {
       open: "Open cost",
       fees: "Fees paid",
     });
-    this.loss = gauge("Loss limit");
-    this.trades = gauge("Trades / h");
-    this.panel = panel(
-      "Money and limits",
-      "money-panel",
-      this.facts.node,
-      el("div", "gauges", this.loss.node, this.trades.node),
-    );
+    this.limits = el("div", "gauges limits");
+    this.rows = new Map();
+    this.empty = el("p", "empty", "Limits are shown from the engine's first picture on.");
+    this.panel = panel("Money and limits", "money-panel", this.facts.node, this.limits, this.empty);
     this.node = this.panel.node;
   }
 
   paint(store) {
-    const { money } = store.slow;
+    const { money, account } = store.slow;
     const { cells } = this.facts;
     put(cells.today, signedDollars(money?.realised_today));
     tone(cells.today, gain(money?.realised_today));
@@ -240,34 +316,94 @@ class MoneyPanel {
     put(cells.open, dollars(money?.open_cost));
     put(cells.fees, dollars(money?.fees));
     put(this.panel.extra, money ? `${number(money.trades, 0)} trade${money.trades === 1 ? "" : "s"}` : "");
-    const lost = money ? Math.max(0, -money.realised_today) : null;
+    const limits = account?.used ?? [];
+    show(this.empty, limits.length === 0);
+    for (const limit of limits) this.paintLimit(limit);
+  }
+
+  paintLimit(limit) {
+    let row = this.rows.get(limit.name);
+    if (!row) {
+      row = gauge(limit.name);
+      row.next = el("u", "next");
+      row.bar.before(row.next);
+      row.full = shape("check");
+      row.node.firstChild.prepend(row.full, " ");
+      this.rows.set(limit.name, row);
+      this.limits.append(row.node);
+    }
+    const inUnit = (value) => (limit.unit === "$" ? dollars(value) : number(value, 0));
+    const share = known(limit.limit) && limit.limit > 0 ? limit.used / limit.limit : 0;
+    const next = known(limit.limit) && limit.limit > 0 ? limit.after / limit.limit : 0;
+    const free = limit.name === "balance";
     putGauge(
-      this.loss,
-      money ? lost / money.max_daily_loss : null,
-      money ? `${dollars(lost)} of ${dollars(money.max_daily_loss, 0)}` : DASH,
+      row,
+      share,
+      free
+        ? `order ${inUnit(limit.after)} of ${inUnit(limit.limit)}`
+        : `${inUnit(limit.used)} of ${inUnit(limit.limit)}`,
     );
-    putGauge(
-      this.trades,
-      money ? money.trades_last_hour / money.max_trades_per_hour : null,
-      money ? `${number(money.trades_last_hour, 0)} of ${number(money.max_trades_per_hour, 0)}` : DASH,
+    width(row.next, next);
+    putShape(row.full, limit.over ? "cross" : "check");
+    tone(row.full, limit.over ? "warn" : "good");
+    tone(row.value, limit.over ? "warn" : "");
+    row.node.classList.toggle("over", limit.over);
+    hint(
+      row.node,
+      `${inUnit(limit.used)} used, ${inUnit(limit.after)} with one order more, limit ${inUnit(limit.limit)}` +
+        `${limit.over ? ": refuses another order" : ""}`,
     );
   }
 }
 
+const TAPE_KINDS = {
+  all: null,
+  trades: ["order", "fill", "killed"],
+  windows: ["watch", "hammer", "settled"],
+  feeds: ["gap", "fallback", "frozen", "rule", "drift"],
+  safety: ["breaker", "restriction", "mode", "alarm"],
+};
+const TAPE_LIMIT = 60;
+
 class TapePanel {
   constructor() {
     this.table = table("tape", [{ label: "UTC" }, { label: "" }, { label: "window" }, { label: "event" }]);
-    this.empty = el(
-      "p",
-      "empty",
-      "Nothing has happened yet. Watches, hammers, orders, fills, gaps and settlements are listed here.",
-    );
-    this.panel = panel("Events", "tape-panel", el("div", "scroll", this.table.node), this.empty);
+    this.empty = el("p", "empty");
+    this.filter = "all";
+    this.buttons = Object.keys(TAPE_KINDS).map((name) => {
+      const button = el("button", "filter", name);
+      button.type = "button";
+      button.addEventListener("click", () => this.choose(name));
+      return button;
+    });
+    const filters = el("div", "filters", ...this.buttons);
+    filters.setAttribute("role", "group");
+    filters.setAttribute("aria-label", "Show events of");
+    this.panel = panel("Events", "tape-panel", filters, el("div", "scroll", this.table.node), this.empty);
     this.node = this.panel.node;
+    this.choose("all");
+  }
+
+  choose(name) {
+    this.filter = name;
+    for (const button of this.buttons)
+      button.setAttribute("aria-pressed", String(button.textContent === name));
+    if (this.store) this.paint(this.store);
   }
 
   paint(store) {
-    const marks = [...store.marks.entries()].slice(-60).reverse();
+    this.store = store;
+    const kinds = TAPE_KINDS[this.filter];
+    const marks = [...store.marks.entries()]
+      .filter(([, mark]) => kinds === null || kinds.includes(mark.kind))
+      .slice(-TAPE_LIMIT)
+      .reverse();
+    put(
+      this.empty,
+      this.filter === "all"
+        ? "Nothing has happened yet. Watches, hammers, orders, fills, gaps and settlements are listed here."
+        : `No event of this kind (${this.filter}) yet.`,
+    );
     show(this.empty, marks.length === 0);
     show(this.table.node, marks.length > 0);
     fillTable(

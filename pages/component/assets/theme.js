@@ -51,6 +51,9 @@ function readColours(node) {
     breaker: colour("alarm"),
     fallback: colour("alarm"),
     frozen: colour("alarm"),
+    restriction: colour("warn"),
+    mode: colour("text"),
+    alarm: colour("alarm"),
   };
   return {
     ...colours,

@@ -1,0 +1,153 @@
+"""How the machine is: feeds, topics, recorder, process; and the doctor, when asked."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from engine import desk
+from engine.run import worker
+from engine.run.health_view import measure
+from engine.snapshot import Snapshot
+from pages.widgets import mode, plain, stream, tables
+
+REFRESH_S: Final = 2.0
+MEASURE_S: Final = 5.0
+JOB_S: Final = 1.0
+DASH: Final = "–"
+
+
+def _number(value: float | None, pattern: str, unit: str = "") -> str:
+    return DASH if value is None else f"{format(value, pattern)}{unit}"
+
+
+@st.fragment(run_every=REFRESH_S)
+def engine() -> None:
+    """Show the figures of the engine's loop, clock and journal."""
+    counter = desk.current()
+    if counter is None:
+        st.error(mode.NO_ENGINE)
+        return
+    health, snapshot = counter.health(), stream.newest_snapshot()
+    st.subheader("Engine", anchor="engine")
+    state = f"{health.state}: {health.error}" if health.error else health.state
+    with st.container(horizontal=True):
+        st.metric("Engine", state, help="running, silent (no snapshot for 3 s), starting, stopped or failed")
+        st.metric("Snapshot age", _number(health.snapshot_age_s, ".1f", " s"), help="published each 0.2 s")
+        st.metric("Sessions", f"{health.sessions}", help="tabs that are fed by their own queue")
+        if snapshot is not None:
+            _figures(snapshot)
+    if snapshot is not None and snapshot.mode.behind_why:
+        st.error(f"**Behind its feeds**: {plain.marked_down(snapshot.mode.behind_why)}. No new order leaves.")
+
+
+def _figures(snapshot: Snapshot) -> None:
+    clock = snapshot.clock
+    verdict = "unchecked" if clock.ok is None else "ok" if clock.ok else "WRONG"
+    st.metric("Uptime", _number(snapshot.uptime_s, ",.0f", " s"))
+    st.metric("Events", f"{snapshot.seq:,}", help="numbered since the session began")
+    st.metric("Journal", f"{snapshot.journal_seq:,}", help="number of the newest event on the disk")
+    st.metric(
+        "Journal lag", _number(snapshot.journal_lag_ms, ",.0f", " ms"), help="age of the oldest unwritten"
+    )
+    st.metric("Clock", _number(clock.skew_ms, "+,.0f", " ms"), help=f"ours less the venue's: {verdict}")
+    st.metric("Backlog", "BEHIND" if snapshot.mode.behind_why else "keeps up")
+
+
+@st.fragment(run_every=MEASURE_S)
+def process() -> None:
+    """Show what the machine says of the process and of the data folder."""
+    counter = desk.current()
+    if counter is None:
+        return
+    now = measure(counter.settings.data_dir, counter.latest.session if counter.latest else "")
+    st.subheader("Process and disk", anchor="process")
+    with st.container(horizontal=True):
+        st.metric("Memory", _number(now.memory_mb, ",.0f", " MB"))
+        st.metric("Threads", f"{len(now.threads)}", help=", ".join(now.threads))
+        st.metric("Open files", _number(now.open_files, ",d"))
+        st.metric("Load", _number(now.load, ".2f"), help="of the machine, mean of one minute")
+        st.metric("Journal size", _number(now.journal_mb, ",.1f", " MB"))
+        st.metric("Raw frames", _number(now.raw_mb, ",.1f", " MB"), help=f"{now.raw_segments} segments")
+        st.metric("Data folder", _number(now.data_mb, ",.0f", " MB"))
+        st.metric("Disk free", _number(now.free_mb, ",.0f", " MB"))
+
+
+@st.fragment(run_every=REFRESH_S)
+def feeds() -> None:
+    """Show the connections, the topics on them, and what was refused."""
+    snapshot = stream.newest_snapshot()
+    if snapshot is None:
+        return
+    st.subheader("Connections", anchor="feeds")
+    connections = [
+        {
+            "name": feed.name,
+            "state": "DOWN" if not feed.connected else "STALE" if feed.stale else "connected",
+            "age_s": feed.age_s,
+            "frames": feed.frames,
+            "refused": feed.refused,
+            "reconnects": feed.reconnects,
+            "detail": feed.detail,
+        }
+        for feed in snapshot.feeds
+    ]
+    tables.shown(connections, _connection_columns(), "health-feeds")
+    tables.export(lambda: connections, "connections")
+    st.subheader("Topics", anchor="topics")
+    topics = [{name: getattr(topic, name) for name in topic.__struct_fields__} for topic in snapshot.topics]
+    tables.shown(topics, _topic_columns(), "health-topics")
+    tables.export(lambda: topics, "topics")
+    if snapshot.bad_prices:
+        words = ", ".join(f"{name} {count:,}" for name, count in snapshot.bad_prices.items())
+        st.caption(f"Prices refused or late: {plain.marked_down(words)}")
+
+
+def _connection_columns() -> dict[str, Any]:
+    return {
+        "name": tables.text("connection"),
+        "state": tables.text("state"),
+        "age_s": tables.number("silence", "venue seconds since its last data", "%,.1f"),
+        "frames": tables.count("frames", "received"),
+        "refused": tables.count("refused", "frames that could not be read"),
+        "reconnects": tables.count("reconnects", "since the session began"),
+        "detail": tables.text("detail"),
+    }
+
+
+def _topic_columns() -> dict[str, Any]:
+    return {
+        "name": tables.text("topic"),
+        "state": tables.text("state"),
+        "age_s": tables.number("silence", "venue seconds", "%,.1f"),
+        "lag_p50_s": tables.number("lag p50", "seconds", "%,.2f"),
+        "lag_p95_s": tables.number("lag p95", "seconds", "%,.2f"),
+        "lag_p99_s": tables.number("lag p99", "seconds", "%,.2f"),
+        "missing": tables.count("missing", "seconds of the last 300 that never came"),
+        "lost": tables.count("lost", "frames that a numbering feed skipped"),
+    }
+
+
+@st.fragment(run_every=JOB_S)
+def doctor() -> None:
+    """Show the button that asks the doctor, and what he said last."""
+    counter = desk.current()
+    st.subheader("Doctor", anchor="doctor")
+    st.caption("The check-up of `python -m engine doctor`: about five seconds, only reads and subscriptions.")
+    if counter is None:
+        return
+    job = worker.last("doctor")
+    busy = job is not None and job.runs
+    st.button("Looking…" if busy else "Examine", key="doctor", on_click=_examine, disabled=busy)
+    if job is None or busy:
+        return
+    if job.error:
+        st.error(plain.marked_down(job.error))
+        return
+    st.caption(f"Looked at {plain.utc(job.began_ms)}", help=plain.local(job.began_ms))
+    mode.checks(job.result, "doctor-lines")
+
+
+def _examine() -> None:
+    counter = desk.current()
+    if counter is not None:
+        worker.examine(counter.settings)

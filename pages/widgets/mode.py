@@ -1,0 +1,334 @@
+"""Who may trade and who said so: arming, pause, limits, exits, kill and clear, and the trail of it all."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from engine import desk
+from engine.run import worker
+from engine.run.arm_command import ARM_PHRASE, Wish
+from engine.run.arming import LEAST_MINUTES, MOST_MINUTES, Arm
+from engine.run.checks import Line
+from engine.run.commands import LIMIT_OF, Command, Pause, Tighten, exit_at
+from engine.snapshot import ContractView, Snapshot
+from engine.trail import Trail
+from pages.widgets import kill, plain, stream, tables
+
+REFRESH_S: Final = 2.0
+JOB_S: Final = 1.0
+SHOWN: Final = 500
+"""Lines of the trail that a page shows; the download has them all."""
+SIGNS: Final = {"pass": "✓ pass", "warn": "! warn", "fail": "✗ FAIL"}
+NO_ENGINE: Final = "The engine was stopped together with its server."
+
+
+# --- commands and their answers -----------------------------------------------------------------------------
+
+
+def give(key: str, command: Command, why: str) -> bool:
+    """Give the engine a command and keep its answer for the form ``key``; return whether it was taken."""
+    counter = desk.current()
+    if counter is None:
+        st.session_state[f"{key}-answer"] = ("refused", NO_ENGINE)
+        return False
+    reply = counter.command(command, kill.who_asks(), why)
+    st.session_state[f"{key}-answer"] = (reply.state, reply.why)
+    return reply.state == "taken"
+
+
+def answer(key: str) -> None:
+    """Show what became of a form's last command."""
+    state, why = st.session_state.get(f"{key}-answer", ("", ""))
+    words = plain.marked_down(why)
+    if state == "taken":
+        st.success(f"✓ Taken by the engine. {words}")
+    elif state == "unknown":
+        st.warning(f"? Nobody knows: {words}")
+    elif state:
+        st.error(f"✗ Refused: {words}")
+
+
+# --- how it stands ------------------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=REFRESH_S)
+def leave() -> None:
+    """Say what the engine is, and whether orders may leave."""
+    snapshot = stream.newest_snapshot()
+    if snapshot is None:
+        return
+    account, mode = snapshot.account, snapshot.mode
+    if account.armed is None:
+        armed = "nothing to arm: orders stay on paper"
+    elif account.armed:
+        armed = f"ARMED until {plain.utc(account.armed_until_ms)}: {account.armed_why}"
+    else:
+        armed = f"not armed: {account.armed_why}"
+    rows = {
+        "Orders": "REAL ORDERS" if account.live else "paper orders",
+        "Venue": f"{mode.venue}, profile {mode.profile}",
+        "Live trading": armed,
+        "New orders": f"paused by {account.paused_why}" if account.paused_why else "not paused",
+        "Kill switch": f"latched by {mode.kill_who}: {mode.kill_why}" if mode.kill_latched else "not tripped",
+        "Engine": f"halted: {mode.halted_why}" if mode.halted_why else "not halted",
+        "Breakers": "; ".join(f"{name}: {why}" for name, why in mode.breakers.items()) or "none tripped",
+        "Venue's own limits": account.restriction_why or account.restriction,
+    }
+    st.table({"state": rows}, border="horizontal")
+
+
+# --- arm and disarm -----------------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=JOB_S)
+def arming() -> None:
+    """Show the form that arms, every check of the last try, and the button that disarms."""
+    st.subheader("Arm live trading", anchor="arm")
+    st.caption(
+        "Every condition is looked at and listed; one that fails refuses. It takes about five seconds."
+    )
+    job = worker.last("arm")
+    with st.form("arm"):
+        left, middle, right = st.columns([2, 3, 1])
+        left.text_input(f"Type {ARM_PHRASE}", key="arm-phrase", autocomplete="off")
+        middle.text_input("Reason", key="arm-reason", autocomplete="off")
+        right.number_input("Minutes", LEAST_MINUTES, MOST_MINUTES, 60, key="arm-minutes")
+        busy = job is not None and job.runs
+        st.form_submit_button("Looking…" if busy else "Arm", on_click=_arm, disabled=busy)
+    if job is not None:
+        _outcome(job)
+    with st.form("disarm"):
+        st.text_input("Reason to disarm", key="disarm-reason", autocomplete="off")
+        st.form_submit_button("Disarm", on_click=_disarm)
+    answer("disarm")
+
+
+def _arm() -> None:
+    counter = desk.current()
+    if counter is None:
+        return
+    state = st.session_state
+    wish = Wish(state["arm-phrase"], int(state["arm-minutes"]), state["arm-reason"], kill.who_asks())
+    worker.arm(counter.settings, wish)
+    state["arm-phrase"] = ""
+
+
+def _outcome(job: worker.Job) -> None:
+    if job.runs:
+        st.info("Looking at every condition…")
+    elif job.error:
+        st.error(f"✗ Not armed: {plain.marked_down(job.error)}")
+    elif job.result is not None:
+        state = job.result.state
+        if state.armed:
+            st.success(f"✓ Armed until {plain.utc(state.until_ms)}.")
+        else:
+            st.error(f"✗ Not armed, {plain.marked_down(state.why)}")
+        st.caption(f"Checks of {plain.utc(job.began_ms)}", help=plain.local(job.began_ms))
+        checks(job.result.checks, "arm-checks")
+
+
+def checks(lines: list[Line], key: str) -> None:
+    """Show the lines of a check-up, with their export."""
+    columns = {
+        "state": tables.text("state"),
+        "check": tables.text("check"),
+        "what": tables.text("seen"),
+        "todo": tables.text("what to do"),
+    }
+    rows = [
+        {"state": SIGNS[line.state], "check": line.check, "what": line.what, "todo": line.todo}
+        for line in lines
+    ]
+    tables.shown(rows, columns, key)
+    tables.export(lambda: rows, key)
+
+
+def _disarm() -> None:
+    counter = desk.current()
+    why = st.session_state["disarm-reason"].strip()
+    if counter is None or not why:
+        refusal = "give a reason: it goes into the audit trail" if counter else NO_ENGINE
+        st.session_state["disarm-answer"] = ("refused", refusal)
+        return
+    try:
+        was = Arm(counter.settings.data_dir).disarm(kill.who_asks(), why)
+    except OSError as error:
+        st.session_state["disarm-answer"] = ("refused", f"the permission could not be removed: {error}")
+        return
+    st.session_state["disarm-answer"] = ("taken", "" if was else "Nobody was armed.")
+
+
+# --- pause, limits, exits -----------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=REFRESH_S)
+def pausing() -> None:
+    """Show the form that pauses new orders, or lets them go on."""
+    snapshot = stream.newest_snapshot()
+    paused = bool(snapshot and snapshot.account.paused_why)
+    st.subheader("Resume new orders" if paused else "Pause new orders", anchor="pause")
+    st.caption("Holdings stay and settle; exits go on.")
+    with st.form("pause"):
+        st.text_input("Reason", key="pause-reason", autocomplete="off")
+        st.form_submit_button("Resume" if paused else "Pause", on_click=_pause, args=(not paused,))
+    answer("pause")
+
+
+def _pause(paused: bool) -> None:
+    give("pause", Pause(paused), st.session_state["pause-reason"])
+
+
+@st.fragment(run_every=REFRESH_S)
+def tightening() -> None:
+    """Show the limits in force and the form that makes one stricter."""
+    snapshot = stream.newest_snapshot()
+    st.subheader("Tighten a limit", anchor="limits")
+    st.caption("Stricter only; a restart loosens.")
+    if snapshot is None:
+        return
+    limits = snapshot.account.limits
+    with st.form("tighten"):
+        left, right = st.columns(2)
+        left.selectbox(
+            "Limit", list(LIMIT_OF), key="limit-name", format_func=lambda name: _limit(name, limits)
+        )
+        right.number_input("New value", value=None, key="limit-value", format="%g")
+        st.text_input("Reason", key="limit-reason", autocomplete="off")
+        st.form_submit_button("Tighten", on_click=_tighten)
+    answer("limit")
+
+
+def _limit(name: str, limits: dict[str, float]) -> str:
+    now = limits.get(LIMIT_OF[name])
+    return f"{name}, now {now:,g}" if now is not None else name
+
+
+def _tighten() -> None:
+    state = st.session_state
+    if state["limit-value"] is None:
+        state["limit-answer"] = ("refused", "give a value")
+        return
+    give("limit", Tighten(state["limit-name"], float(state["limit-value"])), state["limit-reason"])
+
+
+def holdings(snapshot: Snapshot) -> list[tuple[ContractView, str, float]]:
+    """Return what is held: the window, the outcome, shares."""
+    held = []
+    for contract in snapshot.contracts:
+        for outcome, shares in (("UP", contract.position_up), ("DOWN", contract.position_down)):
+            if shares > 0 and contract.phase not in ("settling", "settled"):
+                held.append((contract, outcome, shares))
+    return held
+
+
+@st.fragment(run_every=REFRESH_S)
+def exiting() -> None:
+    """Show the form that sells a holding."""
+    snapshot = stream.newest_snapshot()
+    st.subheader("Exit a holding", anchor="exit")
+    held = (
+        {}
+        if snapshot is None
+        else {f"{one.slug} {side}": (one, side, n) for one, side, n in holdings(snapshot)}
+    )
+    if not held:
+        st.caption("Nothing is held in a window that still trades.")
+        answer("exit")
+        return
+    with st.form("exit"):
+        left, right = st.columns(2)
+        left.selectbox("Holding", list(held), key="exit-what", format_func=lambda name: _holding(*held[name]))
+        right.number_input("Least price a share, dollars", 0.01, 0.99, 0.5, 0.01, key="exit-least")
+        st.text_input("Reason", key="exit-reason", autocomplete="off")
+        st.form_submit_button("Sell", on_click=_exit)
+    answer("exit")
+
+
+def _holding(contract: ContractView, outcome: str, shares: float) -> str:
+    return f"{plain.window(contract)} {outcome}, {shares:,.2f} shares"
+
+
+def _exit() -> None:
+    state = st.session_state
+    slug, _, outcome = str(state["exit-what"] or "").partition(" ")
+    give(
+        "exit", exit_at(slug, "UP" if outcome == "UP" else "DOWN", state["exit-least"]), state["exit-reason"]
+    )
+
+
+# --- kill and clear -----------------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=REFRESH_S)
+def killing() -> None:
+    """Show the form that kills with a reason; while latched, the form that clears."""
+    counter = desk.current()
+    st.subheader("Kill switch", anchor="kill")
+    if counter is None:
+        st.error(NO_ENGINE)
+        return
+    if counter.host.kill.is_tripped():
+        latch = counter.host.kill.read()
+        if latch is not None:
+            words = plain.marked_down(f"{latch.who} at {plain.utc(latch.since_ms)}: {latch.why}")
+            st.error(f"**KILLED** by {words}", width="stretch")
+        kill.clear_form(place="-here")
+        return
+    st.caption("The button beside every page needs no reason; this one keeps yours.")
+    with st.form("kill"):
+        st.text_input("Reason", key="kill-reason", autocomplete="off")
+        st.form_submit_button("KILL with this reason", type="primary", on_click=_kill)
+    answer("kill")
+
+
+def _kill() -> None:
+    counter = desk.current()
+    if counter is None:
+        return
+    try:
+        counter.trip(kill.who_asks(), st.session_state["kill-reason"].strip() or "mode page")
+    except OSError as error:
+        st.session_state["kill-answer"] = ("refused", f"the latch could not be written: {error}")
+
+
+# --- the trail ----------------------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=REFRESH_S)
+def trail() -> None:
+    """Show the audit trail, newest first; what was searched for is in the address."""
+    counter = desk.current()
+    st.subheader("Audit trail", anchor="trail")
+    if counter is None:
+        return
+    word = st.text_input("Search the trail", key=tables.begin("trail-q", tables.asked("q")))
+    tables.keep(q=word)
+    try:
+        rows, unread = trail_rows(counter, word)
+    except OSError as error:
+        st.error(f"The trail cannot be read: {plain.marked_down(str(error))}")
+        return
+    if unread:
+        st.warning(f"{unread} lines of the trail cannot be read.")
+    if not rows:
+        st.info("No line yet." if not word else "No line has these words.")
+        return
+    columns = {
+        "at_ms": tables.time("when"),
+        "what": tables.text("what"),
+        "who": tables.text("who"),
+        "why": tables.text("why"),
+    }
+    tables.shown(rows[:SHOWN], columns, "trail")
+    tables.export(lambda: trail_rows(counter, word)[0], "audit-trail")
+
+
+def trail_rows(counter: desk.Desk, word: str) -> tuple[list[dict[str, Any]], int]:
+    """Return the lines that have a word, newest first, and how many cannot be read."""
+    deeds, unread = Trail(counter.settings.data_dir).read()
+    rows = [
+        {"at_ms": deed.at_ms, "what": deed.what, "who": deed.who, "why": deed.why} for deed in reversed(deeds)
+    ]
+    wanted = word.strip().lower()
+    return [row for row in rows if wanted in f"{row['what']} {row['who']} {row['why']}".lower()], unread

@@ -1,0 +1,125 @@
+"""One screen that fits a phone: mode, profit, positions, alarms; KILL, exit all, pause."""
+
+from typing import Final
+
+import streamlit as st
+
+from engine import desk
+from engine.kill import FILE_NAME
+from engine.run.commands import Pause, exit_at
+from engine.snapshot import Snapshot
+from pages.widgets import kill, mode, plain, stream
+
+REFRESH_S: Final = 1.0
+SHOWN: Final = 3
+"""Positions and alarms that fit the screen; the rest are counted."""
+LEAST_USD: Final = 0.01
+"""Least price of an exit in panic: any bid there is."""
+ASKED: Final = "panic-exit-asked"
+WHY: Final = "panic page"
+
+
+@st.fragment(run_every=REFRESH_S)
+def screen() -> None:
+    """Show the whole page; it is one fragment so that its buttons wait for no other."""
+    counter = desk.current()
+    if counter is None:
+        st.error(mode.NO_ENGINE)
+        return
+    snapshot, health = stream.newest_snapshot(), counter.health()
+    words = kill.title("", counter).partition(" · ")[0]
+    st.markdown(f"### {plain.marked_down(words)}")
+    if not health.well:
+        why = f": {plain.marked_down(health.error)}" if health.error else ""
+        st.warning(f"The engine is {health.state}{why}.")
+    _kill(counter)
+    if snapshot is not None:
+        _leave(snapshot)
+        st.markdown(_positions(snapshot))
+        st.markdown(_alarms(snapshot))
+
+
+def _kill(counter: desk.Desk) -> None:
+    """Show the second way to kill, by key and through the session; the red button goes by the kill route."""
+    latch = counter.host.kill.read()
+    if latch is None:
+        words = "Trips the kill switch through the session, should the red button's route be out of reach"
+        st.button("KILL by key", key="panic-kill", shortcut="Ctrl+Shift+K", on_click=_trip, help=words)
+        problem = st.session_state.get("panic-kill-problem")
+        if problem:
+            st.error(plain.marked_down(problem))
+        return
+    now = counter.latest.mode if counter.latest else None
+    confirmed = bool(now and now.kill_latched and counter.host.alive)
+    word = "KILLED, confirmed by the engine" if confirmed else "LATCHED, the engine has not confirmed"
+    st.error(f"**■ {word}**: {plain.marked_down(latch.who)}. Clear it on the page Mode.")
+
+
+def _trip() -> None:
+    counter = desk.current()
+    if counter is None:
+        return
+    try:
+        counter.trip(kill.who_asks(), WHY)
+    except OSError as error:
+        path = counter.settings.data_dir.joinpath(FILE_NAME)
+        st.session_state["panic-kill-problem"] = f"Not latched ({error}). On the server: touch {path}"
+
+
+def _leave(snapshot: Snapshot) -> None:
+    paused, held = bool(snapshot.account.paused_why), mode.holdings(snapshot)
+    with st.container(horizontal=True):
+        st.button("Resume" if paused else "Pause", key="panic-pause", on_click=_pause, args=(not paused,))
+        if st.session_state.get(ASKED) and held:
+            st.button(f"SELL {len(held)} at any price", key="panic-sell", type="primary", on_click=_sell)
+            st.button("No", key="panic-no", on_click=_ask, args=(False,))
+        else:
+            st.button("Exit all", key="panic-exit", disabled=not held, on_click=_ask, args=(True,))
+    mode.answer("panic")
+
+
+def _pause(paused: bool) -> None:
+    mode.give("panic", Pause(paused), WHY)
+
+
+def _ask(asked: bool) -> None:
+    st.session_state[ASKED] = asked
+
+
+def _sell() -> None:
+    """Sell all that is held now, one after the other; the first refusal stays on the screen."""
+    counter = desk.current()
+    snapshot = counter.latest if counter else None
+    _ask(False)
+    if snapshot is None:
+        return
+    for contract, outcome, _ in mode.holdings(snapshot):
+        side = "UP" if outcome == "UP" else "DOWN"
+        if not mode.give("panic", exit_at(contract.slug, side, LEAST_USD), WHY):
+            return
+
+
+def _positions(snapshot: Snapshot) -> str:
+    held = [f"{one.name} {side} {shares:,.1f}" for one, side, shares in mode.holdings(snapshot)]
+    return f"**Positions**: {_few(held) or 'none'}"
+
+
+def _alarms(snapshot: Snapshot) -> str:
+    now, account = snapshot.mode, snapshot.account
+    alarms = [f"{name}: {why}" for name, why in (account.alarms | now.breakers).items()]
+    alarms += [f"halted: {now.halted_why}"] if now.halted_why else []
+    alarms += [f"paused by {account.paused_why}"] if account.paused_why else []
+    alarms += ["reduced trading confidence"] if now.reduced_trading_confidence else []
+    alarms += [f"behind: {now.behind_why}"] if now.behind_why else []
+    alarms += [
+        f"{feed.name} {'stale' if feed.connected else 'DOWN'}"
+        for feed in snapshot.feeds
+        if feed.stale or not feed.connected
+    ]
+    return f"**Alarms**: {_few(alarms) or 'none'}"
+
+
+def _few(words: list[str]) -> str:
+    more = words[SHOWN:]
+    shown = "; ".join(plain.marked_down(word[:80]) for word in words[:SHOWN])
+    return f"{shown}; and {len(more)} more" if more else shown

@@ -1,0 +1,158 @@
+"""What the pages of books share: how things stand, tables with their units and their export, the address.
+
+A page's address may be anything: every word of it is checked here before a page believes it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
+
+import streamlit as st
+from streamlit.elements.lib.column_types import ColumnConfig
+
+from engine import desk
+from engine.run import table_text
+from engine.snapshot import Snapshot
+from pages.widgets import plain, stream
+
+REFRESH_S: Final = 2.0
+WORD_MOST: Final = 80
+"""Characters of a word of the address that are kept; no slug, reason or time is as long."""
+DIGITS_MOST: Final = 15
+
+
+# --- how things stand ---------------------------------------------------------------------------------------
+
+
+@st.fragment(run_every=REFRESH_S)
+def standing() -> None:
+    """Say mode and profit, and whether what is shown is old."""
+    snapshot = stream.newest_snapshot()
+    doubt(snapshot)
+    if snapshot is None:
+        return
+    mode, money = snapshot.mode, snapshot.money
+    st.markdown(
+        f"**{mode.mode}** · P&L today **{money.realised_today:+,.2f} USD** · "
+        f"session {plain.marked_down(f'{money.realised:+,.2f}')} USD",
+        help="Realised, after fees, in dollars. Practice and paper profit is no money.",
+    )
+
+
+@st.fragment(run_every=REFRESH_S)
+def stops() -> None:
+    """Say why trading stands still, if it does."""
+    snapshot = stream.newest_snapshot()
+    if snapshot is None:
+        return
+    mode = snapshot.mode
+    if mode.kill_latched:
+        who = f"{plain.marked_down(mode.kill_who)}: {plain.marked_down(mode.kill_why)}"
+        st.error(f"**HALTED**: the kill switch is latched by {who}")
+    elif mode.halted_why is not None:
+        st.error(f"**HALTED**: {plain.marked_down(mode.halted_why)}")
+    elif snapshot.account.paused_why:
+        st.warning(f"Paused by {plain.marked_down(snapshot.account.paused_why)}")
+
+
+def doubt(snapshot: Snapshot | None) -> None:
+    """Say what is being waited for, or that the numbers are old."""
+    counter = desk.current()
+    if counter is None:
+        st.error("The engine was stopped together with its server.")
+        return
+    health = counter.health()
+    why = f": {plain.marked_down(health.error)}" if health.error else ""
+    if snapshot is None:
+        st.info(f"Waiting for the engine's first snapshot. The engine is {health.state}{why}.")
+    elif not health.well:
+        st.warning(f"The engine is {health.state}{why}. What you see is its last word.")
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+
+def shown(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig], key: str) -> None:
+    """Show rows; columns are those that have a heading, in the order of their headings."""
+    order = list(columns)
+    made = [{name: row.get(name) for name in order} for row in table_text.timed(rows)]
+    st.dataframe(made, column_config=columns, hide_index=True, placeholder="", key=key)
+
+
+def export(rows: Callable[[], Iterable[Mapping[str, Any]]], name: str, label: str = "Download CSV") -> None:
+    """Offer a whole table as CSV; it is made when somebody asks for it, outside of the page's run."""
+    st.download_button(
+        label,
+        lambda: table_text.to_csv(rows()),
+        file_name=f"{name}.csv",
+        mime="text/csv",
+        key=f"csv-{name}",
+        on_click="ignore",
+        help="Times in UTC, dollars and shares in full.",
+    )
+
+
+def text(label: str, explanation: str | None = None) -> ColumnConfig:
+    """Head a column of words."""
+    return st.column_config.TextColumn(label, help=explanation)
+
+
+def time(label: str, explanation: str = "") -> ColumnConfig:
+    """Head a column of times: UTC, and the heading's help names the reader's own zone."""
+    here = st.context.timezone or "unknown"
+    words = f"{explanation}{'; ' if explanation else ''}UTC (your clock's zone: {here})"
+    return st.column_config.DatetimeColumn(
+        f"{label} (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", help=words
+    )
+
+
+def dollars(label: str, explanation: str = "dollars", signed: bool = False) -> ColumnConfig:
+    """Head a column of dollars."""
+    return st.column_config.NumberColumn(label, format="%+,.2f" if signed else "%,.2f", help=explanation)
+
+
+def number(label: str, explanation: str, pattern: str = "%,.2f") -> ColumnConfig:
+    """Head a column of numbers; the explanation says the unit."""
+    return st.column_config.NumberColumn(label, format=pattern, help=explanation)
+
+
+def count(label: str, explanation: str) -> ColumnConfig:
+    """Head a column of counts."""
+    return st.column_config.NumberColumn(label, format="%,d", help=explanation)
+
+
+# --- the address --------------------------------------------------------------------------------------------
+
+
+def asked(name: str, allowed: Collection[str] | None = None) -> str:
+    """Return a word of the address: short, printable, one of the allowed; else nothing."""
+    try:
+        word = st.query_params.get(name, "")
+    except (KeyError, ValueError):
+        return ""
+    word = "".join(sign for sign in word[:WORD_MOST] if sign.isprintable()).strip()
+    return word if allowed is None or word in allowed else ""
+
+
+def asked_number(name: str, most: int) -> int | None:
+    """Return a whole number of the address, from 0 to ``most``; None where it holds none."""
+    word = asked(name)
+    if not (word.isascii() and word.isdigit()) or len(word) > DIGITS_MOST:
+        return None
+    return min(int(word), most)
+
+
+def keep(**words: str) -> None:
+    """Put words into the address, so that it leads here again; an empty one leaves it."""
+    for name, word in words.items():
+        if word:
+            if st.query_params.get(name) != word:
+                st.query_params[name] = word
+        elif name in st.query_params:
+            del st.query_params[name]
+
+
+def begin(key: str, word: Any) -> str:
+    """Give a widget what the address says, once: from then on its own state counts; return its key."""
+    if key not in st.session_state:
+        st.session_state[key] = word
+    return key

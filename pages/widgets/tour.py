@@ -1,0 +1,85 @@
+"""The first minute: a line that says this is practice, and a short tour of the screen.
+
+It stands at the bottom of the live page, over nothing, until somebody ends it; ``?tour=off`` in the address
+keeps it away, ``?tour=1`` opens it at a step.
+"""
+
+from itertools import pairwise
+from typing import Final
+
+import streamlit as st
+
+from engine import desk
+from pages.widgets import tables
+
+STEP: Final = "tour"
+OFF: Final = "off"
+
+STEPS: Final = (
+    "**The status bar**: what the engine is, what it earned, and whether its feeds can be trusted. "
+    "Each chip says its state in a word.",
+    "**The two cards**: the 5m and the 15m window. Countdown, strike, the engine's probability, and how "
+    "much of "
+    "the settlement is already fixed.",
+    "**The gates**: each condition of a trade with what was seen and what is required. The first that "
+    "fails is "
+    "why nothing is bought.",
+    "**Within two minutes** you see a window refused (its strike was never heard), a trade that settles, "
+    "and a "
+    "gap in the feed with the engine standing still through it.",
+    "**KILL** is beside every page and asks no question. Clearing it takes a phrase and a reason.",
+    "**More**: Decisions says why, Ledger what it earned, Drills lets you break the venue, Help explains "
+    "each word.",
+)
+
+
+NAMES: Final = ("0", "1", "2", "3", "4", "5", "6")
+"""What the address says of a step; 0 is the banner alone."""
+NEXT: Final = dict(pairwise(NAMES))
+
+
+def shown() -> None:
+    """Show the banner and the tour's step at the bottom of the live page, in practice, until it is ended."""
+    counter = desk.current()
+    if counter is None or counter.settings.is_external or _step() == OFF:
+        return
+    with st.bottom:
+        step()
+
+
+@st.fragment
+def step() -> None:
+    """Show one step."""
+    now = _step()
+    if now == OFF:
+        return
+    if now == NAMES[0]:
+        st.caption("Practice venue: a simulated market on this machine. Its profit proves nothing.")
+    else:
+        st.markdown(f"{now}/{NAMES[-1]} · {dict(zip(NAMES[1:], STEPS, strict=True))[now]}")
+    with st.container(horizontal=True):
+        if now in NEXT:
+            label = "Take the tour" if now == NAMES[0] else "Next"
+            st.button(label, key="tour-next", shortcut="Right", on_click=_go, args=(NEXT[now],))
+        label = "Hide" if now == NAMES[0] else "End the tour"
+        st.button(label, key="tour-end", shortcut="Esc", on_click=_go, args=(OFF,))
+
+
+def again() -> None:
+    """Offer the tour once more, on the page of help."""
+    counter = desk.current()
+    if counter is not None and not counter.settings.is_external:
+        st.page_link("live.py", label="Take the tour of the live page", query_params={"tour": "1"})
+
+
+def _step() -> str:
+    """Return the step: the address's, else the session's; it begins with the banner."""
+    asked = tables.asked("tour", (OFF, *NAMES))
+    if asked:
+        st.session_state[STEP] = asked
+    return str(st.session_state.get(STEP, "0"))
+
+
+def _go(step_: str) -> None:
+    st.session_state[STEP] = step_
+    tables.keep(tour=step_)

@@ -1,0 +1,152 @@
+"""Decisions, Truth, Ledger, Execution and Handover in a real browser."""
+
+import csv
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Download, Page, expect
+
+from engine.config import load_settings
+from engine.run.books_paths import journal_of, ledger_of
+from tests.books import keep_journal, keep_ledger, traded
+from tests.browser.conftest import Console, Visit
+from tests.browser.test_operation_pages import LEFT, NOT_FOUND
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+Serve = Callable[[str], Console]
+Open = Callable[..., Visit]
+PAGES = {
+    "decisions": "Decisions",
+    "truth": "Settlement truth",
+    "ledger": "Ledger",
+    "execution": "Execution",
+    "handover": "Handover",
+}
+SAID = {"empty": "Waiting for", "live": "P&L today", "silent": "silent", "long": "HALTED"}
+HAS = {
+    "decisions": "decisions in this session",
+    "truth": "window",
+    "ledger": "At stake",
+    "execution": "Ghost fills",
+    "handover": "Open questions",
+}
+"""What each page shows as soon as there is an engine to show."""
+
+
+def go(tab: Visit, name: str, **words: str) -> Page:
+    """Open a page by its address; its two answers 404 are Streamlit's own (see ``test_operation_pages``)."""
+    page, missing, console = tab.page, [], tab.console
+    page.on("response", lambda answer: missing.append(answer.url) if answer.status == 404 else None)
+    page.goto(f"{console.url}/{name}?{urlencode(words)}" if words else f"{console.url}/{name}")
+    expect(page.get_by_role("heading", name=PAGES[name], exact=True)).to_be_visible(timeout=30_000)
+    probes = {f"{console.url}/{name}/_stcore/{end}" for end in ("health", "host-config")}
+    assert set(missing) <= probes, missing
+    tab.errors[:] = [error for error in tab.errors if error != NOT_FOUND and LEFT not in error]
+    return page
+
+
+def keep_books(console: Console, rows: int) -> None:
+    """Write the books of the scripted engine: a ledger of so many rows, and a session with one trade."""
+    settings = load_settings(Path("/dev/null"), data_dir=console.data_dir)
+    keep_ledger(ledger_of(settings), rows)
+    journal = journal_of(settings, "fake")
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    keep_journal(journal, [record.event for record in traded().records])
+
+
+def rows_of(download: Download, folder: Path) -> list[dict[str, str]]:
+    """Open what was downloaded as a spreadsheet would."""
+    path = folder / download.suggested_filename
+    download.save_as(path)
+    with path.open(newline="", encoding="utf-8") as opened:
+        return list(csv.DictReader(opened))
+
+
+@pytest.mark.parametrize("script", [*SAID])
+def test_each_page_says_how_things_stand(scripted: Serve, visit: Open, script: str) -> None:
+    """Empty, live, stale and halted: said on the page, with what there is and the kill control beside it."""
+    tab = visit(scripted(script))
+    for name in PAGES:
+        page = go(tab, name)
+        main = page.get_by_test_id("stMain")
+        expect(main.get_by_text(SAID[script]).first).to_be_visible(timeout=15_000)
+        if script != "empty":
+            expect(main.get_by_text(HAS[name]).first).to_be_visible(timeout=15_000)
+        expect(page.locator(".control:not(.narrow) button.kill")).to_be_visible()
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_no_page_scrolls_sideways_on_a_phone(scripted: Serve, visit: Open) -> None:
+    """320 pixels is also what 200 % of 640 leaves; tables scroll inside themselves, full ones too."""
+    console = scripted("long")
+    keep_books(console, 450)
+    tab = visit(console, size=(320, 700))
+    for name in PAGES:
+        page = go(tab, name)
+        shown = page.get_by_test_id("stDataFrame").first
+        expect(shown).to_be_visible(timeout=20_000)
+        for element in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
+            assert page.evaluate(f"{element}.scrollWidth") <= 320, name
+        expect(page.locator(".control.narrow").get_by_role("button", name="KILL")).to_be_visible()
+
+
+def test_what_is_downloaded_opens_and_is_whole(scripted: Serve, visit: Open, tmp_path: Path) -> None:
+    """The book's every row, not the page on the screen; a decision's gates; the report to hand on."""
+    console = scripted("live")
+    keep_books(console, 450)
+    tab = visit(console)
+    page = go(tab, "ledger", book="Fills", page="3")
+    with page.expect_download(timeout=20_000) as held:
+        page.get_by_role("button", name="Download the whole book as CSV").click()
+    fills = rows_of(held.value, tmp_path)
+    assert held.value.suggested_filename == "ledger-fills.csv"
+    assert len(fills) == 450
+    times = [datetime.fromisoformat(row["at_utc"]) for row in fills]
+    assert times == sorted(times, reverse=True)
+    assert {(row["shares"], row["cost"], row["side"]) for row in fills} == {("20.0", "18.0", "BUY")}
+
+    page = go(tab, "decisions", reason="kill switch")
+    with page.expect_download(timeout=20_000) as held:
+        page.get_by_role("button", name="Download these as CSV").click()
+    found = rows_of(held.value, tmp_path)
+    assert found
+    assert {row["reason"] for row in found} == {"kill switch"}
+
+    page = go(tab, "handover")
+    with page.expect_download(timeout=20_000) as held:
+        page.get_by_role("button", name="Download as Markdown").click()
+    assert Path(held.value.path()).read_text(encoding="utf-8").startswith("# Handover, ")
+
+
+def test_no_address_made_by_hand_breaks_a_page(scripted: Serve, visit: Open) -> None:
+    """Anybody can send an operator a link: nothing of it runs, and the page is shown all the same."""
+    console = scripted("live")
+    keep_books(console, 10)
+    tab = visit(console)
+    tab.page.on("dialog", lambda dialog: tab.errors.append(f"a dialog: {dialog.message}"))
+    for word in ("<img src=x onerror=alert(1)>", "-1", "9" * 300):
+        for name in PAGES:
+            words = ("book", "page", "since", "from", "to", "contract", "reason", "decision", "before")
+            page = go(tab, name, **dict.fromkeys(words, word))
+            expect(page.get_by_text("P&L today").first).to_be_visible(timeout=15_000)
+            expect(page.get_by_test_id("stException")).to_have_count(0)
+            assert page.locator("img[src=x]").count() == 0
+
+
+def test_a_link_to_a_book_and_to_a_decision_leads_there(scripted: Serve, visit: Open) -> None:
+    """What one operator sees, he can send to another."""
+    console = scripted("live")
+    keep_books(console, 450)
+    tab = visit(console)
+    page = go(tab, "ledger", book="Equity")
+    expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=20_000)
+    page.get_by_role("radio", name="Positions").or_(
+        page.get_by_role("button", name="Positions")
+    ).first.click()
+    expect(page).to_have_url(f"{console.url}/ledger?book=Positions", timeout=10_000)
+    page = go(tab, "decisions", trades="yes")
+    expect(page.get_by_text("1 decisions, newest first")).to_be_visible(timeout=15_000)

@@ -1,0 +1,373 @@
+"""Mode, Panic, Health, Settings, Help, Drills and the tour as Streamlit runs them, without a browser."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from pydantic import SecretStr
+from streamlit.testing.v1 import AppTest
+
+from engine import desk
+from engine.run import worker
+from engine.run.commands import Command, Exit, Pause, Reply, SetParams, Tighten
+from engine.run.drill import kinds
+from engine.run.params_of import PARAM_OF, ParamsBook
+from engine.trail import Trail
+from pages.widgets import help as glossary
+from pages.widgets import kill, params, tour
+from tests.pages.test_frame import FRAME
+
+Open = Callable[[str], desk.Desk]
+PAGES = ("mode.py", "panic.py", "health.py", "settings.py", "help.py", "drills.py")
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_jobs() -> Iterator[None]:
+    """Jobs outlive pages, as they should; not tests."""
+    worker.forget()
+    yield
+    worker.forget()
+
+
+class Counter:
+    """Takes the commands that a desk is given, and answers as it was told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, reply: Reply) -> None:
+        self.given: list[tuple[Command, str]] = []
+        self.reply = reply
+        monkeypatch.setattr(desk.Desk, "command", lambda _, command, who, why: self.take(command, why))
+
+    def take(self, command: Command, why: str) -> Reply:
+        self.given.append((command, why))
+        return self.reply
+
+
+def opened(name: str, **address: str) -> AppTest:
+    page = AppTest.from_file(str(FRAME), default_timeout=30)
+    page.run().switch_page(name)
+    for key, word in address.items():
+        page.query_params[key] = word
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+def said(page: AppTest) -> str:
+    elements = [*page.markdown, *page.error, *page.info, *page.warning, *page.success, *page.caption]
+    return "\n".join(element.value for element in [*elements, *page.get("text")])
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    next(button for button in page.button if button.label == label).click()
+    page.run()
+    assert not page.exception, page.exception
+    return page
+
+
+@pytest.mark.parametrize("script", ["empty", "live", "long", "stale", "fallback", "silent", "dead"])
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_renders_in_every_state_of_the_engine(open_script: Open, name: str, script: str) -> None:
+    """Empty, live, halted, stale, silent and dead: no state may take a control away from the operator."""
+    counter = open_script(script)
+    if script == "silent":
+        counter.host.stop(5.0)
+    assert opened(name)
+
+
+def test_every_page_of_the_navigation_is_there() -> None:
+    """The frame leaves a missing page out by itself; that is for the lame, not for a release."""
+    listed = [name for name in FRAME.read_text().split('"') if name.endswith(".py")]
+    assert len(set(listed)) == 12
+    assert all(FRAME.with_name(name).is_file() for name in listed)
+
+
+def test_the_title_of_every_tab_has_mode_and_profit(open_script: Open) -> None:
+    """A row of tabs is looked at more often than any page."""
+    counter = open_script("long")
+    assert kill.title("Health", counter).startswith("HALTED ")
+    assert "$" in kill.title("Health", counter)
+    counter.trip("ann", "drill")
+    assert kill.title("Health", counter).startswith("KILLED")
+    counter.host.stop(5.0)
+    assert kill.title("Health", counter).startswith("ENGINE DOWN")
+
+
+def test_pause_gives_the_command_with_its_reason_and_shows_the_answer(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the engine said is what the form says."""
+    open_script("live")
+    counter = Counter(monkeypatch, Reply("taken"))
+    page = opened("mode.py")
+    page.text_input(key="pause-reason").input("lunch")
+    press(page, "Pause")
+    assert counter.given == [(Pause(True), "lunch")]
+    assert "Taken" in page.success[0].value
+
+
+@pytest.mark.parametrize(("state", "word"), [("refused", "Refused"), ("unknown", "Nobody knows")])
+def test_a_refusal_and_a_silence_are_told_apart(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch, state: Any, word: str
+) -> None:
+    """Nobody may take the silence of an engine for its consent."""
+    open_script("live")
+    Counter(monkeypatch, Reply(state, "because"))
+    page = opened("mode.py")
+    page.number_input(key="limit-value").set_value(1_000.0)
+    press(page, "Tighten")
+    assert f"{word}: because" in said(page)
+
+
+def test_a_limit_without_a_value_is_asked_for(open_script: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty field is not nought."""
+    open_script("live")
+    counter = Counter(monkeypatch, Reply("taken"))
+    page = press(opened("mode.py"), "Tighten")
+    assert "give a value" in said(page)
+    page.number_input(key="limit-value").set_value(10.0)
+    page.text_input(key="limit-reason").input("careful")
+    press(page, "Tighten")
+    assert [type(command) for command, _ in counter.given] == [Tighten]
+
+
+@pytest.mark.parametrize("label", ["Pause", "Tighten", "Disarm"])
+def test_with_the_engine_gone_every_form_says_so(open_script: Open, label: str) -> None:
+    """A command must not lie there for the next engine."""
+    counter = open_script("live")
+    page = opened("mode.py")
+    counter.host.stop(5.0)
+    page.number_input(key="limit-value").set_value(1.0)
+    press(page, label)
+    assert "✗ Refused" in said(page)
+
+
+def test_the_difference_is_shown_before_parameters_are_applied(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version that was looked at goes with the command, and only what differs."""
+    counter_ = open_script("live")
+    ParamsBook(counter_.settings).open()
+    counter = Counter(monkeypatch, Reply("taken"))
+    page = opened("mode.py")
+    page.number_input(key=params.field_key("D_MIN", 1)).set_value(7.5)
+    page.toggle(key=params.field_key("USE_FALLBACK_FEED", 1)).set_value(True)
+    press(page, "Show what would change")
+    assert counter.given == []
+    shown = next(table.value for table in page.dataframe if "new" in table.value.columns)
+    assert shown.to_dict("records") == [
+        {"name": "D_MIN", "now": 5.0, "new": 7.5},
+        {"name": "USE_FALLBACK_FEED", "now": 0.0, "new": 1.0},
+    ]
+    page.text_input(key="params-reason").input("calmer")
+    press(page, "Apply")
+    assert counter.given == [(SetParams({"D_MIN": 7.5, "USE_FALLBACK_FEED": 1.0}, 1), "calmer")]
+
+
+@pytest.mark.parametrize(("name", "value"), [("D_MIN", 0.0), ("QUOTE_SIZE_USD", 60.0)])
+def test_what_no_start_would_take_is_refused_before_it_is_sent(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch, name: str, value: float
+) -> None:
+    """On a bound that is outside itself, and beyond a limit: the settings' own words; nothing to apply."""
+    open_script("live")
+    counter = Counter(monkeypatch, Reply("taken"))
+    page = opened("mode.py")
+    page.number_input(key=params.field_key(name, 1)).set_value(value)
+    press(page, "Show what would change")
+    assert not any(button.label == "Apply" for button in page.button)
+    assert name.replace("_", r"\_") in said(page)
+    assert counter.given == []
+
+
+def test_a_value_beyond_a_fields_bounds_is_not_taken_at_all(open_script: Open) -> None:
+    """The field itself keeps to what the setting may be, so nothing differs."""
+    open_script("live")
+    page = opened("mode.py")
+    page.number_input(key=params.field_key("MAX_ENTRY_PRICE", 1)).set_value(1.2)
+    press(page, "Show what would change")
+    assert "Nothing would change" in said(page)
+    assert not any(button.label == "Apply" for button in page.button)
+
+
+def test_going_back_is_a_change_like_any_other(open_script: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its difference is shown, and it becomes a version of its own."""
+    counter_ = open_script("live")
+    book = ParamsBook(counter_.settings)
+    book.open()
+    plan = book.plan({"D_MIN": 9.0}, 1)
+    assert not isinstance(plan, str)
+    book.keep(*plan, "ann", "storm")
+    counter = Counter(monkeypatch, Reply("taken"))
+    page = press(opened("mode.py"), "Show what going back would change")
+    page.text_input(key="params-reason").input("over")
+    press(page, "Apply")
+    assert counter.given == [(SetParams({"D_MIN": 5.0}, 2), "over")]
+
+
+def test_kill_and_clear_on_the_mode_page_keep_their_reasons(open_script: Open) -> None:
+    """Both are in the trail, which the same page shows."""
+    counter = open_script("live")
+    page = opened("mode.py")
+    page.text_input(key="kill-reason").input("odd fills")
+    press(page, "KILL with this reason")
+    assert counter.health().killed
+    page.text_input(key="clear-phrase-here").input("CLEAR")
+    page.text_input(key="clear-reason-here").input("explained")
+    next(
+        button for button in page.button if button.label == "Clear" and "here" in str(button.proto.form_id)
+    ).click()
+    page.run()
+    assert not counter.health().killed
+    deeds = Trail(counter.settings.data_dir).read()[0]
+    assert [deed.what for deed in deeds] == ["tripped", "cleared"]
+    assert deeds[0].why == "odd fills"
+
+
+def test_arming_lists_every_check_and_refuses_on_paper(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line for each condition, those that hold too."""
+
+    async def nobody(_: object) -> list[Any]:
+        return []
+
+    monkeypatch.setattr("engine.run.arm_command.examine_with", nobody)
+    open_script("live")
+    page = opened("mode.py")
+    page.text_input(key="arm-phrase").input("TRADE LIVE")
+    page.text_input(key="arm-reason").input("try")
+    press(page, "Arm")
+    job = worker.last("arm")
+    assert job is not None
+    assert job.wait(20)
+    page.run()
+    assert "Not armed" in said(page)
+    checks = next(table.value for table in page.dataframe if "check" in table.value.columns)
+    assert {"phrase", "reason", "minutes", "DRY_RUN", "keys", "venue", "kill switch", "truth"} <= set(
+        checks["check"]
+    )
+
+
+def test_panic_kills_pauses_and_sells_all_after_a_second_look(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KILL takes one click; a sale at any price cannot be undone and takes two."""
+    counter_ = open_script("live")
+    counter_.host.stop(5.0)
+    latest = counter_.latest
+    assert latest is not None
+    held = [msgspec.structs.replace(one, position_up=21.0, phase="watch") for one in latest.contracts[:1]]
+    counter_.publish(msgspec.structs.replace(latest, contracts=held, version=latest.version + 1))
+    counter = Counter(monkeypatch, Reply("taken"))
+    page = opened("panic.py")
+    press(page, "Pause")
+    press(page, "Exit all")
+    assert counter.given == [(Pause(True), "panic page")]
+    press(page, "SELL 1 at any price")
+    assert counter.given[1:] == [(Exit(held[0].slug, "UP", 100), "panic page")]
+    assert not counter_.health().killed
+    press(page, "KILL by key")
+    assert counter_.health().killed
+
+
+def test_no_secret_is_on_the_page_of_settings(open_script: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set or not set; nothing that somebody could copy from a screen that is shared."""
+    counter = open_script("live")
+    secret = "0x" + "ab12" * 16
+    url = "wss://user:hunter2@venue.example.com/ws?key=hunter3"
+    known = counter.settings.model_copy(update={"private_key": SecretStr(secret), "polybolt_ws_url": url})
+    counter.settings = known
+    page = opened("settings.py")
+    shown = " ".join(str(table.value.to_dict("records")) for table in page.dataframe)
+    assert "'PRIVATE_KEY', 'value': 'set'" in shown
+    assert "'API_KEY', 'value': 'not set'" in shown
+    assert "venue.example.com" in shown
+    assert not any(word in shown for word in (secret, secret[2:], "hunter"))
+
+
+def test_settings_name_their_source(open_script: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where to change it is the second question."""
+    open_script("live")
+    monkeypatch.setenv("D_MIN", "6")
+    page = opened("settings.py", q="d_min")
+    rows = [row for table in page.dataframe for row in table.value.to_dict("records")]
+    assert [(row["name"], row["source"]) for row in rows] == [("D_MIN", "the environment")]
+
+
+def test_help_finds_words_and_takes_any_address(open_script: Open) -> None:
+    """An address made by hand is a search without a result, not an error."""
+    open_script("live")
+    assert "stays alive" not in said(opened("help.py", q="drift"))
+    assert "was not what the venue served" in said(opened("help.py", q="drift"))
+    assert "No word" in said(opened("help.py", q="<script>\x00" * 50))
+
+
+def test_help_knows_every_state_that_a_snapshot_can_name() -> None:
+    """A word of the screen that Help does not know is a word nobody can look up."""
+    words = " ".join(one.word for one in glossary.ENTRIES)
+    for word in (
+        "PRACTICE",
+        "PAPER",
+        "LIVE",
+        "HALTED",
+        "idle",
+        "watch",
+        "hammer",
+        "settling",
+        "settled",
+        "fresh",
+    ):
+        assert word in words
+    for word in ("late", "stale", "frozen", "waiting", "paused", "armed", "drift", "gate"):
+        assert word in words
+
+
+def test_a_drill_refuses_on_an_external_venue(open_script: Open) -> None:
+    """Nobody breaks a market to see what happens."""
+    counter = open_script("live")
+    counter.settings = counter.settings.model_copy(update={"venue": "external"})
+    page = opened("drills.py")
+    assert "external" in page.warning[0].value
+    assert not any(button.label == "Start the drill" for button in page.button)
+
+
+def test_every_fault_of_the_registry_has_its_form_and_what_is_expected(open_script: Open) -> None:
+    """Also those that cannot be tried here, with why."""
+    open_script("live")
+    for kind in kinds()[::9]:
+        page = opened("drills.py", fault=kind.name)
+        assert kind.required.split(";")[0].split(".")[0][:20].replace("-", r"\-") in said(page)
+        started = any(button.label == "Start the drill" for button in page.button)
+        assert started is not bool(kind.not_here)
+
+
+def test_a_drill_without_its_venue_says_so(open_script: Open) -> None:
+    """The scripted engine has no session file, hence no venue to break."""
+    open_script("live")
+    page = press(opened("drills.py"), "Start the drill")
+    job = worker.last("drill")
+    assert job is not None
+    assert job.wait(10)
+    page.run()
+    assert "The drill was not held" in said(page)
+
+
+def test_the_tour_goes_step_by_step_and_stays_away_once_ended(open_script: Open) -> None:
+    """The address remembers it, and so does the session."""
+    open_script("live")
+    page = AppTest.from_file(str(FRAME), default_timeout=30).run()
+    assert "simulated market" in said(page)
+    page.button(key="tour-next").click().run()
+    for number in range(1, len(tour.STEPS)):
+        assert f"{number}/{len(tour.STEPS)}" in said(page)
+        assert page.query_params["tour"] == str(number)
+        page.button(key="tour-next").click().run()
+    page.button(key="tour-end").click().run()
+    page.run()
+    assert page.query_params["tour"] == "off"
+    assert not any(button.key == "tour-next" for button in page.button)
+
+
+def test_the_parameters_have_a_label_each() -> None:
+    """One that is added to the engine must not be without a field."""
+    assert list(params.WORDS) == list(PARAM_OF)
