@@ -29,7 +29,7 @@ def order_view(order: Order) -> OrderView:
         kind=intent.kind,
         shares_wanted=intent.shares_e6 / ONE_E6,
         venue_order_id=order.venue_order_id,
-        settlement=min(order.trades.values(), key=lambda status: LATER.get(status, 0), default=""),
+        settlement=min(order.trades.values(), key=_how_far, default=""),
         ended_ms=order.ended_at_ms,
         sign_ms=None if order.signed_at_ms is None else order.sign_ms,
         send_ms=None if order.sent_at_ms is None else order.send_ms,
@@ -38,6 +38,11 @@ def order_view(order: Order) -> OrderView:
         settled_value=order.settled_value,
         assumed=[_assumed(told) for told in order.assumed],
     )
+
+
+def _how_far(status: str) -> tuple[int, bool]:
+    """Order trades by how far they are; of those that are over a failed one is named first."""
+    return LATER.get(status, 0), status != "FAILED"
 
 
 def _assumed(told: Assumed) -> AssumedView:

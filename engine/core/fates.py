@@ -69,7 +69,8 @@ def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
             order.shares_e6 += trade.shares_e6
             order.cost_e6 += trade.cost_e6
             order.fee_e6 += trade.fee_e6
-    _end(state, order, "filled" if _is_whole(order) else "partial", "")
+    left: OrderState = "partial" if order.shares_e6 else "failed"  # every trade of it was a ghost
+    _end(state, order, "filled" if _is_whole(order) else left, "")
     markouts.begin(state, order)
     _settle_again(state, intent.slug)
     shares = order.shares_e6 / ONE_E6

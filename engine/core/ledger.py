@@ -234,7 +234,7 @@ class Ledger:
             return
         if holding.outcome is None:
             self._open_cost_e6 -= holding.at_stake_e6
-            del self._unsettled[slug]
+            self._unsettled.pop(slug, None)
         self._changes.append(PastSettlement(slug, outcome, at_ms))
         holding.outcome, holding.settled_ms = outcome, at_ms
         self._realise(slug, holding, at_ms // DAY_MS)

@@ -2,6 +2,7 @@
 
 from engine import events as e
 from engine.core import breakers
+from engine.core.ledger import Holding
 from engine.core.orders import UNKNOWN, change_of, take_up
 from engine.core.state import Market, State
 from engine.core.trading import Order, OrderIntent
@@ -43,6 +44,8 @@ def _restore_money(state: State, event: e.LedgerRestored) -> None:
     # In the order in which they were told, whatever the clock did meanwhile: a correction comes last.
     old = [place for place, paid in enumerate(event.settlements, 1) if paid.at_ms <= event.cleared_ms]
     count = max(old, default=0)
+    for settlement in event.settlements:  # of a window whose only match was undone: more may be found of it
+        state.ledger.holdings.setdefault(settlement.slug, Holding())
     for settlement in event.settlements[:count]:
         state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
     if event.cleared_ms:

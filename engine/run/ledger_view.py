@@ -317,10 +317,19 @@ def three_way(snapshot: Snapshot, ledger: Path, journal: Path) -> Match:
     waiting = [row for row in rows if row["verdict"] == WAITING]
     alarms = [why for name, why in snapshot.account.alarms.items() if name.startswith(("shares", "stuck"))]
     if off or alarms:
-        return Match("differs", f"{len(off) or len(alarms)} do not match. {'; '.join(alarms)}", tuple(rows))
+        said = [*map(_off, off), *alarms]
+        return Match("differs", f"{'; '.join(said)}.", tuple(rows))
     if waiting:
         return Match("waiting", f"{len(waiting)} wait for the venue's word; the rest match.", tuple(rows))
     return Match("agrees", "Ledger, trades and holdings match.", tuple(rows))
+
+
+def _off(row: Line) -> str:
+    """Say how a row differs; equal shares, or none told, differ by the end of a trade."""
+    ours, venue = row["ledger"], row["venue"]
+    if venue is None or abs(ours - venue) <= DUST_SHARES:
+        return f"{row['what']}: a trade failed on one side only"
+    return f"{row['what']}: ours {ours:,.2f}, the venue's {venue:,.2f}"
 
 
 def _venue_trades(told: list[Any]) -> dict[str, str]:

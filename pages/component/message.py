@@ -12,7 +12,17 @@ from engine.desk import SLOW_SECTIONS, Delta, Health, Tick
 from engine.kill import FILE_NAME
 from engine.snapshot import ModeView
 
-CONTRACT_FIELDS: Final = ("strike", "z", "p_up", "ev_up", "ev_down", "ask_up", "ask_down")
+CONTRACT_FIELDS: Final = (
+    "strike",
+    "z",
+    "p_up",
+    "ev_up",
+    "ev_down",
+    "ask_up",
+    "ask_down",
+    "even_up",
+    "even_down",
+)
 ROW_LIMIT: Final = 1_800
 """Seconds kept as they are written: twice what a desk remembers."""
 FAST_SECTIONS: Final = (

@@ -14,7 +14,7 @@ PHRASE: Final = "clear-phrase"
 REASON: Final = "clear-reason"
 PROBLEM: Final = "clear-problem"
 TITLE: Final = "title"
-REFRESH_S: Final = 1.0
+REFRESH_S: Final = 5.0
 """Beside the live panels the control follows their frames; alone it is this old at most."""
 
 

@@ -1,7 +1,7 @@
 """Decisions, Truth, Ledger, Execution and Handover in a real browser."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlencode
@@ -12,13 +12,15 @@ from playwright.sync_api import Download, Page, expect
 from engine.config import load_settings
 from engine.run.books_paths import journal_of, ledger_of
 from tests.books import keep_journal, keep_ledger, traded
-from tests.browser.conftest import Console, Visit
+from tests.browser.conftest import Console, Visit, serve
 from tests.browser.test_operation_pages import LEFT, NOT_FOUND
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 Serve = Callable[[str], Console]
 Open = Callable[..., Visit]
+ROWS = 450
+"""More than two pages of a book."""
 PAGES = {
     "decisions": "Decisions",
     "truth": "Settlement truth",
@@ -49,10 +51,19 @@ def go(tab: Visit, name: str, **words: str) -> Page:
     return page
 
 
-def keep_books(console: Console, rows: int) -> None:
-    """Write the books of the scripted engine: a ledger of so many rows, and a session with one trade."""
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """A console with full books, for all tests that only read it: each start takes seconds."""
+    folder = tmp_path_factory.mktemp("console")
+    with serve("tests/browser/fake_dashboard.py", folder, FAKE_SCRIPT="live") as console:
+        keep_books(console)
+        yield console
+
+
+def keep_books(console: Console) -> None:
+    """Write the scripted engine's books: a ledger of 450 trades, and a session with one."""
     settings = load_settings(Path("/dev/null"), data_dir=console.data_dir)
-    keep_ledger(ledger_of(settings), rows)
+    keep_ledger(ledger_of(settings), ROWS)
     journal = journal_of(settings, "fake")
     journal.parent.mkdir(parents=True, exist_ok=True)
     keep_journal(journal, [record.event for record in traded().records])
@@ -80,31 +91,26 @@ def test_each_page_says_how_things_stand(scripted: Serve, visit: Open, script: s
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_no_page_scrolls_sideways_on_a_phone(scripted: Serve, visit: Open) -> None:
+def test_no_page_scrolls_sideways_on_a_phone(kept: Console, visit: Open) -> None:
     """320 pixels is also what 200 % of 640 leaves; tables scroll inside themselves, full ones too."""
-    console = scripted("long")
-    keep_books(console, 450)
-    tab = visit(console, size=(320, 700))
+    tab = visit(kept, size=(320, 700))
     for name in PAGES:
         page = go(tab, name)
-        shown = page.get_by_test_id("stDataFrame").first
-        expect(shown).to_be_visible(timeout=20_000)
+        expect(page.get_by_test_id("stDataFrame").first).to_be_visible(timeout=20_000)
         for element in ("document.documentElement", "document.querySelector('[data-testid=stMain]')"):
             assert page.evaluate(f"{element}.scrollWidth") <= 320, name
         expect(page.locator(".control.narrow").get_by_role("button", name="KILL")).to_be_visible()
 
 
-def test_what_is_downloaded_opens_and_is_whole(scripted: Serve, visit: Open, tmp_path: Path) -> None:
+def test_what_is_downloaded_opens_and_is_whole(kept: Console, visit: Open, tmp_path: Path) -> None:
     """The book's every row, not the page on the screen; a decision's gates; the report to hand on."""
-    console = scripted("live")
-    keep_books(console, 450)
-    tab = visit(console)
+    tab = visit(kept)
     page = go(tab, "ledger", book="Fills", page="3")
     with page.expect_download(timeout=20_000) as held:
         page.get_by_role("button", name="Download the whole book as CSV").click()
     fills = rows_of(held.value, tmp_path)
     assert held.value.suggested_filename == "ledger-fills.csv"
-    assert len(fills) == 450
+    assert len(fills) == ROWS
     times = [datetime.fromisoformat(row["at_utc"]) for row in fills]
     assert times == sorted(times, reverse=True)
     assert {(row["shares"], row["cost"], row["side"]) for row in fills} == {("20.0", "18.0", "BUY")}
@@ -122,31 +128,26 @@ def test_what_is_downloaded_opens_and_is_whole(scripted: Serve, visit: Open, tmp
     assert Path(held.value.path()).read_text(encoding="utf-8").startswith("# Handover, ")
 
 
-def test_no_address_made_by_hand_breaks_a_page(scripted: Serve, visit: Open) -> None:
+def test_no_address_made_by_hand_breaks_a_page(kept: Console, visit: Open) -> None:
     """Anybody can send an operator a link: nothing of it runs, and the page is shown all the same."""
-    console = scripted("live")
-    keep_books(console, 10)
-    tab = visit(console)
+    tab = visit(kept)
     tab.page.on("dialog", lambda dialog: tab.errors.append(f"a dialog: {dialog.message}"))
-    for word in ("<img src=x onerror=alert(1)>", "-1", "9" * 300):
-        for name in PAGES:
-            words = ("book", "page", "since", "from", "to", "contract", "reason", "decision", "before")
-            page = go(tab, name, **dict.fromkeys(words, word))
-            expect(page.get_by_text("P&L today").first).to_be_visible(timeout=15_000)
-            expect(page.get_by_test_id("stException")).to_have_count(0)
-            assert page.locator("img[src=x]").count() == 0
+    words = ("book", "page", "since", "from", "to", "contract", "reason", "decision", "before")
+    for name in PAGES:
+        page = go(tab, name, **dict.fromkeys(words, "<img src=x onerror=alert(1)>"))
+        expect(page.get_by_text("P&L today").first).to_be_visible(timeout=15_000)
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert page.locator("img[src=x]").count() == 0
 
 
-def test_a_link_to_a_book_and_to_a_decision_leads_there(scripted: Serve, visit: Open) -> None:
+def test_a_link_to_a_book_and_to_a_decision_leads_there(kept: Console, visit: Open) -> None:
     """What one operator sees, he can send to another."""
-    console = scripted("live")
-    keep_books(console, 450)
-    tab = visit(console)
+    tab = visit(kept)
     page = go(tab, "ledger", book="Equity")
     expect(page.locator(".js-plotly-plot")).to_be_visible(timeout=20_000)
     page.get_by_role("radio", name="Positions").or_(
         page.get_by_role("button", name="Positions")
     ).first.click()
-    expect(page).to_have_url(f"{console.url}/ledger?book=Positions", timeout=10_000)
+    expect(page).to_have_url(f"{kept.url}/ledger?book=Positions", timeout=10_000)
     page = go(tab, "decisions", trades="yes")
     expect(page.get_by_text("1 decisions, newest first")).to_be_visible(timeout=15_000)

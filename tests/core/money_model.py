@@ -199,8 +199,7 @@ class Plain:
         self.fill_times = {}
         for (order_id, _), fill in self.fills.items():
             self.fill_times[order_id] = min(fill.at_ms, self.fill_times.get(order_id, fill.at_ms))
-        self.held = {fill.slug for fill in self.fills.values()}
-        self.payouts = {slug: paid for slug, paid in self.payouts.items() if slug in self.held}
+        self.held = {fill.slug for fill in self.fills.values()} | set(self.payouts)
         self.outcomes, self.windows = {}, set()
         self.words = {
             trade_id: "CONFIRMED" if fill.is_final else "MATCHED"

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from engine import events as e
 from engine.contract import Contract, Outcome, outcome_of
-from engine.core.ledger import Ledger, cost_of
+from engine.core.ledger import Holding, Ledger, cost_of
 from engine.core.orders import change_of
 from engine.core.project import Outside, project
 from engine.core.state import State
@@ -123,6 +123,9 @@ class MoneyMachine(RuleBasedStateMachine):
             self.feed(restored)
             for fill in restored.fills:
                 self.shadow.book(fill)
+            self.shadow.holdings = {
+                paid.slug: Holding() for paid in restored.settlements
+            } | self.shadow.holdings
             for is_old in (True, False):
                 for paid in restored.settlements:
                     if (paid.at_ms <= restored.cleared_ms) == is_old:

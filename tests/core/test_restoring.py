@@ -208,6 +208,17 @@ def test_a_clock_that_was_set_back_costs_no_settlement() -> None:
         assert core.state.ledger.realised_e6 == 937_000 - 9_063_000, cleared_ms
 
 
+def test_what_is_found_of_a_window_that_paid_out_in_an_earlier_session_is_paid_out() -> None:
+    """Its only match was undone before it settled; the file has the outcome, and the core has to as well."""
+    at_ms = (START_S - 86_400) * 1000
+    paid = e.PastSettlement(SLUG, "DOWN", at_ms)
+    core = again(orders=(past_order(),), settlements=(paid,))
+    assert core.state.ledger.realised_e6 == 0
+    fill(core, core.state.trading.in_flight[f"{SLUG}#1"], trade("t2"))
+    assert core.state.ledger.realised_on(at_ms // 86_400_000) == -9_063_000
+    assert (core.state.ledger.open_cost_e6(), core.state.ledger.unsettled()) == (0, {})
+
+
 def test_windows_that_are_too_old_to_be_told_count_in_the_money() -> None:
     """Paper's cash would jump by them at each start, a month after they were won."""
     core = again(before_e6=7_000_000)

@@ -239,3 +239,28 @@ def test_a_word_on_a_trade_of_ours_under_another_order_s_id_is_not_acted_upon() 
     tell(core, "t1", "FAILED", "0xother")
     assert core.state.ledger.cash_e6 == -9_063_000
     assert order_of(core).trades == {"t1": "MATCHED"}
+
+
+def test_an_order_that_is_looked_for_stays_looked_for_when_what_is_known_of_it_fails() -> None:
+    """Failed, nobody would look for its other trade, and its dollars would be reserved for ever."""
+    core = matched("t1")
+    order = order_of(core)
+    tell(core, "t2", "MATCHED")
+    tell(core, "t1", "FAILED")
+    assert order.state == "unknown"
+    fill(core, order, trade("t2"), at_ms=NOW_MS + 2_000)
+    assert (order.state, order.shares_e6) == ("partial", 10_000_000)
+    assert core.state.trading.in_flight == {}
+    assert core.state.ledger.cash_e6 == -9_063_000
+
+
+def test_an_order_of_which_only_ghosts_are_found_is_failed() -> None:
+    """Nothing of it is left, and it is an order error as any other of that kind."""
+    core = matched("t1")
+    order = order_of(core)
+    tell(core, "t2", "MATCHED")
+    tell(core, "t1", "FAILED")
+    fill(core, order, trade("t1"), at_ms=NOW_MS + 2_000)
+    assert (order.state, order.shares_e6) == ("failed", 0)
+    assert core.state.trading.in_flight == {}
+    assert core.state.ledger.cash_e6 == 0

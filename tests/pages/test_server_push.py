@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,17 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from engine import desk
-from pages import server
-from pages.server_push import RECENT_VERSIONS, UNDER_WAY, Pusher, Tab, Word
+from pages import component, server
+from pages.server_push import (
+    BEAT_S,
+    CALM_EVERY_S,
+    PUSH_EVERY_S,
+    RECENT_VERSIONS,
+    UNDER_WAY,
+    Pusher,
+    Tab,
+    Word,
+)
 from tests.browser.fake_scripts import SCRIPTS
 from tests.test_desk import snapshot
 
@@ -103,7 +113,7 @@ def test_a_silent_tab_holds_one_frame_and_the_rest_is_dropped_and_counted(still:
     assert (frame["since"], frame["head"]["version"]) == (0, 300)
 
 
-def test_a_calm_tab_gets_every_fifth_frame_but_a_kill_at_once(still: desk.Desk) -> None:
+def test_a_calm_tab_gets_few_frames_but_a_kill_at_once(still: desk.Desk) -> None:
     """A hidden tab costs little, and still hears of what matters."""
     pusher = Counted()
     pusher.push(still)
@@ -114,6 +124,14 @@ def test_a_calm_tab_gets_every_fifth_frame_but_a_kill_at_once(still: desk.Desk) 
     still.trip("ann", "drill")
     pusher.push(still)
     assert told(tab)["engine"]["killed"] is True
+
+
+def test_a_calm_tab_hears_a_silent_engines_server_before_the_browser_gives_up() -> None:
+    """The slowest pace, a beat late, stays under the silence that ``stream.js`` takes for a broken socket."""
+    script = component.ASSETS.joinpath("stream.js").read_text()
+    silent = re.search(r"const PUSH_SILENT_MS = (\d+);", script)
+    assert silent is not None
+    assert int(silent[1]) > 1000 * (CALM_EVERY_S + 2 * (BEAT_S + PUSH_EVERY_S))
 
 
 def test_a_pushed_sessions_queue_holds_the_newest_and_counts_no_loss(still: desk.Desk) -> None:

@@ -294,6 +294,7 @@ def test_shares_that_only_the_venue_knows_of_differ(tmp_path: Path) -> None:
     told = match(tmp_path, live(), shares("held", 15), shares("stranger", 7, "DOWN"), dollars(100))
     row = next(row for row in told.rows if row["what"] == "stranger Down, shares")
     assert (told.state, row["ledger"], row["venue"], row["difference"]) == ("differs", 0.0, 7.0, -7.0)
+    assert told.words == "stranger Down, shares: ours 0.00, the venue's 7.00."
 
 
 def test_the_last_word_of_the_venue_counts(tmp_path: Path) -> None:
@@ -330,6 +331,7 @@ def test_a_trade_that_failed_at_the_venue_and_not_here_differs(tmp_path: Path) -
     """The shares still match: both were asked before the failure was known."""
     told = match(tmp_path, live(), shares("held", 15), status("t2", "FAILED"), dollars(100))
     assert (told.state, told.rows[0]["verdict"]) == ("differs", "differs")
+    assert told.words == "held Up, shares: a trade failed on one side only."
 
 
 def test_what_the_venue_has_not_told_is_waited_for(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 // The live page: takes frames, keeps the clocks running between them, paints what changed once per screen refresh.
 
-const NO_DATA_S = 2;
+const NO_DATA_S = 1.5;
 const TICK_MS = 200;
 const started = new WeakMap();
 
