@@ -25,7 +25,7 @@ test: ## install what the tests need, then lint and run all tests (ARGS="-k name
 	@sh scripts/setup.sh test
 	@sh scripts/setup_system.sh
 	@$(MAKE) --no-print-directory checks
-	@exec $(PY) -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+	@exec $(PY) -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
 
 campaign: ## run what takes too long for make test, among it 10,000 random stories of money (MONEY_RUNS=1000 plays fewer)
 	@sh scripts/setup.sh test

@@ -192,6 +192,9 @@ def _after(state: State, order: Order) -> list[Market]:
 def _settle_again(state: State, slug: str) -> None:
     """Pay a fill out whose window has settled already: it may be told so late."""
     market = state.markets.get(slug) or next((m for m in state.past if m.contract.slug == slug), None)
-    if market is not None and market.outcome is not None:
-        state.ledger.settle(slug, market.outcome, state.now_ms)
-        markouts.settle(state, slug, market.outcome)
+    holding = state.ledger.holdings.get(slug)
+    # The ledger's is the later word: the venue may have corrected itself since the window was put away.
+    outcome = (holding.outcome if holding else None) or (market.outcome if market else None)
+    if outcome is not None:
+        state.ledger.settle(slug, outcome, state.now_ms)
+        markouts.settle(state, slug, outcome)

@@ -89,7 +89,7 @@ def _apply(state: State, trade_id: str, status: str, at_ms: int) -> list[Market]
     state.trading.ghost_fills += 1
     state.trading.alarms[GHOST] = f"{state.trading.ghost_fills} matched and failed, last {order_id}"
     mark(state, order, "killed", f"ghost fill: trade {trade_id} failed after its match")
-    if not order.shares_e6 and order.state not in IN_FLIGHT:  # one that is looked for may have more trades
+    if not order.shares_e6 and order.state in ("filled", "partial"):  # of another one more may be told
         order.state = "failed"
         if order.intent.token:  # one of an earlier session has its row there
             state.ledger.note(change_of(order))

@@ -106,7 +106,7 @@ def _table(rows: tuple[DecisionRow, ...]) -> None:
     st.session_state["d-picked"] = list(event.selection.rows)
     said = f"{len(rows):,} decisions, newest first. Choose one to see its gates."
     st.caption(said if len(rows) < SHOWN_MOST else f"{said} There are more: go further back.")
-    tables.export(lambda: made, "decisions", "Download these as CSV")
+    tables.export(lambda: made, "decisions", "Make CSV of these")
 
 
 def columns() -> dict[str, Any]:
@@ -192,7 +192,7 @@ def _one(session: str, told: Explained) -> None:
             for gate in told.gates
         ]  # fmt: skip
         st.dataframe(gates, column_config=GATES, hide_index=True, placeholder="", key="gates")
-        tables.export(lambda: gates, f"gates-{row.seq}-{row.place}", "Download gates as CSV")
+        tables.export(lambda: gates, f"gates-{row.seq}-{row.place}", "Make CSV of the gates")
     st.caption(plain.marked_down(told.note))
 
 

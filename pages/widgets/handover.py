@@ -51,10 +51,8 @@ def _since(now_ms: int) -> int:
 def _buttons(told: Report) -> None:
     name = f"handover-{table_text.typed(told.until_ms).replace(' ', '-').replace(':', '')}.md"
     places = st.columns(3)
-    places[0].download_button(
-        "Download as Markdown", lambda: handover_report.to_markdown(told), file_name=name,
-        mime="text/markdown", on_click="ignore", width="stretch", key="handover-markdown",
-    )  # fmt: skip
+    with places[0]:
+        tables.file(lambda: handover_report.to_markdown(told), name, "text/markdown", "Make Markdown")
     places[1].button("Look again", width="stretch", help="the report stands still under your eyes")
     places[2].button(
         "I have read it", on_click=_read, args=(told.until_ms,), width="stretch",

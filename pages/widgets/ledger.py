@@ -105,7 +105,7 @@ def _book(book: str, path: Path) -> None:
         tables.keep(page="")
     tables.shown(read(path, view.page_part(page)).rows, columns()[book], key=f"ledger-{name}")
     st.caption(f"{first.total:,} rows, newest first.")
-    tables.export(lambda: view.every(read, path), f"ledger-{name}", "Download the whole book as CSV")
+    tables.export(lambda: view.every(read, path), f"ledger-{name}", "Make CSV of the whole book")
 
 
 def curve(rows: tuple[Mapping[str, Any], ...]) -> go.Figure:

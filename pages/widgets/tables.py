@@ -78,17 +78,25 @@ def shown(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig]
     st.dataframe(made, column_config=columns, hide_index=True, placeholder="", key=key)
 
 
-def export(rows: Callable[[], Iterable[Mapping[str, Any]]], name: str, label: str = "Download CSV") -> None:
-    """Offer a whole table as CSV; it is made when somebody asks for it, outside of the page's run."""
-    st.download_button(
-        label,
-        lambda: table_text.to_csv(rows()),
-        file_name=f"{name}.csv",
-        mime="text/csv",
-        key=f"csv-{name}",
-        on_click="ignore",
-        help="Times in UTC, dollars and shares in full.",
-    )
+def export(rows: Callable[[], Iterable[Mapping[str, Any]]], name: str, label: str = "Make CSV") -> None:
+    """Offer a whole table as CSV."""
+    file(lambda: table_text.to_csv(rows()), f"{name}.csv", "text/csv", label)
+
+
+def file(make: Callable[[], str], name: str, mime: str, label: str) -> None:
+    """Make a file when somebody asks for it, then offer it.
+
+    In two steps: a file that Streamlit itself makes on request may be cleared away by any fragment's run
+    before the browser has fetched it (1.67; seen once in three tries on a busy machine).
+    """
+    key = f"file-{name}"
+    if st.button(label, key=f"make-{key}", help="times in UTC, dollars and shares in full"):
+        st.session_state[key] = make().encode()
+    made = st.session_state.get(key)
+    if made is not None:
+        st.download_button(
+            f"Save {name}", made, file_name=name, mime=mime, key=f"save-{key}", on_click="ignore"
+        )
 
 
 def text(label: str, explanation: str | None = None) -> ColumnConfig:

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Download, Page, expect
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from engine.config import load_settings
 from engine.run.books_paths import journal_of, ledger_of
@@ -71,18 +70,10 @@ def keep_books(console: Console) -> None:
 
 
 def downloaded(page: Page, name: str) -> Download:
-    """Press a download button, a second time where the first came to nothing, as an operator would.
-
-    Streamlit 1.67 deletes a file that was made on request at the second clean-up after it, and every fragment
-    of every session ends with one: on a busy machine that can be before the browser has fetched it.
-    """
-    button = page.get_by_role("button", name=name)
-    try:
-        with page.expect_download(timeout=10_000) as held:
-            button.click()
-    except PlaywrightTimeoutError:
-        with page.expect_download(timeout=20_000) as held:
-            button.click()
+    """Have a file made, then save it."""
+    page.get_by_role("button", name=name).click()
+    with page.expect_download(timeout=20_000) as held:
+        page.get_by_role("button", name="Save ").click()
     return held.value
 
 
@@ -123,7 +114,7 @@ def test_what_is_downloaded_opens_and_is_whole(kept: Console, visit: Open, tmp_p
     """The book's every row, not the page on the screen; a decision's gates; the report to hand on."""
     tab = visit(kept)
     page = go(tab, "ledger", book="Fills", page="3")
-    held = downloaded(page, "Download the whole book as CSV")
+    held = downloaded(page, "Make CSV of the whole book")
     fills = rows_of(held, tmp_path)
     assert held.suggested_filename == "ledger-fills.csv"
     assert len(fills) == ROWS
@@ -132,13 +123,13 @@ def test_what_is_downloaded_opens_and_is_whole(kept: Console, visit: Open, tmp_p
     assert {(row["shares"], row["cost"], row["side"]) for row in fills} == {("20.0", "18.0", "BUY")}
 
     page = go(tab, "decisions", reason="kill switch")
-    held = downloaded(page, "Download these as CSV")
+    held = downloaded(page, "Make CSV of these")
     found = rows_of(held, tmp_path)
     assert found
     assert {row["reason"] for row in found} == {"kill switch"}
 
     page = go(tab, "handover")
-    held = downloaded(page, "Download as Markdown")
+    held = downloaded(page, "Make Markdown")
     assert Path(held.path()).read_text(encoding="utf-8").startswith("# Handover, ")
 
 

@@ -153,4 +153,5 @@ def test_the_handover_tells_of_open_questions_and_goes_as_markdown(open_script: 
     app = shown("handover", since="2026-08-20 14:00")
     assert "The engine is halted" in said(app)
     assert counter.latest is not None
+    next(button for button in app.button if button.label == "Make Markdown").click().run()
     assert app.get("download_button")
