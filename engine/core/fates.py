@@ -69,8 +69,7 @@ def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
             order.shares_e6 += trade.shares_e6
             order.cost_e6 += trade.cost_e6
             order.fee_e6 += trade.fee_e6
-    left: OrderState = "partial" if order.shares_e6 else "failed"  # every trade of it was a ghost
-    _end(state, order, "filled" if _is_whole(order) else left, "")
+    _end(state, order, _what_is_left(order), "")
     markouts.begin(state, order)
     _settle_again(state, intent.slug)
     shares = order.shares_e6 / ONE_E6
@@ -143,6 +142,13 @@ def _past_fill(intent: OrderIntent, trade: e.Trade, event: e.OrderFilled) -> e.P
     )
 
 
+def _what_is_left(order: Order) -> OrderState:
+    """Name the end of an order that matched: it failed where every trade of it was a ghost."""
+    if not order.shares_e6:
+        return "failed"
+    return "filled" if _is_whole(order) else "partial"
+
+
 def _is_whole(order: Order) -> bool:
     """Say whether nothing worth speaking of was left: under a cent, or under a hundredth of a share."""
     intent = order.intent
@@ -158,7 +164,8 @@ def _open_order(state: State, order_id: str) -> Order | None:
 
 
 def _ended(state: State, order: Order, how: OrderState, reason: str) -> list[Market]:
-    _end(state, order, how, reason)
+    # One that had matched before it was lost again keeps that end: its window is left alone.
+    _end(state, order, _what_is_left(order) if order.trades else how, reason)
     mark(state, order, "killed", reason)
     return _after(state, order)
 

@@ -52,7 +52,9 @@ def _buttons(told: Report) -> None:
     name = f"handover-{table_text.typed(told.until_ms).replace(' ', '-').replace(':', '')}.md"
     places = st.columns(3)
     with places[0]:
-        tables.file(lambda: handover_report.to_markdown(told), name, "text/markdown", "Make Markdown")
+        tables.file(
+            lambda: handover_report.to_markdown(told), name, "text/markdown", "Make Markdown", "handover"
+        )
     places[1].button("Look again", width="stretch", help="the report stands still under your eyes")
     places[2].button(
         "I have read it", on_click=_read, args=(told.until_ms,), width="stretch",

@@ -83,17 +83,24 @@ def export(rows: Callable[[], Iterable[Mapping[str, Any]]], name: str, label: st
     file(lambda: table_text.to_csv(rows()), f"{name}.csv", "text/csv", label)
 
 
-def file(make: Callable[[], str], name: str, mime: str, label: str) -> None:
+def file(make: Callable[[], str], name: str, mime: str, label: str, what: str = "") -> None:
     """Make a file when somebody asks for it, then offer it.
+
+    Args:
+        make: Writes its content.
+        name: Of the file.
+        mime: Its type.
+        label: Of the button that makes it.
+        what: Names the file among others where ``name`` changes with time; empty: ``name`` does.
 
     In two steps: a file that Streamlit itself makes on request may be cleared away by any fragment's run
     before the browser has fetched it (1.67; seen once in three tries on a busy machine).
     """
-    key = f"file-{name}"
+    key = f"file-{what or name}"
     if st.button(label, key=f"make-{key}", help="times in UTC, dollars and shares in full"):
-        st.session_state[key] = make().encode()
-    made = st.session_state.get(key)
-    if made is not None:
+        st.session_state[key] = (name, make().encode())
+    if key in st.session_state:
+        name, made = st.session_state[key]
         st.download_button(
             f"Save {name}", made, file_name=name, mime=mime, key=f"save-{key}", on_click="ignore"
         )

@@ -85,7 +85,10 @@ def rows_of(download: Download, folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(opened))
 
 
-@pytest.mark.parametrize("script", [*SAID])
+@pytest.mark.parametrize(
+    "script",
+    ["long", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("empty", "live", "silent"))],
+)
 def test_each_page_says_how_things_stand(scripted: Serve, visit: Open, script: str) -> None:
     """Empty, live, stale and halted: said on the page, with what there is and the kill control beside it."""
     tab = visit(scripted(script))

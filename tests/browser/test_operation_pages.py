@@ -108,7 +108,10 @@ def test_the_tour_goes_by_key_and_is_remembered_in_the_address(scripted: Serve, 
     expect(page.get_by_role("button", name="Take the tour")).to_have_count(0)
 
 
-@pytest.mark.parametrize("script", ["empty", "silent", "dead", "long"])
+@pytest.mark.parametrize(
+    "script",
+    ["silent", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("empty", "dead", "long"))],
+)
 def test_each_page_says_how_the_engine_is(scripted: Serve, visit: Open, script: str) -> None:
     """Empty, stale, gone and halted: said on the page, with the kill control beside it."""
     console = scripted(script)

@@ -94,7 +94,8 @@ class Plain:
     def ended(self, order_id: str, *, is_error: bool) -> None:
         order = self.orders[order_id]
         if order.state == OPEN:
-            order.state, order.is_error, order.is_unknown = ENDED, is_error, False
+            order.state = FILLED if order.trades else ENDED  # what had matched before stays so
+            order.is_error, order.is_unknown = is_error, False
 
     def lost(self, order_id: str) -> None:
         order = self.orders[order_id]
@@ -195,7 +196,9 @@ class Plain:
             order.is_unknown = order.is_known = order.state == OPEN
             order.state = OPEN if order.state == OPEN else FILLED
             order.is_error = False
-            order.trades = {trade_id: "MATCHED" for known, trade_id in self.fills if known == order_id}
+            mine = {trade_id: fill for (name, trade_id), fill in self.fills.items() if name == order_id}
+            is_followed = not all(fill.is_final for fill in mine.values())
+            order.trades = dict.fromkeys(mine, "MATCHED") if is_followed else {}
         self.fill_times = {}
         for (order_id, _), fill in self.fills.items():
             self.fill_times[order_id] = min(fill.at_ms, self.fill_times.get(order_id, fill.at_ms))

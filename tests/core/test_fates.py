@@ -325,3 +325,19 @@ def test_the_file_is_told_of_every_end_and_of_every_doubt() -> None:
     first, last = [one for one in core.state.ledger.take_changes() if isinstance(one, OrderChange)]
     assert (first.state, first.ended_ms, first.venue_order_id) == ("unknown", None, "0xabc")
     assert (last.state, last.ended_ms) == ("killed", NOW_MS + 300)
+
+
+def test_a_late_fill_is_paid_out_by_the_venue_s_last_word() -> None:
+    """Corrected after the window was put away: its own first word must not come back with the fill."""
+    core, order = bought()
+    sign(core, order)
+    fill(core, order, trade("t1"))
+    end_ms = END_S * 1000
+    core.feed(e.OutcomeServed(ts_recv_ms=end_ms + 60_000, slug=SLUG, outcome="UP", strike=None, final=None))
+    tell(core, "t2", "MATCHED")
+    market = core.state.markets.pop(SLUG)
+    core.state.past.append(market)
+    core.feed(e.OutcomeServed(ts_recv_ms=end_ms + 90_000, slug=SLUG, outcome="DOWN", strike=None, final=None))
+    assert core.state.ledger.realised_e6 == -9_063_000
+    fill(core, order, trade("t1"), trade("t2"), at_ms=end_ms + 95_000)
+    assert core.state.ledger.realised_e6 == 2 * -9_063_000

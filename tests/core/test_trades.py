@@ -266,14 +266,17 @@ def test_an_order_of_which_only_ghosts_are_found_is_failed() -> None:
     assert core.state.ledger.cash_e6 == 0
 
 
-def test_an_order_that_was_found_to_be_nothing_more_is_not_closed_by_the_failure_of_what_it_had() -> None:
-    """A fill told later outdoes the kill, however unlikely it is, and raises the alarm."""
+@pytest.mark.parametrize(("first", "state"), [("MINED", "partial"), ("FAILED", "failed")])
+def test_an_order_of_which_no_more_is_found_keeps_the_end_it_had(first: str, state: str) -> None:
+    """Killed, its window would be free for a second BUY beside what the first one bought."""
     core = matched("t1")
     order = order_of(core)
     tell(core, "t2", "MATCHED")
-    kill(core, order, NOW_MS + 2_000)
+    tell(core, "t1", first)
+    kill(core, order, NOW_MS + 1_000)
+    assert order.state == state
+    assert core.state.trading.in_flight == {}
+    core.price(NOW_MS // 1000 - 1, 70_025.0)
+    assert quote(core, NOW_MS + 3_000) == []
     tell(core, "t1", "FAILED")
-    assert order.state == "killed"
-    fill(core, order, trade("t1"), trade("t2"), at_ms=NOW_MS + 3_000)
-    assert core.state.ledger.cash_e6 == -9_063_000
-    assert "fill after the end" in core.state.trading.alarms
+    assert order.state == "failed"

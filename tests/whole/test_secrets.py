@@ -25,7 +25,7 @@ import pytest
 from eth_account import Account
 
 from engine.config import Settings, load_settings
-from engine.errors import SettingsError
+from engine.errors import JournalError, SettingsError
 from engine.journal import read_events, read_orders
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
 from engine.raw import read_raw
@@ -231,7 +231,11 @@ def test_real_orders_and_a_venue_that_goes_away_leave_no_key_behind(tmp_path: Pa
 
 def has_traded(data: Path) -> bool:
     """Say whether an order was sent whose end is known."""
-    return any(order.was_submitted and order.ends for order in read_orders(journal_in(data)).values())
+    try:
+        orders = read_orders(journal_in(data))
+    except JournalError:  # its tables are being made
+        return False
+    return any(order.was_submitted and order.ends for order in orders.values())
 
 
 @pytest.mark.campaign
