@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -315,35 +315,34 @@ def read_orders(path: Path) -> dict[str, RecordedOrder]:
     return orders
 
 
-class TradeEnd(NamedTuple):
-    """The venue's last word on a trade of ours, with the record's number."""
+class TradeTold(NamedTuple):
+    """A word on a trade of an order of ours, with the record's number."""
 
     seq: int
+    venue_order_id: str
     trade_id: str
-    status: Literal["CONFIRMED", "FAILED"]
+    status: str
     at_ms: Milliseconds
 
 
-def read_trade_ends(path: Path) -> list[TradeEnd]:
-    """Return what a session was told of trades that is final, in order, whether it was told or had asked.
+def read_trades_told(path: Path) -> list[TradeTold]:
+    """Return every word that a session was told of trades, in order.
 
     Raises:
         JournalError: No such session, or not a session file.
     """
-    ends: list[TradeEnd] = []
+    told: list[TradeTold] = []
     with _opened(path) as database:
         for seq, body in database.execute(
             "SELECT seq, body FROM event WHERE kind IN ('account_trade_told', 'trade_status_told') "
             "ORDER BY seq"
         ):
             event = _event_decoder.decode(body)
-            if not isinstance(event, AccountTradeTold | TradeStatusTold):
-                continue
-            if event.status in ("CONFIRMED", "FAILED"):
-                is_failed = event.status == "FAILED"
-                status: Literal["CONFIRMED", "FAILED"] = "FAILED" if is_failed else "CONFIRMED"
-                ends.append(TradeEnd(seq, event.trade_id, status, event.ts_recv_ms))
-    return ends
+            if isinstance(event, AccountTradeTold | TradeStatusTold):
+                told.append(
+                    TradeTold(seq, event.venue_order_id, event.trade_id, event.status, event.ts_recv_ms)
+                )
+    return told
 
 
 def read_opening(path: Path) -> SessionOpened | None:

@@ -10,14 +10,23 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from engine.core.ledger import OrderChange, cost_of
 from engine.core.trading import OrderState
 from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, PastFill, PastFillStatus
-from engine.journal import OrderEnd, RecordedOrder, TradeEnd, read_orders, read_trade_ends
+from engine.journal import (
+    OrderEnd,
+    RecordedOrder,
+    TradeTold,
+    read_orders,
+    read_trades_told,
+)
 from engine.run import ledger_rows as rows
 from engine.units import ONE_E6, SizeE6, UsdE6
 
 NEVER_SIGNED: Final = "the engine ended before it was signed"
+REVIVED: Final = "a trade was told of it after its end"
 NO_END: Final = "the engine ended before the order's end was known"
 
 LEFT_E6: Final = ONE_E6 // 100
@@ -38,16 +47,19 @@ def recover(database: sqlite3.Connection, path: Path, *, is_live: bool) -> None:
         sqlite3.Error: The ledger cannot be written; it is as it was.
     """
     recorded = read_orders(path)
-    told = read_trade_ends(path)
+    words = read_trades_told(path)
     session = path.stem
     database.execute("BEGIN IMMEDIATE")
     try:
-        for order_id, order in recorded.items():
-            _recover_order(database, session, order_id, order)
-        for trade in told:
+        revived = {
+            order_id
+            for order_id, order in recorded.items()
+            if _recover_order(database, session, order_id, order, words)
+        }
+        for trade in words:
             _recover_trade(database, session, trade)
         for order_id in rows.open_order_ids(database, session):
-            _close_or_doubt(database, session, order_id, is_live=is_live)
+            _close_or_doubt(database, session, order_id, is_live=is_live, is_revived=order_id in revived)
         database.execute("INSERT OR IGNORE INTO recovered VALUES (?)", (session,))
         database.execute("COMMIT")
     except BaseException:
@@ -80,24 +92,48 @@ def fills_of(order: OrderChange, event: OrderFilled) -> list[PastFill]:
     ]
 
 
-def _recover_order(database: sqlite3.Connection, session: str, order_id: str, told: RecordedOrder) -> None:
-    """Add an order's row, its end and its fills, as far as the file lacks them."""
+def _recover_order(
+    database: sqlite3.Connection, session: str, order_id: str, told: RecordedOrder, words: list[TradeTold]
+) -> bool:
+    """Add an order's row, its end and its fills, as far as the file lacks them.
+
+    Returns:
+        Whether nobody knows its end any more: a trade was told of it after its last one that no end has.
+    """
     known = rows.order_of(database, session, order_id)
     order = known or _as_recorded(told) or rows.open_order(database, order_id)
     if order is None:
         log.warning("a crashed session tells of an order that nobody knows", extra={"order": order_id})
-        return
+        return False
     venue_order_id = told.signed.venue_order_id if told.signed is not None else order.venue_order_id
     # As in the core: a fill outdoes any other end, otherwise the first that was told holds.
     told_end = next((end for end in told.ends if isinstance(end[1], OrderFilled)), None)
     seq, end = told_end or next(iter(told.ends), (told.seq, None))
+    is_revived = _is_revived(told, venue_order_id, words)
     is_news = known is None or known.ended_ms is None
-    if is_news or (isinstance(end, OrderFilled) and order.state not in ("filled", "partial", "failed")):
+    if is_revived:
+        lost = structs.replace(order, state="unknown", reason=REVIVED, ended_ms=None)
+        rows.put(database, session, seq, structs.replace(lost, venue_order_id=venue_order_id))
+    elif is_news or (isinstance(end, OrderFilled) and order.state not in ("filled", "partial", "failed")):
         rows.put(database, session, seq, _ended(order, venue_order_id, told, end))
-    if isinstance(end, OrderFilled):
-        for fill in fills_of(order, end):
+    for at_seq, answer in told.ends:
+        for fill in fills_of(order, answer) if isinstance(answer, OrderFilled) else ():
             if not rows.has_trade(database, fill.order_id, fill.trade_id):
-                rows.put(database, session, seq, fill)
+                rows.put(database, session, at_seq, fill)
+    return is_revived
+
+
+def _is_revived(told: RecordedOrder, venue_order_id: str, words: list[TradeTold]) -> bool:
+    """Say whether a trade was told of an ended order that none of its ends has (``core.trades``)."""
+    if not venue_order_id or not told.ends:
+        return False
+    last_seq = told.ends[-1][0]
+    booked = {trade.trade_id for _, end in told.ends if isinstance(end, OrderFilled) for trade in end.trades}
+    return any(
+        word.seq > last_seq and word.status != "FAILED" and word.trade_id not in booked
+        for word in words
+        if word.venue_order_id == venue_order_id
+    )
 
 
 def _as_recorded(told: RecordedOrder) -> OrderChange | None:
@@ -160,11 +196,16 @@ def _is_whole(order: OrderChange, event: OrderFilled) -> bool:
     return order.usd_e6 - sum(fill.cost_e6 for fill in fills) < LEFT_E6
 
 
-def _recover_trade(database: sqlite3.Connection, session: str, trade: TradeEnd) -> None:
+def _recover_trade(database: sqlite3.Connection, session: str, trade: TradeTold) -> None:
     """Note a trade's last word on every fill of it; the venue's trade ids are of all sessions."""
+    match trade.status:
+        case "CONFIRMED" | "FAILED" as status:
+            pass
+        case _:
+            return
     orders = database.execute("SELECT order_id FROM fill WHERE trade_id = ?", (trade.trade_id,)).fetchall()
     for (order_id,) in orders if trade.trade_id else []:
-        told = PastFillStatus(order_id, trade.trade_id, trade.status, trade.at_ms)
+        told = PastFillStatus(order_id, trade.trade_id, status, trade.at_ms)
         rows.put(database, session, trade.seq, told)
         database.execute(
             "UPDATE orders SET state = 'failed' WHERE order_id = ? AND state IN ('filled', 'partial') "
@@ -174,11 +215,13 @@ def _recover_trade(database: sqlite3.Connection, session: str, trade: TradeEnd) 
         )
 
 
-def _close_or_doubt(database: sqlite3.Connection, session: str, order_id: str, *, is_live: bool) -> None:
+def _close_or_doubt(
+    database: sqlite3.Connection, session: str, order_id: str, *, is_live: bool, is_revived: bool
+) -> None:
     """Decide on an order without an end: it filled, it cannot have left, or nobody knows."""
     order = rows.order_of(database, session, order_id)
     assert order is not None
-    if rows.has_fill(database, session, order_id):
+    if rows.has_fill(database, session, order_id) and not is_revived:
         state, reason, ended_ms = "filled", "", order.at_ms
     elif is_live and order.state == "intended":
         state, reason, ended_ms = "denied", NEVER_SIGNED, order.at_ms

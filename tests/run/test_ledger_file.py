@@ -888,13 +888,8 @@ def test_a_halt_is_in_the_journal_and_ends_the_engine_whatever_halted_before(tmp
 KILLED = e.OrderKilled(ts_recv_ms=NOW_MS - 6_000, order_id="a#1", reason="FOK")
 LIVES = e.TradeStatusTold(ts_recv_ms=NOW_MS - 5_500, trade_id="t2", venue_order_id="0xabc", status="MATCHED")
 FIRST = msgspec.structs.replace(MATCHED, trades=TRADES[:1])
-FORGETS = (
-    "ledger_recovery takes the first end in the journal for the last word: a trade told after it "
-    "(core.trades._status makes the order unknown again) and a second answer are not looked at"
-)
 
 
-@pytest.mark.xfail(strict=True, reason=FORGETS)
 @pytest.mark.parametrize("is_in_file", [True, False])
 @pytest.mark.parametrize("end", [KILLED, FIRST])
 def test_an_order_that_was_lost_again_is_still_looked_for_after_a_crash(
@@ -909,7 +904,6 @@ def test_an_order_that_was_lost_again_is_still_looked_for_after_a_crash(
     assert [order.venue_order_id for order in asked(tmp_path).orders] == ["0xabc"]
 
 
-@pytest.mark.xfail(strict=True, reason=FORGETS)
 def test_what_a_second_answer_found_is_recovered(tmp_path: Path) -> None:
     """One trade by the answer, two by the search: both are money."""
     a_session(tmp_path, "s1", [LIVE, SIGNED, FIRST, LIVES, MATCHED], status=None)
