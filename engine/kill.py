@@ -81,10 +81,11 @@ class KillSwitch:
             OSError: The latch could not be written. A trail that cannot be written is only logged: stopping
                 comes first.
         """
-        already = self.read()
-        latch = already or self._latch(plain(who), plain(why))
+        mine = Latch(plain(who), plain(why), time.time_ns() // 1_000_000)
+        latch = self.read() or self._latch(mine)
         self._disarm()
-        self._note("tripped", who, why if already is None else f"{why} (tripped already by {already.who})")
+        # Of two at once, the one whose latch it is not says so: what was read before may be out of date.
+        self._note("tripped", who, why if latch is mine else f"{why} (tripped already by {latch.who})")
         return latch
 
     def clear(self, phrase: str, who: str, why: str) -> str | None:
@@ -117,15 +118,14 @@ class KillSwitch:
         self._sync_folder()
         return None
 
-    def _latch(self, who: str, why: str) -> Latch:
-        latch = Latch(who, why, time.time_ns() // 1_000_000)
+    def _latch(self, latch: Latch) -> Latch:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             latch = self._write(latch)
         except OSError:
             # A full disk still takes an empty file, and that is a latch too.
             os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644))
-            log.error("the latch could not be written whole", extra={"who": who, "why": why})
+            log.error("the latch could not be written whole", extra={"who": latch.who, "why": latch.why})
         self._sync_folder()
         return latch
 

@@ -10,7 +10,7 @@ from time import monotonic
 
 from engine import telemetry
 from engine.config import load_settings
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.errors import EngineError
 from engine.events import OrderFilled
 from engine.run.engine import Engine

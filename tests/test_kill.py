@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kill import ARM_FILE_NAME, CLEAR_PHRASE, NOT_TRIPPED, KillSwitch
+from engine.kill import ARM_FILE_NAME, CLEAR_PHRASE, NOT_TRIPPED, KillSwitch, Latch
 from engine.trail import TEXT_LIMIT, Trail
 
 
@@ -174,3 +174,20 @@ def test_a_folder_that_cannot_be_looked_into_counts_as_tripped(tmp_path: Path) -
     switch = KillSwitch(tmp_path / "data")
     assert switch.is_tripped()
     assert switch.read() is not None
+
+
+def test_of_two_who_trip_at_once_the_second_says_so_in_the_trail(tmp_path: Path) -> None:
+    """He looked before the other's latch was there: his line must not read as the first."""
+    first, second = KillSwitch(tmp_path), KillSwitch(tmp_path)
+    looked = second.read
+
+    def looking() -> Latch | None:
+        found = looked()
+        if found is None:
+            second.read = looked  # type: ignore[method-assign]  # between his look and his write the other acts
+            first.trip("ann", "first")
+        return found
+
+    second.read = looking  # type: ignore[method-assign]  # as above
+    assert second.trip("bob", "second").who == "ann"
+    assert [deed.why for deed in first.trail.read()[0]] == ["first", "second (tripped already by ann)"]

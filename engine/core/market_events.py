@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from engine import events as e
-from engine.core import breakers, connections, price_events, windows
+from engine.core import breakers, connections, markouts, price_events, windows
 from engine.core.state import Market, State
 
 
@@ -37,6 +37,7 @@ def outcome_served(state: State, event: e.OutcomeServed) -> tuple[Market] | None
         if event.outcome is not None:
             # A window of an earlier session, or one put away before its outcome was served.
             state.ledger.settle(event.slug, event.outcome, state.now_ms)
+            markouts.settle(state, event.slug, event.outcome)
             breakers.look(state)
         return None
     if state.now_ms < market.contract.end_s * 1000:

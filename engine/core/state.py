@@ -15,9 +15,7 @@ from engine.core.ledger import Ledger
 from engine.core.prices import PriceTrack
 from engine.core.settlement import PriceAt
 from engine.core.topics import Topic
-from engine.core.trading import Order, OrderIntent, Trading
-
-__all__ = ["OrderIntent"]
+from engine.core.trading import Order, Trading
 from engine.events import (
     ClockMeasured,
     OutcomeServed,

@@ -12,7 +12,7 @@ from polymarket.models.clob.order_response import AcceptedOrder
 
 from engine.contract import FeeSchedule
 from engine.core.fees import taker_fee_e6
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.events import Level, Trade
 from engine.units import ONE_E4, ONE_E6, SizeE6, UsdE6
 from engine.venue.exchange import Matched, Signed

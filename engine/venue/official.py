@@ -20,7 +20,7 @@ from polymarket.models.clob import ClobTrade, OpenOrder
 from polymarket.models.clob.order_heartbeats import OrderHeartbeat
 from polymarket.models.clob.order_response import AcceptedOrder
 
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.errors import StartError
 from engine.units import SizeE6, UsdE6
 from engine.venue import answers, fills, signing

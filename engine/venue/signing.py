@@ -22,7 +22,7 @@ from polymarket._internal.protocol import is_v2_position_id
 from polymarket.models.clob.orders import SignedOrder
 from polymarket.models.types import TokenId
 
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.units import ONE_E4, ONE_E6, PriceE4, SizeE6, UsdE6
 from engine.venue.exchange import Signed, Unsendable
 

@@ -10,7 +10,7 @@ import httpx
 import msgspec
 from polymarket import AsyncSecureClient
 
-from engine.core.state import OrderIntent
+from engine.core.trading import OrderIntent
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
 from engine.units import size_e6, usd_e6
 from engine.venue.exchange import Answer, Signed
