@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from itertools import zip_longest
 
 import pytest
 from hypothesis import settings
@@ -28,8 +29,8 @@ def settings_of_nobody() -> Iterator[None]:
         yield
 
 
-SLOW_FIRST = ("whole", "browser")
-"""Where workers share the files, those that take longest go first, so that none is left alone with one."""
+KINDS = ("browser", "whole", "")
+"""Markers of files that need a browser (processor), whole processes (patience), or neither."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -42,6 +43,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=campaigns)
         items[:] = [item for item in items if not item.get_closest_marker("campaign")]
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in SLOW_FIRST))
+        items[:] = taking_turns(items)
     else:
         items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def taking_turns(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Order files so that a browser, a process and a quick one take turns, as long as there are all three.
+
+    Workers take whole files in this order: so the long ones begin early, none is left alone with one at the
+    end, and no two or three browsers fight for two cores while nobody waits for a clock.
+    """
+    files: dict[str, dict[str, list[pytest.Item]]] = {kind: {} for kind in KINDS}
+    for item in items:
+        kind = next(kind for kind in KINDS if not kind or item.get_closest_marker(kind))
+        files[kind].setdefault(item.nodeid.partition("::")[0], []).append(item)
+    turns = zip_longest(*(files[kind].values() for kind in KINDS), fillvalue=[])
+    return [item for turn in turns for file in turn for item in file]
