@@ -142,6 +142,13 @@ class LivePage {
     const running = contract && contract.phase !== "upcoming" ? contract : null;
     const range = running ? [running.start_s - LEAD_S, running.end_s + 4] : [last - 300, last + 15];
     const shown = this.group.range ?? range;
+    this.divergence.paintNow(store.head);
+    // Frames come ten times a second, what a chart shows changes once: drawing it is the dearest part.
+    const drawn = [store.revision, contract?.slug, contract?.phase, contract?.strike, contract?.final]
+      .concat(this.paletteKey, shown, store.fixed.hammer_s, store.rate)
+      .join();
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
     const { columns, gaps } = columnsOf(ticks, contract?.slug, shown, store.rate);
     this.price.context = {
       contract,
@@ -165,7 +172,6 @@ class LivePage {
       "Waiting for a strike: the probability starts with it.",
     );
     this.divergence.paint([columns.t, columns.divergence], range, "");
-    this.divergence.paintNow(store.head);
     const holes = gaps.length
       ? ` · ${gaps.length} gap${gaps.length === 1 ? "" : "s"} in the settlement feed`
       : "";

@@ -15,6 +15,7 @@ class Store {
     this.head = null;
     this.slow = {};
     this.ticks = [];
+    this.revision = (this.revision ?? 0) + 1; // seconds and marks taken in: charts are drawn anew when it moves
     this.marks = new Map();
     this.receivedAt = 0;
   }
@@ -41,6 +42,7 @@ class Store {
   }
 
   addTick(row) {
+    this.revision += 1;
     const { ticks } = this;
     const last = ticks.length ? ticks[ticks.length - 1][0] : -Infinity;
     if (row[0] > last) {
@@ -59,6 +61,7 @@ class Store {
   }
 
   addMark(mark) {
+    this.revision += 1;
     this.marks.set(`${mark.t_ms} ${mark.kind} ${mark.slug} ${mark.text}`, mark);
     if (this.marks.size > MARK_LIMIT) this.marks.delete(this.marks.keys().next().value);
   }
