@@ -57,9 +57,9 @@ def pushed_at_full_rate(page: Page) -> None:
 
 
 @contextmanager
-def tabs(console: Console, visit: Open, count: int = 1) -> Iterator[list[Visit]]:
+def tabs(console: Console, visit: Open, count: int = 1, expected: str | None = None) -> Iterator[list[Visit]]:
     """Open tabs and close them before their server ends, which they would report as an error."""
-    opened = [visit(console) for _ in range(count)]
+    opened = [visit(console, expected=expected) for _ in range(count)]
     yield opened
     for one in opened:
         one.page.context.close()
@@ -80,14 +80,39 @@ def test_a_page_is_pushed_to_and_says_so(tmp_path: Path, visit: Open) -> None:
 
 def test_where_the_push_is_refused_the_fragment_feeds_the_page(tmp_path: Path, visit: Open) -> None:
     """Streamlit Cloud may not forward our routes: the page then asks, five times a second, and says so."""
-    with serve(STUCK, tmp_path, PUSH="refused") as console, tabs(console, visit) as (one,):
+    refused = "Unexpected response code: 403"  # the browser names each socket it was refused
+    with (
+        serve(STUCK, tmp_path, PUSH="refused") as console,
+        tabs(console, visit, expected=refused) as (one,),
+    ):
         fed(one.page, "fragment")
         expect(one.page.locator(".fed").first).to_have_text("fed by fragment")
         assert versions_in(one.page, 3.0) >= 8
         one.page.get_by_role("button", name="KILL").first.click()
         expect(one.page.locator(".control .kill-line").first).to_contain_text("KILLED by", timeout=8000)
         expect(one.page.get_by_label("Type CLEAR")).to_be_visible(timeout=8000)
-        one.errors.clear()  # the browser names each socket it was refused
+
+
+def test_a_page_that_wakes_asks_its_fragments_one_after_the_other(tmp_path: Path, visit: Open) -> None:
+    """A page that stood still owes its fragments several questions, and the browser wakes it in several ways.
+
+    Streamlit puts what is asked within one turn into one message, which can name one fragment only.
+    """
+    refused = "Unexpected response code: 403"
+    stands_still_then_wakes = """() => {
+      const until = performance.now() + 5600;
+      while (performance.now() < until);
+      for (let i = 0; i < 3; i += 1) document.dispatchEvent(new Event("resume"));
+    }"""
+    with (
+        serve(STUCK, tmp_path, PUSH="refused") as console,
+        tabs(console, visit, expected=refused) as (one,),
+    ):
+        fed(one.page, "fragment")
+        one.page.evaluate(stands_still_then_wakes)
+        fed(one.page, "fragment")
+        assert versions_in(one.page, 2.0) >= 5
+        assert [error for error in one.errors if "fragmentId" in error] == []
 
 
 def test_a_page_of_another_site_gets_no_push(tmp_path: Path, visit: Open) -> None:

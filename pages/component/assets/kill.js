@@ -122,7 +122,7 @@ const killDesk = {
       this.latchedMs = performance.now() - asked;
     } catch (error) {
       // The route may be out of reach behind a proxy; the session's own socket is the second way.
-      if (this.fallback) this.fallback("kill", Date.now());
+      if (this.fallback) stream.send(this.fallback, "kill");
       this.error = `The kill route failed (${error.message}); asked again through the session.`;
       setTimeout(() => {
         this.error = null;

@@ -10,6 +10,7 @@ const CONNECT_LIMIT_MS = 15_000;
 const ACK_MS = 200;
 const RETRY_MS = [250, 500, 1000, 2000, 4000];
 const WATCH_MS = 50;
+const BETWEEN_ASKS_MS = 20; // what is asked within one turn goes out as one message, and that names one fragment
 const frameDecoder = new TextDecoder();
 
 const stream = {
@@ -26,6 +27,8 @@ const stream = {
   startedAt: performance.now(),
   frames: { push: 0, fragment: 0 },
   words: new Set(),
+  waiting: [], // what fragments are to be asked, in order
+  asking: false,
 
   get pushed() {
     return performance.now() - this.pushedAt < PUSH_SILENT_MS;
@@ -125,14 +128,29 @@ const stream = {
     const at = performance.now();
     if (!this.store.gap || this.pushed || at - this.wholeAskedAt < 1000) return;
     this.wholeAskedAt = at;
-    trigger("resync", Date.now());
+    this.send(trigger, "resync");
+  },
+
+  // Asks a fragment, or waits until what another was asked has gone out: two timers that are both late (a busy
+  // page) run one right after the other, before Streamlit sends either.
+  send(trigger, what) {
+    this.waiting.push([trigger, what]);
+    if (!this.asking) this.sendNext();
+  },
+
+  sendNext() {
+    const next = this.waiting.shift();
+    this.asking = next !== undefined;
+    if (!next) return;
+    next[0](next[1], Date.now());
+    setTimeout(() => this.sendNext(), BETWEEN_ASKS_MS);
   },
 
   ask(puller) {
     puller.askedAt = performance.now();
     puller.waits = true;
     puller.wanted = false;
-    puller.trigger("pull", Date.now());
+    this.send(puller.trigger, "pull");
   },
 
   // Keeps the socket up; asks the fragments meanwhile.
@@ -145,7 +163,6 @@ const stream = {
     if (!this.socket && this.fixed?.push_url) this.connect();
     if (this.socket && this.calm !== (document.hidden || this.views.size === 0)) this.ack();
     this.say();
-    // One at a time: Streamlit puts what is asked at once into one message, and that can name one fragment only.
     const due = [...this.pullers.values()].find((puller) => this.due(puller, at));
     if (due) this.ask(due);
   },
