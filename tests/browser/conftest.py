@@ -5,11 +5,11 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -123,11 +123,46 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+class Stages:
+    """Servers that are kept for the tests of one file, one for each program."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, tuple[ExitStack, Console]] = {}
+
+    def play(self, program: str, script: str) -> Console:
+        """Return a console before an engine that begins a script on an empty data folder."""
+        if program in self._open and self._open[program][1].process.poll() is not None:
+            self._open.pop(program)[0].close()  # the test before ended it
+        if program not in self._open:
+            stack = ExitStack()
+            folder = self._folder / f"{Path(program).stem}-{time.monotonic_ns()}"
+            folder.mkdir()
+            self._open[program] = stack, stack.enter_context(serve(program, folder, FAKE_SCRIPT=script))
+            return self._open[program][1]
+        console = self._open[program][1]
+        request = urllib.request.Request(f"{console.url}/play?script={script}", method="POST")
+        with urllib.request.urlopen(request, timeout=20):
+            return console
+
+    def close(self) -> None:
+        """End every server."""
+        for stack, _ in self._open.values():
+            stack.close()
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stages]:
+    """Servers shared by the tests of a file; each test has an engine and a data folder of its own."""
+    kept = Stages(tmp_path_factory.mktemp("stages"))
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def scripted(tmp_path: Path) -> Iterator[Callable[[str], Console]]:
-    """Return a starter of consoles in front of a scripted engine."""
-    with _many() as enter:
-        yield lambda script: enter(serve("tests/browser/fake_dashboard.py", tmp_path, FAKE_SCRIPT=script))
+def scripted(stages: Stages) -> Callable[[str], Console]:
+    """Return a starter of consoles in front of a scripted engine; one at a time."""
+    return lambda script: stages.play("tests/browser/fake_dashboard.py", script)
 
 
 @pytest.fixture
@@ -155,14 +190,6 @@ def visit(browser: Browser) -> Iterator[Callable[..., Visit]]:
         one.page.context.close()
         assert one.errors == [], "the browser's console has errors"
         assert one.strangers == [], "a request left the machine"
-
-
-@contextmanager
-def _many() -> Iterator[Callable[[Any], Any]]:
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        yield stack.enter_context
 
 
 def picture(page: Page, name: str) -> None:

@@ -20,9 +20,10 @@ from starlette.routing import Route
 from engine import desk
 from engine.config import Settings, load_settings
 from engine.snapshot import Snapshot
-from pages.server import console_routes, engine_beside
+from pages.server import console_routes
 from tests.browser.fake_engine import FakeHost, Market
 from tests.browser.fake_scripts import SCRIPTS
+from tests.browser.stage import Stage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACE_S = float(os.environ.get("PACE_S", "0.05"))
@@ -59,6 +60,7 @@ class PacedHost(FakeHost):
 
 def paced(name: str) -> Callable[[Settings, Callable[[Snapshot], None]], PacedHost]:
     """Return a maker of hosts that play one of the scripts."""
+    PacedHost.blocked_until, PacedHost.late_s[:], PacedHost.published[:] = 0.0, [], []
     return lambda settings, publish: PacedHost(settings, publish, SCRIPTS[name])
 
 
@@ -106,11 +108,13 @@ async def lag(_request: Request) -> Response:
 routes = console_routes()
 if os.environ.get("PUSH") == "refused":
     routes = [route for route in routes if not route.path.endswith("/push")]  # type: ignore[attr-defined]
+stage = Stage(load_settings(Path(os.devnull)), paced, os.environ.get("FAKE_SCRIPT", "hammer"))
 app = st.App(
     REPOSITORY / os.environ.get("FRAME", "pages/frame.py"),
-    lifespan=engine_beside(load_settings(Path(os.devnull)), paced(os.environ.get("FAKE_SCRIPT", "hammer"))),
+    lifespan=stage.lifespan,
     routes=[
         *routes,
+        stage.route,
         Route("/stuck/{what}", stuck, methods=["POST"]),
         Route("/lag", lag),
         Route("/published", published),

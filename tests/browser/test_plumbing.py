@@ -11,12 +11,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Console, Visit, serve
+from tests.browser.conftest import Console, Stages, Visit, serve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 Open = Callable[..., Visit]
 STUCK = "tests/browser/stuck_dashboard.py"
+
+
+@pytest.fixture
+def stuck(stages: Stages) -> Callable[[], Console]:
+    """Return a starter of a console that can be made to get stuck."""
+    return lambda: stages.play(STUCK, "hammer")
 
 
 def post(console: Console, path: str) -> None:
@@ -69,9 +75,10 @@ def fed(page: Page, way: str) -> None:
     expect(page.locator(".fed").first).to_have_attribute("data-fed", way, timeout=8000)
 
 
-def test_a_page_is_pushed_to_and_says_so(tmp_path: Path, visit: Open) -> None:
+def test_a_page_is_pushed_to_and_says_so(stuck: Callable[[], Console], visit: Open) -> None:
     """The quick way is the usual one, and the operator can see which way his numbers come."""
-    with serve(STUCK, tmp_path) as console, tabs(console, visit) as (one,):
+    console = stuck()
+    with tabs(console, visit) as (one,):
         page = one.page
         fed(page, "push")
         expect(page.locator(".fed").first).to_have_text("fed by push")
@@ -115,26 +122,27 @@ def test_a_page_that_wakes_asks_its_fragments_one_after_the_other(tmp_path: Path
         assert [error for error in one.errors if "fragmentId" in error] == []
 
 
-def test_a_page_of_another_site_gets_no_push(tmp_path: Path, visit: Open) -> None:
+def test_a_page_of_another_site_gets_no_push(stuck: Callable[[], Console], visit: Open) -> None:
     """Figures are for our own pages: the browser names where a socket is opened from."""
     from websockets.exceptions import InvalidStatus
     from websockets.sync.client import connect
 
-    with serve(STUCK, tmp_path) as console:
-        url = console.url.replace("http", "ws", 1) + "/push"
-        for origin in (None, "https://evil.example.net"):
-            with pytest.raises(InvalidStatus, match="403"):
-                connect(url, origin=origin)
-        with connect(url, origin=console.url) as socket:
-            socket.send('{"have": 0, "session": ""}')
-            assert json.loads(socket.recv(timeout=5))["since"] == 0
+    console = stuck()
+    url = console.url.replace("http", "ws", 1) + "/push"
+    for origin in (None, "https://evil.example.net"):
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(url, origin=origin)
+    with connect(url, origin=console.url) as socket:
+        socket.send('{"have": 0, "session": ""}')
+        assert json.loads(socket.recv(timeout=5))["since"] == 0
 
 
 def test_a_dead_engine_is_told_on_every_page_within_two_seconds_and_can_be_killed(
-    tmp_path: Path, visit: Open
+    stuck: Callable[[], Console], visit: Open
 ) -> None:
     """The last numbers look like a quiet market; the latch must hold for whatever starts next."""
-    with serve(STUCK, tmp_path) as console, tabs(console, visit, 2) as opened:
+    console = stuck()
+    with tabs(console, visit, 2) as opened:
         live, other = (one.page for one in opened)
         other.get_by_role("link", name="Settlement truth").click()
         expect(other.locator(".control .mode").first).to_have_text("PRACTICE", timeout=8000)
@@ -147,9 +155,12 @@ def test_a_dead_engine_is_told_on_every_page_within_two_seconds_and_can_be_kille
         assert (console.data_dir / "KILL").exists()
 
 
-def test_a_silent_engine_is_told_on_every_page_within_two_seconds(tmp_path: Path, visit: Open) -> None:
+def test_a_silent_engine_is_told_on_every_page_within_two_seconds(
+    stuck: Callable[[], Console], visit: Open
+) -> None:
     """Its thread lives and says nothing: as bad as dead, and harder to see."""
-    with serve(STUCK, tmp_path) as console, tabs(console, visit, 2) as opened:
+    console = stuck()
+    with tabs(console, visit, 2) as opened:
         live, other = (one.page for one in opened)
         other.get_by_role("link", name="Settlement truth").click()
         expect(other.locator(".control .mode").first).to_have_text("PRACTICE", timeout=8000)
@@ -173,10 +184,11 @@ CLICK = """async (button) => {
 
 @pytest.mark.parametrize("what", ["interpreter", "engine"])
 def test_a_kill_is_latched_and_confirmed_while_something_is_stuck(
-    tmp_path: Path, visit: Open, what: str
+    stuck: Callable[[], Console], visit: Open, what: str
 ) -> None:
     """Native code that holds the interpreter stops the server's own route; the guard answers in its place."""
-    with serve(STUCK, tmp_path) as console, tabs(console, visit) as (one,):
+    console = stuck()
+    with tabs(console, visit) as (one,):
         page = one.page
         fed(page, "push")
         button = page.locator(".control").first.get_by_role("button", name="KILL").element_handle()
@@ -198,9 +210,10 @@ def test_a_kill_is_latched_and_confirmed_while_something_is_stuck(
         )
 
 
-def test_two_operators_who_click_at_once_see_one_latch(tmp_path: Path, visit: Open) -> None:
+def test_two_operators_who_click_at_once_see_one_latch(stuck: Callable[[], Console], visit: Open) -> None:
     """One reason is in force, for both; neither click is lost or undone by the other."""
-    with serve(STUCK, tmp_path) as console, tabs(console, visit, 2) as opened:
+    console = stuck()
+    with tabs(console, visit, 2) as opened:
         pages = [one.page for one in opened]
         for page in pages:
             fed(page, "push")
@@ -218,9 +231,12 @@ def test_two_operators_who_click_at_once_see_one_latch(tmp_path: Path, visit: Op
         assert latch["who"] in lines[0]
 
 
-def test_a_tab_that_slept_comes_back_with_the_present_and_no_flood(tmp_path: Path, visit: Open) -> None:
+def test_a_tab_that_slept_comes_back_with_the_present_and_no_flood(
+    stuck: Callable[[], Console], visit: Open
+) -> None:
     """A laptop that was closed: what happened meanwhile is not played again, and nothing piles up for it."""
-    with serve(STUCK, tmp_path) as console, tabs(console, visit) as (one,):
+    console = stuck()
+    with tabs(console, visit) as (one,):
         page = one.page
         fed(page, "push")
         session = page.context.new_cdp_session(page)
