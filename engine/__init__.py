@@ -3,4 +3,4 @@
 It does not know that a console exists. Start reading at ``engine.core.step``.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,5 +1,6 @@
 """Books to look at: a long ledger, and the journal of a session that traded."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from engine import events as e
@@ -48,8 +49,16 @@ def traded() -> Core:
     return core
 
 
-def keep_journal(path: Path, events: list[e.AnyEvent]) -> list[tuple[int, int, Effect]]:
-    """Write a session as the engine does; return every output with its record's number and its place."""
+def keep_journal(
+    path: Path,
+    events: list[e.AnyEvent],
+    odd: Mapping[tuple[int, int], Effect] = {},
+    left_out: int | None = None,
+) -> list[tuple[int, int, Effect]]:
+    """Write a session as the engine does; return every output with its record's number and its place.
+
+    ``odd`` is recorded at its places instead of what the core said; output number ``left_out`` not at all.
+    """
     from engine.core.state import State
 
     journal, state = Journal(path, {"session": path.stem}), State()
@@ -58,7 +67,8 @@ def keep_journal(path: Path, events: list[e.AnyEvent]) -> list[tuple[int, int, E
         record = e.Record(seq, event)
         journal.record(record)
         for place, effect in enumerate(step(state, record)):
-            journal.record_output(seq, place, effect)
+            if len(outputs) != left_out:
+                journal.record_output(seq, place, odd.get((seq, place), effect))
             outputs.append((seq, place, effect))
     journal.close()
     return outputs

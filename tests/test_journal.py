@@ -1,16 +1,21 @@
 """The flight recorder: everything in, in order, durable when asked, and loud when it cannot."""
 
 import asyncio
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from engine import events as e
 from engine import journal as journal_module
@@ -52,7 +57,7 @@ def test_what_is_recorded_is_read_back_the_same(tmp_path: Path) -> None:
     assert [record.event for record in read_events(tmp_path / "s.sqlite")] == SAMPLES
     assert list(read_outputs(tmp_path / "s.sqlite")) == [(3, 0, "Decision", encode_output(decision))]
     meta = read_meta(tmp_path / "s.sqlite")
-    assert (meta["session"], meta["status"], meta["schema"]) == ("s", "ended", "1")
+    assert (meta["session"], meta["status"], meta["schema"]) == ("s", "ended", "2")
 
 
 def test_every_kind_of_event_can_be_written_and_read() -> None:
@@ -70,7 +75,7 @@ async def test_after_waiting_everything_is_there_for_another_process(tmp_path: P
         journal.record(e.Record(seq, price(seq)))
     await journal.wait_durable()
     counted = (
-        sqlite3.connect(f"file:{path}?mode=ro", uri=True).execute("SELECT count(*) FROM event").fetchone()
+        sqlite3.connect(f"file:{path}?mode=ro", uri=True).execute("SELECT sum(events) FROM block").fetchone()
     )
     assert counted == (100,)
     assert journal.durable_seq == 100
@@ -145,7 +150,7 @@ async def test_a_wait_that_was_given_up_does_not_stop_the_recorder(tmp_path: Pat
     assert len(list(read_events(tmp_path / "s.sqlite"))) == 19
 
 
-def test_a_group_of_any_size_is_one_statement_for_each_table(tmp_path: Path) -> None:
+def test_a_group_of_any_size_is_one_statement(tmp_path: Path) -> None:
     """Row by row the writer loses Python's lock after each: 600 rows a second beside a busy console."""
     journal = Journal(tmp_path / "s.sqlite", {})
     statements: list[str] = []
@@ -156,10 +161,9 @@ def test_a_group_of_any_size_is_one_statement_for_each_table(tmp_path: Path) -> 
             journal.record_output(seq, 0, Decision("slug", 3, 4, 1, 0, 1.5, 0.9, 0.01, -0.2))
     while journal.lag_ms:
         time.sleep(0.001)
-    commits = sum(statement == "COMMIT" for statement in statements)
-    assert sum("INTO event" in statement for statement in statements) <= commits
-    assert sum("INTO output" in statement for statement in statements) <= commits
-    assert commits <= 8  # 5,000 records in groups of 2,000, and what the thread caught while they came
+    assert {statement.split()[0] for statement in statements} <= {"INSERT", "PRAGMA"}
+    # 5,000 records in groups of 2,000, and what the thread caught while they came
+    assert 3 <= len(statements) <= 10
     journal.close()
     assert [record.seq for record in read_events(tmp_path / "s.sqlite")] == list(range(1, 4_001))
     assert len(list(read_outputs(tmp_path / "s.sqlite"))) == 1_000
@@ -189,3 +193,75 @@ def test_a_disk_that_stands_still_shows_as_lag_and_in_the_end_as_a_failure(
     blocker.close()
     journal.close()
     assert [record.seq for record in read_events(path)] == list(range(1, 302))
+
+
+def test_a_session_has_one_writer(tmp_path: Path) -> None:
+    """A second one would mix two stories under one chain; nor is an ended session gone on with."""
+    path = tmp_path / "s.sqlite"
+    journal = Journal(path, {})
+    with pytest.raises(JournalError, match="written once, by one engine"):
+        Journal(path, {})
+    journal.record(e.Record(1, price(1)))
+    journal.close()
+    with pytest.raises(JournalError, match="written once"):
+        Journal(path, {})
+    assert len(list(read_events(path))) == 1
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cut=st.floats(0, 1))
+def test_a_log_torn_anywhere_opens_up_to_its_last_whole_commit(torn: tuple[Path, int], cut: float) -> None:
+    """Power gone while the disk wrote: what is left is a beginning of the story, without a hole."""
+    source, count = torn
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(source, folder))
+        log = source.with_name("s.sqlite-wal").read_bytes()
+        path.with_name("s.sqlite-wal").write_bytes(log[: int(len(log) * cut)])
+        try:
+            seqs = [record.seq for record in read_events(path)]
+        except JournalError:
+            seqs = []  # not even its tables had been written
+        assert seqs == list(range(1, len(seqs) + 1))
+        assert len(seqs) <= count
+        if cut == 1:
+            assert len(seqs) == count
+
+
+@pytest.fixture(scope="module")
+def torn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
+    """A session that is being written, in twenty commits that are still in its log."""
+    path = tmp_path_factory.mktemp("torn") / "s.sqlite"
+    journal = Journal(path, {"session": "s"})
+    for seq in range(1, 401):
+        journal.record(e.Record(seq, price(seq)))
+        while seq % 20 == 0 and journal.written_seq < seq:
+            time.sleep(0.001)
+    yield path, 400
+    journal.close()
+
+
+def test_an_ended_session_is_one_file_that_nothing_beside_it_is_needed_for(tmp_path: Path) -> None:
+    """Copied by itself, and read where nothing may be written: a WAL file would be asked for otherwise."""
+    path = tmp_path / "s.sqlite"
+    journal = Journal(path, {})
+    journal.record(e.Record(1, price(1)))
+    journal.close()
+    assert len(list(read_events(path))) == 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_reader_at_the_end_does_not_keep_the_session_from_ending(tmp_path: Path) -> None:
+    """A page may be looking; then the file stays as it was written, and whole."""
+    path = tmp_path / "s.sqlite"
+    journal = Journal(path, {})
+    journal.record(e.Record(1, price(1)))
+    while journal.written_seq < 1:
+        time.sleep(0.001)
+    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    cursor = reader.execute("SELECT * FROM block")
+    assert cursor.fetchone() is not None
+    journal.close()
+    reader.close()
+    assert journal.error is None
+    assert read_meta(path)["status"] == "ended"
+    assert len(list(read_events(path))) == 1

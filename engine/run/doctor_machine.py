@@ -3,7 +3,6 @@
 Nothing here needs a network, and nothing is changed. What it does not know: the venue.
 """
 
-import fcntl
 import importlib
 import importlib.metadata
 import os
@@ -25,11 +24,11 @@ from engine.journal import read_meta
 from engine.kill import KillSwitch
 from engine.run.arming import NOT_ARMED, Arm
 from engine.run.checks import Line, failed, passed, warned
-from engine.run.lock import FILE_NAME as LOCK_NAME
+from engine.run.lock import holder_of
 from engine.run.truth_of_day import sessions_of
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-JOURNAL_MB_AN_HOUR: Final = 98
+JOURNAL_MB_AN_HOUR: Final = 26
 """Practice at 1x, measured (docs/commands.md, "record")."""
 LEAST_FREE_MB: Final = 5 * JOURNAL_MB_AN_HOUR
 """Below it the journal may fill the disk within a watch."""
@@ -79,23 +78,6 @@ def folder_lines(settings: Settings) -> list[Line]:
 def state_lines(settings: Settings) -> list[Line]:
     """Look at what outlives a run: kill switch, arming, the last session."""
     return [_kill(settings.data_dir), _armed(settings.data_dir), _last_session(settings.data_dir)]
-
-
-def holder_of(folder: Path) -> str | None:
-    """Return the process that holds a data folder, as its lock says; None where nobody does."""
-    try:
-        descriptor = os.open(folder / LOCK_NAME, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return None
 
 
 def _python() -> Line:

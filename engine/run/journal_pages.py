@@ -1,4 +1,4 @@
-"""Read a session's journal beside its writer: a bounded number of rows at a time, never a change.
+"""Look something up in a session's journal beside its writer: a bounded part at a time, never a change.
 
 The file is in WAL mode, so a reader never holds the writer up. Every function opens it read-only, waits at
 most ``PATIENCE_S`` and says why where there is nothing to read. What it does not know: formats for people.
@@ -7,22 +7,26 @@ most ``PATIENCE_S`` and says why where there is nothing to read. What it does no
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
+from engine import journal_read
 from engine.core.decide import Decision
 from engine.core.trading import OrderIntent
 from engine.errors import JournalError
-from engine.events import AnyEvent, Record
+from engine.events import Record
+from engine.journal_blocks import LATE_MOST, Block, Output, outputs_in
+from engine.journal_read import holding, read_kinds, records_in
 from engine.units import Milliseconds
 
 PATIENCE_S: Final = 0.2
 """As for the ledger (``engine.run.ledger_read``): a writer commits within milliseconds."""
 
-EVENTS_SCANNED: Final = 200_000
-"""Most events one look goes back over: about 0.1 s of SQLite's time, during which Python's lock is free."""
+EVENTS_SCANNED: Final = 5_000_000
+"""Most events one look goes back over: 0.1 s where a tenth of the blocks hold what is asked for."""
 
 DECISIONS_SCANNED: Final = 20_000
 """Most decisions that one look decodes and compares: about 40 ms (measured)."""
@@ -31,9 +35,8 @@ INTENTS_MOST: Final = 500
 """Most orders that one look returns: at four an hour, five days."""
 
 CHUNK: Final = 500
-"""Events read and decoded at once: about 5 ms."""
+"""Events given at once by ``records``, at least: about 1 ms of unpacking."""
 
-_event: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 _decision: msgspec.msgpack.Decoder[Decision] = msgspec.msgpack.Decoder(Decision)
 _intent: msgspec.msgpack.Decoder[OrderIntent] = msgspec.msgpack.Decoder(OrderIntent)
 
@@ -53,6 +56,16 @@ class Stretch(NamedTuple):
     first_seq: int
 
 
+class Span(NamedTuple):
+    """From when to when a session's events arrived, the last one's number, and how many decisions and intents
+    were recorded; 0 before the first."""
+
+    first_ms: Milliseconds
+    last_ms: Milliseconds
+    last_seq: int
+    outputs: int
+
+
 def last_seq(path: Path) -> int:
     """Return the number of the newest event; 0 before the first.
 
@@ -63,27 +76,43 @@ def last_seq(path: Path) -> int:
         return _last(database)
 
 
-def seq_at(path: Path, at_ms: Milliseconds) -> int:
-    """Return the number of the last event that arrived at or before a time; 0 where none did.
-
-    Found by halving: numbers are the file's key, times are not. A clock that was set back makes it one of the
-    events near that time.
+def span(path: Path) -> Span:
+    """Return from when to when a session goes, as far as it is written.
 
     Raises:
         JournalError: No such session, or it cannot be read now.
     """
     with opened(path) as database:
-        low, high = 0, _last(database)
+        first = database.execute("SELECT first_ms FROM block ORDER BY number LIMIT 1").fetchone()
+        last = database.execute(
+            "SELECT last_ms, last_seq, outputs_so_far FROM block ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+    return Span(0, 0, 0, 0) if first is None else Span(first[0], *last)
+
+
+def seq_at(path: Path, at_ms: Milliseconds) -> int:
+    """Return the number of the last event that arrived at or before a time; 0 where none did.
+
+    Found by halving: blocks are in the order of their numbers, not of times. A clock that was set back makes
+    it one of the events near that time.
+
+    Raises:
+        JournalError: No such session, or it cannot be read now.
+    """
+    with opened(path) as database:
+        low, high = 0, int(database.execute("SELECT coalesce(max(number), 0) FROM block").fetchone()[0])
         while low < high:
             middle = (low + high + 1) // 2
-            row = database.execute(
-                "SELECT seq, ts_recv_ms FROM event WHERE seq <= ? ORDER BY seq DESC LIMIT 1", (middle,)
+            (first_ms,) = database.execute(
+                "SELECT first_ms FROM block WHERE number = ?", (middle,)
             ).fetchone()
-            if row is None or row[1] <= at_ms:
-                low = middle
-            else:
-                high = min(middle, row[0]) - 1
-        return low
+            low, high = (middle, high) if first_ms <= at_ms else (low, middle - 1)
+        row = database.execute("SELECT * FROM block WHERE number = ?", (low,)).fetchone()
+    if row is None:
+        return 0
+    block = Block(*row)
+    early = [record.seq for record in records_in(path, block) if record.event.ts_recv_ms <= at_ms]
+    return early[-1] if early else block.last_seq
 
 
 def events_of(path: Path, kinds: tuple[str, ...], after_seq: int = 0) -> Stretch:
@@ -98,41 +127,40 @@ def events_of(path: Path, kinds: tuple[str, ...], after_seq: int = 0) -> Stretch
     Raises:
         JournalError: No such session, or it cannot be read now.
     """
-    marks = ", ".join("?" * len(kinds))
-    with opened(path) as database:
-        first = max(after_seq + 1, _last(database) - EVENTS_SCANNED + 1, 1)
-        rows = database.execute(
-            f"SELECT seq, body FROM event WHERE seq >= ? AND kind IN ({marks}) ORDER BY seq",  # noqa: S608 (marks only)
-            (first, *kinds),
-        )
-        records = tuple(Record(seq, _event.decode(body)) for seq, body in rows)
-    return Stretch(records, first)
+    first = max(after_seq + 1, last_seq(path) - EVENTS_SCANNED + 1, 1)
+    return Stretch(tuple(read_kinds(path, kinds, first - 1)), first)
 
 
-def records_to(path: Path, seq: int) -> Iterator[Record]:
-    """Yield the events from the first to a number, ``CHUNK`` at a time.
+def records(path: Path, after_seq: int, to_seq: int) -> Iterator[Record]:
+    """Yield the events after a number up to another, in order, some ``CHUNK`` at a time.
 
     Between two chunks nothing is held open: a long read would keep the writer's log from being cut.
 
     Raises:
         JournalError: No such session, or it cannot be read now.
     """
-    done = 0
-    while done < seq:
+    done = after_seq
+    while done < to_seq:
         with opened(path) as database:
-            rows = database.execute(
-                "SELECT seq, body FROM event WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
-                (done, seq, CHUNK),
-            ).fetchall()
-            records = [Record(number, _event.decode(body)) for number, body in rows]
-        if not records:
+            blocks = _some_blocks(database, done, to_seq)
+        if not blocks:
             return
-        yield from records
-        done = records[-1].seq
+        for block in blocks:
+            yield from (one for one in records_in(path, block) if after_seq < one.seq <= to_seq)
+        done = blocks[-1].last_seq
+
+
+def records_to(path: Path, seq: int) -> Iterator[Record]:
+    """Yield the events from the first to a number, as ``records`` does.
+
+    Raises:
+        JournalError: No such session, or it cannot be read now.
+    """
+    return records(path, 0, seq)
 
 
 def decisions_before(path: Path, before_seq: int | None, after_seq: int = 0) -> list[Placed]:
-    """Return at most ``DECISIONS_SCANNED`` decisions, newest first.
+    """Return about ``DECISIONS_SCANNED`` decisions at most, newest first; a record's stay together.
 
     Args:
         path: The session's file.
@@ -141,14 +169,22 @@ def decisions_before(path: Path, before_seq: int | None, after_seq: int = 0) -> 
     Raises:
         JournalError: No such session, or it cannot be read now.
     """
-    top = before_seq if before_seq is not None else 2**62
+    top = _top(before_seq)
+    found: list[Output] = []
     with opened(path) as database:
-        rows = database.execute(
-            "SELECT seq, place, body FROM output WHERE seq < ? AND seq > ? AND kind = 'Decision' "
-            "ORDER BY seq DESC, place DESC LIMIT ?",
-            (top, after_seq, DECISIONS_SCANNED),
-        )
-        return [Placed(seq, place, _decision.decode(body)) for seq, place, body in rows]
+        for block in _blocks_backwards(database, "out_from < ? AND out_to > ?", (top, after_seq)):
+            if len(found) >= DECISIONS_SCANNED and block.out_to < found[-1].seq:
+                break
+            found += [
+                output
+                for output in outputs_in(block)
+                if output.kind == "Decision" and after_seq < output.seq < top
+            ]
+            found.sort(reverse=True)
+        if len(found) > DECISIONS_SCANNED:
+            last = found[DECISIONS_SCANNED - 1].seq
+            found = list(takewhile(lambda output: output.seq >= last, found))
+        return [Placed(one.seq, one.place, _decision.decode(one.body)) for one in found]
 
 
 def decisions_of_orders(path: Path, before_seq: int | None, after_seq: int = 0) -> list[Placed]:
@@ -160,14 +196,13 @@ def decisions_of_orders(path: Path, before_seq: int | None, after_seq: int = 0) 
     found = []
     with opened(path) as database:
         for seq, place, intent in _intents(database, before_seq, after_seq):
-            rows = database.execute(
-                "SELECT place, body FROM output WHERE seq = ? AND place < ? AND kind = 'Decision' "
-                "ORDER BY place DESC",
-                (seq, place),
+            same = (
+                Placed(seq, output.place, _decision.decode(output.body))
+                for output in sorted(_outputs_at(database, seq), reverse=True)
+                if output.place < place and output.kind == "Decision"
             )
-            same = ((at, _decision.decode(body)) for at, body in rows)
             placed = next(
-                (Placed(seq, at, one) for at, one in same if one.slug == intent.slug and one.action), None
+                (one for one in same if one.decision.slug == intent.slug and one.decision.action), None
             )
             if placed is not None:
                 found.append(placed)
@@ -191,44 +226,91 @@ def decision_at(path: Path, seq: int, place: int) -> Decision | None:
         JournalError: No such session, or it cannot be read now.
     """
     with opened(path) as database:
-        row = database.execute(
-            "SELECT body FROM output WHERE seq = ? AND place = ? AND kind = 'Decision'", (seq, place)
-        ).fetchone()
-        return None if row is None else _decision.decode(row[0])
+        for output in _outputs_at(database, seq):
+            if output.place == place and output.kind == "Decision":
+                return _decision.decode(output.body)
+    return None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a session as a page may: for a moment, and without a long wait.
+
+    Raises:
+        JournalError: No such session, or it cannot be read now.
+    """
+    if not path.is_file():
+        raise JournalError(f"no journal of this session: {path.name} is not there")
+    try:
+        with journal_read.opened(path, PATIENCE_S) as database:
+            yield database
+    except msgspec.MsgspecError as error:
+        raise JournalError(f"{path.name} cannot be read now: {error}") from error
+
+
+def _some_blocks(database: sqlite3.Connection, after_seq: int, to_seq: int) -> list[Block]:
+    """Return the next blocks with events, until they have ``CHUNK`` of them."""
+    blocks: list[Block] = []
+    count = 0
+    for row in database.execute(
+        "SELECT * FROM block WHERE number >= ? AND last_seq > ? AND first_seq <= ? AND events > 0 "
+        "ORDER BY number",
+        (_number_of(database, after_seq + 1), after_seq, to_seq),
+    ):
+        blocks.append(Block(*row))
+        count += blocks[-1].events
+        if count >= CHUNK:
+            break
+    return blocks
+
+
+def _number_of(database: sqlite3.Connection, seq: int) -> int:
+    """Return the first block that may hold a record."""
+    row = database.execute(
+        "SELECT number FROM block WHERE first_seq <= ? ORDER BY first_seq DESC, number LIMIT 1", (seq,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _blocks_backwards(
+    database: sqlite3.Connection, where: str, values: tuple[int | str, ...]
+) -> Iterator[Block]:
+    for row in database.execute(f"SELECT * FROM block WHERE {where} ORDER BY number DESC", values):  # noqa: S608 (our own conditions)
+        yield Block(*row)
+
+
+def _outputs_at(database: sqlite3.Connection, seq: int) -> list[Output]:
+    """Return what a record led to; it may lie a few blocks after the record."""
+    first = _number_of(database, seq)
+    rows = database.execute(
+        "SELECT * FROM block WHERE number BETWEEN ? AND ? AND out_from <= ? AND out_to >= ?",
+        (first, first + LATE_MOST, seq, seq),
+    )
+    return [output for row in rows for output in outputs_in(Block(*row)) if output.seq == seq]
 
 
 def _intents(
     database: sqlite3.Connection, before_seq: int | None, after_seq: int
 ) -> list[tuple[int, int, OrderIntent]]:
-    top = before_seq if before_seq is not None else 2**62
-    rows = database.execute(
-        "SELECT seq, place, body FROM output WHERE seq < ? AND seq > ? AND kind = 'OrderIntent' "
-        "ORDER BY seq DESC, place DESC LIMIT ?",
-        (top, max(after_seq, _last(database) - EVENTS_SCANNED * 5), INTENTS_MOST),
-    )
-    return [(seq, place, _intent.decode(body)) for seq, place, body in rows]
+    where, values = holding(("OrderIntent",))
+    found: list[Output] = []
+    bounds = (_top(before_seq), max(after_seq, _last(database) - EVENTS_SCANNED))
+    for block in _blocks_backwards(database, f"{where} AND out_from < ? AND out_to > ?", (*values, *bounds)):
+        found += [
+            output
+            for output in outputs_in(block)
+            if output.kind == "OrderIntent" and bounds[1] < output.seq < bounds[0]
+        ]
+        if len(found) >= INTENTS_MOST:
+            break
+    found.sort(reverse=True)
+    return [(one.seq, one.place, _intent.decode(one.body)) for one in found[:INTENTS_MOST]]
+
+
+def _top(before_seq: int | None) -> int:
+    return 2**62 if before_seq is None else before_seq
 
 
 def _last(database: sqlite3.Connection) -> int:
-    return int(database.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0])
-
-
-@contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Open a session read-only; whatever goes wrong is one sentence.
-
-    Raises:
-        JournalError: No such session, or it cannot be read now.
-    """
-    try:
-        if not path.is_file():
-            raise JournalError(f"no journal of this session: {path.name} is not there")
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)
-    except (sqlite3.Error, OSError, ValueError) as error:
-        raise JournalError(f"{path.name} cannot be read now: {error}") from error
-    try:
-        yield database
-    except (sqlite3.Error, msgspec.MsgspecError) as error:
-        raise JournalError(f"{path.name} cannot be read now: {error}") from error
-    finally:
-        database.close()
+    row = database.execute("SELECT last_seq FROM block ORDER BY number DESC LIMIT 1").fetchone()
+    return 0 if row is None else int(row[0])

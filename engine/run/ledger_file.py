@@ -19,6 +19,7 @@ from engine.core.ledger import Change, OrderChange
 from engine.errors import JournalError
 from engine.events import LedgerRestored
 from engine.journal import read_meta, read_opening
+from engine.journal_read import session_files
 from engine.kill import CLEAR_PHRASE
 from engine.run import ledger_rows as rows
 from engine.run.ledger_recovery import NEVER_SIGNED, recover
@@ -157,8 +158,8 @@ class LedgerFile:
             JournalError: The file, or a crashed session, cannot be read.
         """
         try:
-            for path in sorted(sessions.glob("*.sqlite")):
-                if ".raw-" not in path.name and path.stem != self._session and self._has_crashed(path):
+            for path in session_files(sessions):
+                if path.stem != self._session and self._has_crashed(path):
                     recover(self._database, path, is_live=self._world == "live")
             if self._world == "live":
                 self._close_unsigned()

@@ -26,7 +26,8 @@ class FolderLock:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o640)
         except OSError as error:
-            raise StartError(f"DATA_DIR {self._path.parent} cannot be written: {error.strerror}") from error
+            why = f"DATA_DIR {self._path.parent} cannot be written: {error.strerror}"
+            raise StartError(f"{why}; let this user write there, or set another DATA_DIR") from error
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,3 +45,20 @@ class FolderLock:
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
+
+
+def holder_of(folder: Path) -> str | None:
+    """Return the process that holds a data folder, as its lock says; None where nobody does."""
+    try:
+        descriptor = os.open(folder / FILE_NAME, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    return None

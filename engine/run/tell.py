@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from engine.run.commands import FOLDER_NAME, Command, Reply, Told, fault_of, write_whole
-from engine.run.doctor_machine import holder_of
+from engine.run.lock import holder_of
 from engine.trail import plain
 
 PATIENCE_S: Final = 3.0

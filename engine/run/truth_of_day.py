@@ -31,6 +31,7 @@ from engine.events import (
     TradePrinted,
 )
 from engine.journal import read_events, read_meta
+from engine.journal_read import session_files
 from engine.snapshot import Verdict
 from engine.units import Milliseconds
 
@@ -94,8 +95,8 @@ def truth_of_last_day(data_dir: Path, now_ms: Milliseconds, rtds: str | None = N
     cache = _load(data_dir / CACHE_NAME)
     kept: dict[str, Known] = {}
     windows: dict[str, Judged] = {}
-    for path in sorted((data_dir / "sessions").glob("*.sqlite")):
-        if ".raw-" in path.name or path.stat().st_mtime * 1000 < now_ms - DAY_MS:
+    for path in session_files(data_dir / "sessions"):
+        if path.stat().st_mtime * 1000 < now_ms - DAY_MS:
             continue
         try:
             meta = read_meta(path)
@@ -160,6 +161,4 @@ def _keep(path: Path, known: dict[str, Known]) -> None:
 
 def sessions_of(data_dir: Path) -> Iterator[Path]:
     """Yield the journals of a data folder, newest first; their names begin with the time they began at."""
-    for path in sorted((data_dir / "sessions").glob("*.sqlite"), reverse=True):
-        if ".raw-" not in path.name:
-            yield path
+    yield from reversed(session_files(data_dir / "sessions"))

@@ -17,7 +17,8 @@ KEPT = ("PATH", "HOME", "LANG", "SHARED_DIR", "TMPDIR", "SYSTEMROOT")
 
 def environment(**settings: str) -> dict[str, str]:
     """Return an environment with these settings and no others of ours."""
-    return {name: os.environ[name] for name in KEPT if name in os.environ} | settings
+    alone = {"METRICS_PORT": "0", "SECRETS_FILE": os.devnull}
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | alone | settings
 
 
 def run_command(

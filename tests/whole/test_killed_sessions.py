@@ -1,0 +1,86 @@
+"""SIGKILL the engine at moments that nobody chose: each session is proved up to what was durable."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine.errors import JournalError
+from engine.journal import read_events
+from engine.journal_read import session_files
+from engine.run.journal_pages import last_seq
+from engine.run.sessions import list_sessions, running_session
+from tests.sessions import verify_all
+from tests.whole.processes import PATIENCE_S, environment, last_json, run_command
+
+pytestmark = pytest.mark.whole
+
+SPEED = "50"
+
+
+def killed(folder: Path, live_s: float) -> tuple[Path, int]:
+    """Start the engine, kill it so long after its first event; return its session and how much was read."""
+    sessions = folder / "data" / "sessions"
+    known = set(session_files(sessions))
+    with subprocess.Popen(
+        [sys.executable, "-m", "engine", "run"],
+        cwd=folder,
+        env=environment(PRACTICE_SPEED=SPEED, LOG_LEVEL="error"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while not any(events_in(path) for path in set(session_files(sessions)) - known):
+                assert process.poll() is None, "the engine ended by itself"
+                assert time.monotonic() < deadline, "no event came"
+                time.sleep(0.02)
+            time.sleep(live_s)
+            (path,) = set(session_files(sessions)) - known
+            seen = events_in(path)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait(20)
+    return path, seen
+
+
+def events_in(path: Path) -> int:
+    try:
+        return last_seq(path)
+    except JournalError:  # it is being made
+        return 0
+
+
+def check(folder: Path, kills: int, seed: int) -> None:
+    chance = random.Random(seed)
+    seen = dict(killed(folder, chance.uniform(0.05, 2.0)) for _ in range(kills))
+    for path, least in seen.items():
+        records = [record.seq for record in read_events(path)]
+        assert records == list(range(1, len(records) + 1)), "a hole"
+        assert len(records) >= least, "what another process had read is gone"
+    verdicts = verify_all(folder / "data")
+    assert len(verdicts) == kills
+    assert sum(verdict.decisions for verdict in verdicts) > 0
+    rows = list_sessions(folder / "data", running_session(folder / "data"))
+    assert {row.status for row in rows} == {"crashed"}
+
+
+def test_three_kills_leave_three_sessions_that_are_proved(tmp_path: Path) -> None:
+    """And the command says the same of the last."""
+    check(tmp_path, 3, seed=7)
+    ran = run_command("verify", "--last", "--json", cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    told = last_json(ran.stdout)
+    assert (told["identical"], told["status"], told["chain"]) == (True, "crashed", "whole")
+    assert told["raw"].startswith("agrees")
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_twenty_kills_leave_twenty_sessions_that_are_proved(tmp_path: Path) -> None:
+    """The figure that was asked for; minutes, so not in ``make test``."""
+    check(tmp_path, 20, seed=int(time.time()))
