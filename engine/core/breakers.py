@@ -36,6 +36,7 @@ def look(state: State) -> None:
     for name, why in found.items():
         if why and name not in state.breakers:
             state.breakers[name] = why
+            state.stops_ms[name] = state.now_ms
             state.marks.append(Mark(state.now_ms, "breaker", "", f"{name}: {why}"))
 
 

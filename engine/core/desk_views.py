@@ -37,6 +37,7 @@ def order_view(order: Order) -> OrderView:
         markouts=dict(order.markouts),
         settled_value=order.settled_value,
         assumed=[_assumed(told) for told in order.assumed],
+        probability=intent.probability if intent.side == "BUY" and intent.probability else None,
     )
 
 
@@ -81,6 +82,8 @@ def account_view(state: State) -> AccountView:
         used=limits_used(state),
         paused_who="" if trading.paused is None else trading.paused.who,
         armed_who="" if armed is None else armed.who,
+        paused_since_ms=None if trading.paused is None else trading.paused.ts_recv_ms,
+        armed_since_ms=None if armed is None else armed.ts_recv_ms,
     )
 
 

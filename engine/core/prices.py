@@ -6,6 +6,7 @@ What it does not know: what a value is for. Missing seconds stay missing; nothin
 """
 
 from decimal import Decimal
+from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 from engine.units import Milliseconds
@@ -131,8 +132,32 @@ class PriceTrack:
 
     def between(self, first: int, last: int) -> list[tuple[int, float]]:
         """Return (second, dollars) for every known second from ``first`` to ``last``, both included."""
-        floats = self._floats
+        floats, newest = self._floats, self.newest_s
+        if newest is not None and not self._late:
+            # Without late ones the keys lie in order, and without holes a second's place is its distance.
+            oldest = newest - len(floats) + 1
+            if first >= oldest and next(iter(floats)) == oldest:
+                return list(islice(floats.items(), first - oldest, max(first, last + 1) - oldest))
         return [(second, floats[second]) for second in range(first, last + 1) if second in floats]
+
+    def values_in_order(self, first: int, last: int) -> tuple[list[float], int]:
+        """Return the dollars that ``in_order`` does, and the seconds from the first of them to the last."""
+        floats, newest = self._floats, self.newest_s
+        if newest is not None and not self._late and first <= last <= newest:
+            oldest = newest - len(floats) + 1
+            if next(iter(floats)) == oldest and last >= oldest:
+                begin = max(first, oldest)
+                return list(islice(floats.values(), begin - oldest, last + 1 - oldest)), last - begin
+        points = self.in_order(first, last)
+        return [value for _, value in points], points[-1][0] - points[0][0] if points else 0
+
+    def without_holes(self, first: int, last: int) -> list[float] | None:
+        """Return the dollars of every second from ``first`` to ``last``; None where one is missing."""
+        floats = self._floats
+        try:
+            return [floats[second] for second in range(first, last + 1)]
+        except KeyError:
+            return None
 
     def in_order(self, first: int, last: int) -> list[tuple[int, float]]:
         """Return (second, dollars) as ``between`` does, without the values that came late."""

@@ -14,13 +14,14 @@ from engine.core.desk_views import account_view, order_view
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.prices import PriceTrack
 from engine.core.settlement import OWN_MEAN, PriceAt, estimated, rungs_of, sampled_seconds
-from engine.core.state import FeedState, Market, State
+from engine.core.state import HALT, FeedState, Market, State
 from engine.core.topics import LATE_S, Topic, TopicState, missing_of
 from engine.core.truth import difference, verdict_of
 from engine.snapshot import (
     CanonicalView,
     ClockView,
     FeedView,
+    LifeView,
     Mark,
     ModeView,
     MoneyView,
@@ -54,6 +55,7 @@ class Outside(NamedTuple):
     point: Point | None
     """The chart point that this snapshot carries, made by ``point_at``; None when there is no new one."""
     marks: list[Mark]
+    life: LifeView = LifeView()
 
 
 def project(state: State, outside: Outside) -> Snapshot:
@@ -96,6 +98,7 @@ def project(state: State, outside: Outside) -> Snapshot:
         journal_seq=outside.journal_seq,
         journal_lag_ms=outside.journal_lag_ms,
         decisions=dict(state.decisions),
+        life=outside.life,
     )
 
 
@@ -125,7 +128,18 @@ def _mode(state: State, outside: Outside) -> ModeView:
         orders_in_fallback=state.params.orders_in_fallback > 0.0,
         breakers=dict(state.breakers),
         behind_why=state.behind_why,
+        halted_since_ms=_halted_since(state),
+        breakers_since={name: at_ms for name, at_ms in state.stops_ms.items() if name in state.breakers},
     )
+
+
+def _halted_since(state: State) -> Milliseconds | None:
+    """Return when the first of what stops the engine did so; None where it stopped before this session."""
+    if state.halted_why is not None:
+        return state.stops_ms.get(HALT)
+    if state.breakers.keys() - state.stops_ms.keys():
+        return None
+    return min(state.stops_ms.values(), default=None)
 
 
 def _tripped(state: State) -> str | None:

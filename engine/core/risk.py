@@ -122,10 +122,10 @@ def _limit_blocks(state: State, market: Market) -> int:
     ledger, limits = state.ledger, state.limits
     if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight(state) >= limits.max_trades_per_hour:
         bits |= gate.HOURLY
-    lost = -ledger.realised_on(state.now_ms // DAY_MS)
-    if lost + at_stake_e6(state) > limits.max_daily_loss_usd * ONE_E6:
+    lost, stake = -ledger.realised_on(state.now_ms // DAY_MS), at_stake_e6(state)
+    if lost + stake > limits.max_daily_loss_usd * ONE_E6:
         bits |= gate.DAILY_LOSS
-    if at_stake_e6(state) > limits.max_exposure_usd * ONE_E6:
+    if stake > limits.max_exposure_usd * ONE_E6:
         bits |= gate.EXPOSURE
     if at_stake_e6(state, market.contract.end_s) > limits.max_correlated_usd * ONE_E6:
         bits |= gate.CORRELATED
@@ -184,6 +184,8 @@ def worst_fee_share(state: State) -> float:
 
 def reserved_e6(state: State, end_s: int | None = None) -> float:
     """Return what BUYs whose end is not known may take, with fees; only of windows that end then, if told."""
+    if not state.trading.in_flight:
+        return 0.0
     spent = sum(
         order.intent.usd_e6
         for order in state.trading.in_flight.values()
@@ -194,6 +196,8 @@ def reserved_e6(state: State, end_s: int | None = None) -> float:
 
 def in_flight(state: State, end_s: int | None = None) -> int:
     """Count the BUYs whose end is not known; only of windows that end then, if told."""
+    if not state.trading.in_flight:
+        return 0
     return sum(
         order.intent.side == "BUY" and (end_s is None or order.intent.end_s == end_s)
         for order in state.trading.in_flight.values()

@@ -152,6 +152,9 @@ def fill_holes(track: PriceTrack, first: int, last: int, reach_s: int) -> Filled
     Returns:
         The values, shape (last - first + 1,), and what is not known of them; None where nothing is known.
     """
+    whole = track.without_holes(first, last)
+    if whole is not None:
+        return Filled(whole, 1.0, 0.0, 0.0, False)
     known = track.between(first - reach_s, last + reach_s)
     if not known:
         return None

@@ -26,7 +26,7 @@ from engine.core import (
     windows,
 )
 from engine.core.decide import BUY_UP, Decision
-from engine.core.state import Market, State
+from engine.core.state import HALT, Market, State
 from engine.core.trading import OrderIntent
 from engine.params import Limits, Params
 
@@ -44,10 +44,13 @@ def step(state: State, record: e.Record) -> Sequence[Effect]:
     """
     event = record.event
     state.seq = record.seq
-    state.now_ms = max(state.now_ms, event.ts_recv_ms)
+    if event.ts_recv_ms > state.now_ms:  # noqa: PLR1730 (max() costs four times as much, a million times a minute)
+        state.now_ms = event.ts_recv_ms
     kind = type(event)
-    state.kinds[kind.__struct_config__.tag] += 1  # type: ignore[index]  # every event has a string tag
+    state.counts[kind] += 1
     touched = _HANDLERS[kind](state, event)
+    if state.halted_why is not None:
+        state.stops_ms.setdefault(HALT, state.now_ms)
     if not touched:
         return ()
     if isinstance(touched, OrderIntent):

@@ -29,13 +29,17 @@ def realised_vol(points: Sequence[tuple[int, float]]) -> float:
     """
     if len(points) < 2:
         raise ValueError("two prices make the first step")
+    return deviation([value for _, value in points], points[-1][0] - points[0][0])
+
+
+def deviation(values: Sequence[float], seconds: int) -> float:
+    """Estimate the deviation per root second of at least two prices, oldest first, over so many seconds."""
     squares = 0.0
-    before = points[0][1]
-    for _, value in points[1:]:
+    before = values[0]
+    for value in values:
         step = value - before
         squares += step * step
         before = value
-    seconds: int = points[-1][0] - points[0][0]
     return float((squares / seconds) ** 0.5)
 
 
@@ -53,15 +57,14 @@ def sigma_usd(track: PriceTrack, params: Params) -> float | None:
     newest = track.newest_s
     if newest is None:
         return None
-    points = track.in_order(newest - int(params.sigma_long_s), newest)
-    if len(points) < LEAST_POINTS:
+    values, seconds = track.values_in_order(newest - int(params.sigma_long_s), newest)
+    if len(values) < LEAST_POINTS:
         return None
-    larger = realised_vol(points)
-    short_from = newest - int(params.sigma_short_s)
-    short = [point for point in points[-int(params.sigma_short_s) - 1 :] if point[0] >= short_from]
+    larger = deviation(values, seconds)
+    short, short_s = track.values_in_order(newest - int(params.sigma_short_s), newest)
     if len(short) >= LEAST_POINTS:
-        is_warm = newest - points[0][0] >= min(WARM_S, params.sigma_long_s)
+        is_warm = seconds >= min(WARM_S, params.sigma_long_s)
         # The weight is of variances, as it was measured.
         weight = params.sigma_short_weight**0.5 if is_warm else 1.0
-        larger = max(larger, weight * realised_vol(short))
-    return max(larger * params.sigma_multiplier, params.sigma_floor * points[-1][1])
+        larger = max(larger, weight * deviation(short, short_s))
+    return max(larger * params.sigma_multiplier, params.sigma_floor * values[-1])
