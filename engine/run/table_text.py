@@ -79,7 +79,10 @@ def _plain(name: str, value: Any) -> str:
         return "" if told is None else told.isoformat(timespec="milliseconds")
     if isinstance(value, tuple | list):
         value = "; ".join(str(one) for one in value)
-    if isinstance(value, str):
-        value = value.replace("\r", " ").replace("\n", " ")
-        return f"'{value}" if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-    return str(value)
+    return cell(value) if isinstance(value, str) else str(value)
+
+
+def cell(text: str) -> str:
+    """Write a text as one cell that no spreadsheet takes for a formula or for two lines."""
+    text = text.replace("\r", " ").replace("\n", " ")
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

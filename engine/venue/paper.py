@@ -84,18 +84,27 @@ class PaperExchange:
 
     def _matched(self, intent: OrderIntent) -> Answer:
         """Match, in the engine's loop: the book does not change meanwhile."""
-        book, fee = self._market.book(intent.token), intent.fee
-        rate = self._market.fallback_fee_rate
-        levels = _levels(book, intent)
-        fills = taken(intent, levels)
-        told = (
-            assumed("touch", touch(intent), fee, rate),
-            assumed("arrival", fills, fee, rate),
-            assumed("conservative", conservative(intent, levels), fee, rate),
-        )
-        if fills is None:
-            return Nothing(FAK_KILLED if intent.kind == "FAK" else FOK_KILLED, told)
-        return Matched(fills, fee_e6(fills, fee, rate), assumed=told)
+        return matched(self._market.book(intent.token), intent, self._market.fallback_fee_rate)
+
+
+def matched(book: Book | None, intent: OrderIntent, fallback_fee_rate: float) -> Matched | Nothing:
+    """Match an order against a book as it is now, and price it under each assumption.
+
+    Args:
+        book: The token's; None where it is not known.
+        intent: The order.
+        fallback_fee_rate: Share of the dollars that is the fee where the market publishes none.
+    """
+    levels, fee = _levels(book, intent), intent.fee
+    fills = taken(intent, levels)
+    told = (
+        assumed("touch", touch(intent), fee, fallback_fee_rate),
+        assumed("arrival", fills, fee, fallback_fee_rate),
+        assumed("conservative", conservative(intent, levels), fee, fallback_fee_rate),
+    )
+    if fills is None:
+        return Nothing(FAK_KILLED if intent.kind == "FAK" else FOK_KILLED, told)
+    return Matched(fills, fee_e6(fills, fee, fallback_fee_rate), assumed=told)
 
 
 def _levels(book: Book | None, intent: OrderIntent) -> Sequence[Level]:

@@ -10,12 +10,15 @@ import streamlit as st
 
 from engine import desk
 from engine.config import bounds_of
+from engine.run import what_if_job
 from engine.run.commands import SetParams
 from engine.run.params_of import PARAM_OF, Version, changed, values_of, versions_of_this_run
 from engine.run.settings_view import in_words
+from pages import access
 from pages.widgets import mode, plain, stream, tables
 
 REFRESH_S: Final = 3.0
+EFFECT_S: Final = 1.0
 WISH: Final = "params-wish"
 PROBLEM: Final = "params-problem"
 
@@ -69,7 +72,8 @@ def form() -> None:
         for name, column in zip(PARAM_OF, cycle(columns)):
             with column:
                 _field(name, values[name], version)
-        st.form_submit_button("Show what would change", on_click=_wish, args=(version, values))
+        told, locked = (version, values), access.locked()
+        st.form_submit_button("Show what would change", on_click=_wish, args=told, disabled=locked)
     _difference(version, values)
     _history(version, values, versions)
 
@@ -90,6 +94,7 @@ def field_key(name: str, version: int) -> str:
     return f"param-{name}-{version}"
 
 
+@access.needs_operator("to try a change of parameters")
 def _wish(version: int, values: dict[str, float]) -> None:
     state = st.session_state
     wanted = {name: state[field_key(name, version)] for name in PARAM_OF}
@@ -106,6 +111,16 @@ def _propose(version: int, values: dict[str, float], wanted: dict[str, float]) -
     state[PROBLEM] = made if isinstance(made, str) else None
 
 
+@access.needs_operator("to propose parameters")
+def propose(wanted: dict[str, float]) -> None:
+    """Fill the form in with what a what-if changed: from here it is a change like any other."""
+    counter = desk.current()
+    if counter is None:
+        return
+    version, values, _ = in_force(counter)
+    _propose(version, values, wanted)
+
+
 def _difference(version: int, values: dict[str, float]) -> None:
     seen, wish = st.session_state.get(WISH, (0, {}))
     problem = st.session_state.get(PROBLEM)
@@ -119,14 +134,35 @@ def _difference(version: int, values: dict[str, float]) -> None:
             "new": tables.number("would be", "as you wish it", "%g"),
         }
         tables.shown(rows, columns, "params-difference")
+        _effect(values, wish)
         with st.form("params-apply"):
             st.text_input("Reason", key="params-reason", autocomplete="off")
-            st.form_submit_button("Apply", type="primary", on_click=_apply, args=(version, wish))
+            told, locked = (version, wish, values), access.locked()
+            st.form_submit_button("Apply", type="primary", on_click=_apply, args=told, disabled=locked)
     mode.answer("params")
 
 
-def _apply(version: int, wish: dict[str, float]) -> None:
-    if mode.give("params", SetParams(wish, version), st.session_state["params-reason"]):
+@st.fragment(run_every=EFFECT_S)
+def _effect(values: dict[str, float], wish: dict[str, float]) -> None:
+    """Say what the change would have done over the last day's sessions, once that is known."""
+    counter = desk.current()
+    if counter is None:
+        return
+    job = what_if_job.effect(counter.settings, values, wish)
+    if job.runs:
+        step = job.steps[-1] if job.steps else "starting"
+        st.caption(f"Deciding again over the last day's sessions: {plain.marked_down(step)}…")
+    elif job.error:
+        st.caption(f"What it would have done is not known: {plain.marked_down(job.error)}.")
+    elif job.result is not None:
+        words = f"{job.result['said']} ({job.result['windows']:,} windows, simulated fills)"
+        st.info(f"Over the last day's sessions: {plain.marked_down(words)}")
+
+
+@access.needs_operator("to change parameters")
+def _apply(version: int, wish: dict[str, float], values: dict[str, float]) -> None:
+    was = ", ".join(f"{name}={values[name]:g}" for name in wish)
+    if mode.give("params", SetParams(wish, version), mode.with_old(st.session_state["params-reason"], was)):
         st.session_state.pop(WISH, None)
 
 
@@ -150,9 +186,11 @@ def _history(version: int, values: dict[str, float], versions: list[Version]) ->
     before = {one.version: one for one in versions if one.version != version}
     if before:
         st.selectbox("Go back to version", sorted(before, reverse=True), key="params-back")
-        st.button("Show what going back would change", on_click=_back, args=(version, values, before))
+        told, locked = (version, values, before), access.locked()
+        st.button("Show what going back would change", on_click=_back, args=told, disabled=locked)
 
 
+@access.needs_operator("to try a change of parameters")
 def _back(version: int, values: dict[str, float], before: dict[int, Version]) -> None:
     _propose(version, values, dict(before[st.session_state["params-back"]].values))
 

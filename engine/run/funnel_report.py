@@ -1,0 +1,92 @@
+"""The whole answer to "why no trade": of sessions, or of a day's windows; for people and for programs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.contract import Outcome
+from engine.run.counterfactual import Candidate, Refusals, ledger
+from engine.run.export import Progress, nothing
+from engine.run.funnel import NAMES, Funnel, WindowWay, counts
+from engine.run.recordings import records_of_file
+from engine.run.table_text import typed
+from engine.units import Milliseconds
+
+
+def why_no_trade(
+    sources: Sequence[Path],
+    from_ms: Milliseconds | None = None,
+    to_ms: Milliseconds | None = None,
+    progress: Progress = nothing,
+) -> dict[str, Any]:
+    """Play sessions and say how far their windows came.
+
+    Args:
+        sources: Journals, or recordings as ``engine.run.recordings`` reads them.
+        from_ms: Only windows that end later; None: all.
+        to_ms: Only windows that end then or before; None: all.
+        progress: Is told (sources done, in all).
+    Returns:
+        ``sessions, windows, stages, blocked, top, ways, gates, unsettled``.
+    Raises:
+        EngineError: A source cannot be read.
+    """
+    ways: list[tuple[str, WindowWay]] = []
+    candidates: list[Candidate] = []
+    outcomes: dict[str, Outcome | None] = {}
+    for number, path in enumerate(sources):
+        progress(number, len(sources))
+        refusals = Refusals()
+        funnel = Funnel(refusals.see)
+        funnel.play(records_of_file(path))
+        chosen = [way for way in funnel.ways() if _within(way, from_ms, to_ms)]
+        ways += [(path.name.split(".")[0], way) for way in chosen]
+        slugs = {way.slug for way in chosen}
+        candidates += [one for one in refusals.found.values() if one.slug in slugs]
+        outcomes |= {way.slug: way.outcome for way in chosen if way.outcome is not None}
+    progress(len(sources), len(sources))
+    rows = [_row(session, way) for session, way in ways]
+    return {
+        "sessions": [path.name.split(".")[0] for path in sources],
+        "windows": len(rows),
+        **counts(way for _, way in ways),
+        "ways": rows,
+        "gates": ledger(candidates, outcomes),
+    }
+
+
+def _within(way: WindowWay, from_ms: Milliseconds | None, to_ms: Milliseconds | None) -> bool:
+    end_ms = way.end_s * 1000
+    return (from_ms is None or end_ms > from_ms) and (to_ms is None or end_ms <= to_ms)
+
+
+def _row(session: str, way: WindowWay) -> dict[str, Any]:
+    return {
+        "session": session,
+        "slug": way.slug,
+        "t_ms": way.at_ms,
+        "reached": NAMES[way.stage],
+        "blocked_by": way.blocked_by,
+        "miss": way.miss,
+        "outcome": way.outcome,
+    }
+
+
+def render(report: dict[str, Any]) -> str:
+    """Write the answer for a terminal."""
+    lines = [f"{report['windows']} windows"]
+    lines += [f"  {row['stage']:<16}{row['windows']:>6}" for row in report["stages"]]
+    if report["top"]:
+        lines.append(f"most are stopped by: {report['top']}")
+    for row in report["ways"]:
+        at = "" if row["t_ms"] is None else typed(row["t_ms"])
+        lines.append(f"  {row['slug']:<26}{at:<21}{row['reached']:<16}{row['miss'] or row['blocked_by']}")
+    if report["gates"]:
+        lines.append("refused candidates, settled (dollars after fee; below zero the gate saved it)")
+        lines.append("  gate                   n  won   a share      95 %             quote size")
+    for row in report["gates"]:
+        share = "-" if row["per_share"] is None else f"{row['per_share']:+.4f}"
+        reach = "too few" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"
+        usd = "-" if row["usd"] is None else f"{row['usd']:+,.2f}"
+        lines.append(f"  {row['gate']:<20}{row['n']:>4}{row['won']:>5}   {share:<10} {reach:<19}{usd:>10}")
+    return "\n".join(lines)

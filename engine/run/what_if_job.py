@@ -1,0 +1,170 @@
+"""What-ifs and "why no trade" for pages: each in a process of its own, so that the engine does not feel it.
+
+A job can be cancelled. What it does not know: how either is reckoned (``engine.run.what_if_command``).
+"""
+
+import atexit
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from engine.config import Settings
+from engine.run import worker
+from engine.run.what_if import WhatIfError, changeable
+from engine.run.what_if_command import Wish
+from engine.run.what_if_sources import read_progress, sessions_since
+from engine.units import Milliseconds
+
+LOOK_S: Final = 0.2
+DAY_MS: Final = 86_400_000
+WHAT_IF: Final = "what-if"
+WHY: Final = "why-no-trade"
+EFFECT: Final = "effect of a change"
+
+_running: Final[dict[str, subprocess.Popen[bytes]]] = {}
+_cancelled: Final[set[str]] = set()
+
+
+def begin(settings: Settings, wish: Wish) -> worker.Job:
+    """Start a what-if; the job's result is the report."""
+    return worker.begin(WHAT_IF, lambda job: _decide(settings, wish, job))
+
+
+def begin_why(settings: Settings, session: str) -> worker.Job:
+    """Start saying why a session was not traded; the job's result is the report."""
+    words = ["why-no-trade", session, "--json"]
+    return worker.begin(WHY, lambda job: _run(settings, words, job))
+
+
+def effect(settings: Settings, current: Mapping[str, float], wish: Mapping[str, float]) -> worker.Job:
+    """Return the job that says what a change would have done over the last day's sessions.
+
+    It is begun where it was not yet; another wish is another job.
+    """
+    name = f"{EFFECT}: {_words(current)} {_words(wish)}"
+    known = worker.last(name)
+    if known is not None:
+        return known
+    for other in [one for one in _running if one.startswith(EFFECT)]:
+        cancel(other)  # nobody looks at another wish any more
+    now_ms = time.time_ns() // 1_000_000
+    sessions = tuple(sessions_since(settings, now_ms - DAY_MS))
+    asked = Wish(sessions, _only_changeable(wish), _only_changeable(current))
+    return worker.begin(name, lambda job: _decide(settings, asked, job))
+
+
+@atexit.register
+def _end_all() -> None:
+    """Leave no process behind when the console ends."""
+    for process in list(_running.values()):
+        process.terminate()
+
+
+def cancel(name: str) -> None:
+    """End a job's process; the job then says that it was cancelled."""
+    process = _running.get(name)
+    if process is not None:
+        _cancelled.add(name)
+        process.terminate()
+
+
+def day_sessions(settings: Settings) -> list[str]:
+    """Return the sessions of the last day, oldest first."""
+    return sessions_since(settings, time.time_ns() // 1_000_000 - DAY_MS)
+
+
+def bundled(folder: Path) -> list[str]:
+    """Return the paths of the CSVs to play back, by name."""
+    return [str(path) for path in sorted(folder.glob("*.csv"))]
+
+
+def _only_changeable(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if name in changeable()}
+
+
+def _words(values: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value!r}" for name, value in sorted(values.items()))
+
+
+def _decide(settings: Settings, wish: Wish, job: worker.Job) -> dict[str, Any]:
+    if not wish.sources:
+        raise WhatIfError("there is no session to decide on again")
+    words = ["what-if", *wish.sources, "--json"]
+    for name, value in wish.values.items():
+        words += ["--set", f"{name}={value!r}"]
+    if wish.current is not None:
+        words += ["--base", "current"]
+        for name, value in wish.current.items():
+            words += ["--in-force", f"{name}={value!r}"]
+    if wish.from_ms is not None:
+        words += ["--from-ms", str(wish.from_ms)]
+    return _run(settings, words, job)
+
+
+def _run(settings: Settings, words: Sequence[str], job: worker.Job) -> dict[str, Any]:
+    """Run a command; its progress becomes the job's steps, its answer the result.
+
+    Raises:
+        WhatIfError: It failed, or was cancelled; the text is its own last line.
+    """
+    with tempfile.TemporaryDirectory(prefix="what-if-") as place:
+        progress, out, err = (Path(place) / name for name in ("progress", "out", "err"))
+        more = ["--progress", str(progress)] if words[0] == "what-if" else []
+        with out.open("wb") as to_out, err.open("wb") as to_err:
+            process = subprocess.Popen(  # noqa: S603 (our own command, its words checked by it)
+                [sys.executable, "-m", "engine", *words, *more],
+                stdin=subprocess.DEVNULL,
+                stdout=to_out,
+                stderr=to_err,
+                env=os.environ | {"DATA_DIR": str(settings.data_dir.absolute())},
+            )
+            _running[job.name] = process
+            try:
+                _follow(process, progress, job)
+            finally:
+                _running.pop(job.name, None)
+                _end(process)
+        return _answer(process, out, err, job)
+
+
+def _follow(process: subprocess.Popen[bytes], progress: Path, job: worker.Job) -> None:
+    told = ""
+    while process.poll() is None:
+        what, done, total = read_progress(progress)
+        step = f"{what}, {done:,} of {total:,}" if total else what
+        if step != told:
+            job.say(step)
+            told = step
+        time.sleep(LOOK_S)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Leave no process behind."""
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
+def _answer(process: subprocess.Popen[bytes], out: Path, err: Path, job: worker.Job) -> dict[str, Any]:
+    if job.name in _cancelled:
+        _cancelled.discard(job.name)
+        raise WhatIfError("cancelled")
+    if process.returncode:
+        lines = err.read_text("utf-8", "replace").strip().splitlines() or [
+            f"it ended with {process.returncode}"
+        ]
+        raise WhatIfError(lines[-1][:400])
+    answer: dict[str, Any] = msgspec.json.decode(out.read_bytes())
+    return answer
+
+
+def since_words(at_ms: Milliseconds) -> str:
+    """Say how long a job runs, in whole seconds."""
+    return f"{max(0, time.time_ns() // 1_000_000 - at_ms) // 1000} s"

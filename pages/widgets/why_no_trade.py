@@ -1,0 +1,114 @@
+"""Why was nothing traded? The way of each window, what stopped it, and what each gate saved or cost."""
+
+from typing import Any, Final
+
+import streamlit as st
+
+from engine import desk
+from engine.run import sessions as store
+from engine.run import what_if_job, worker
+from pages import access
+from pages.widgets import plain, tables
+
+JOB_S: Final = 1.0
+
+
+def shown() -> None:
+    """Show the choice of a session, and the newest answer."""
+    counter = desk.current()
+    if counter is None:
+        return
+    st.subheader("Why no trade", anchor="why-no-trade")
+    rows = [row for row in store.list_sessions(counter.settings.data_dir, None) if not row.problem]
+    if not rows:
+        st.info("No session has been recorded in this data folder yet.")
+        return
+    names = {row.session: f"{row.session} {row.name}".strip() for row in rows}
+    job = worker.last(what_if_job.WHY)
+    busy = job is not None and job.runs
+    with st.form("why"):
+        key = tables.begin("why-session", tables.asked("session", names) or next(iter(names)))
+        st.selectbox("Session", list(names), key=key, format_func=lambda one: names.get(one, one))
+        locked = busy or access.locked()
+        st.form_submit_button("Looking…" if busy else "Say why", on_click=_ask, disabled=locked)
+    _job()
+
+
+@access.needs_operator("to have a session played")
+def _ask() -> None:
+    counter = desk.current()
+    if counter is not None:
+        what_if_job.begin_why(counter.settings, st.session_state["why-session"])
+
+
+@st.fragment(run_every=JOB_S)
+def _job() -> None:
+    job = worker.last(what_if_job.WHY)
+    if job is None:
+        return
+    if job.runs:
+        st.info(f"Playing the session, for {what_if_job.since_words(job.began_ms)}")
+        cancel = access.needs_operator("to cancel a search")(what_if_job.cancel)
+        locked = access.locked()
+        st.button("Cancel", key="why-cancel", on_click=cancel, args=(what_if_job.WHY,), disabled=locked)
+    elif job.error:
+        st.error(f"✗ {plain.marked_down(job.error)}")
+    elif job.result is not None:
+        _report(job.result)
+
+
+def _report(report: dict[str, Any]) -> None:
+    names = plain.marked_down(", ".join(report["sessions"]))
+    top = f"; most are stopped by **{plain.marked_down(report['top'])}**" if report["top"] else ""
+    st.markdown(f"{report['windows']:,} windows of {names}{top}")
+    left, right = st.columns([1, 2])
+    with left:
+        columns = {
+            "stage": tables.text("came as far as", "each stage counts the windows that passed all before it"),
+            "windows": tables.count("windows", "that came so far"),
+        }
+        tables.shown(report["stages"], columns, "why-stages")
+    for row in report["ways"]:
+        row["link"] = f"/replay?session={row['session']}&t={row['t_ms'] or ''}"
+    with right:
+        tables.shown(report["ways"], _ways(), "why-ways")
+        tables.export(lambda: report["ways"], "why-no-trade")
+    st.markdown("**What each gate saved or cost**")
+    st.caption(
+        "Every candidate that a gate refused, bought at the ask shown, settled with the real outcome. "
+        "Below zero the gate saved it. No latency, no competition: the true figure is lower."
+    )
+    if report["gates"]:
+        tables.shown(report["gates"], GATES, "why-gates")
+        tables.export(lambda: report["gates"], "gates-saved-or-cost")
+    else:
+        st.info("No gate refused a candidate in hammer time.")
+
+
+def _ways() -> dict[str, Any]:
+    return {
+        "slug": tables.text("contract"),
+        "t_ms": tables.time("nearest", "the moment that came furthest"),
+        "reached": tables.text("came as far as"),
+        "blocked_by": tables.text("stopped by"),
+        "miss": tables.text("what was missing"),
+        "outcome": tables.text("outcome"),
+        "link": st.column_config.LinkColumn("replay", display_text="open", help="the second in the replay"),
+    }
+
+
+GATES: Final[dict[str, Any]] = {
+    "gate": tables.text("gate", "the first that refused, in asking order"),
+    "n": tables.count("settled", "candidates, one for each window and side"),
+    "alone": tables.count("alone", "of these, no other gate refused"),
+    "windows": tables.count("windows", "they are of"),
+    "unsettled": tables.count("open", "outcome not known yet"),
+    "won": tables.count("won", "would have paid a dollar a share"),
+    "claimed": tables.number("claimed", "mean probability of the side, 0 to 1", "%.3f"),
+    "win_low": tables.number("won, low", "Wilson's 95 % interval, 0 to 1", "%.3f"),
+    "win_high": tables.number("won, high", "Wilson's 95 % interval, 0 to 1", "%.3f"),
+    "per_share": tables.number("a share", "mean, dollars after fee", "%+.4f"),
+    "low": tables.number("low", "95 % by resampled windows, dollars a share; empty of few", "%+.4f"),
+    "high": tables.number("high", "95 % by resampled windows, dollars a share; empty of few", "%+.4f"),
+    "usd": tables.dollars("quote size", "sum of all, dollars after fee", signed=True),
+}

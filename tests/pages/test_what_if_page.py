@@ -1,0 +1,168 @@
+"""The what-if page as Streamlit runs it: every state, an answer, a proposal that is only a proposal."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine import desk
+from engine.run import what_if_job, worker
+from engine.run.funnel_report import why_no_trade
+from engine.run.market_rows import Faults
+from engine.run.what_if import compare, variant_of, with_values
+from engine.run.what_if_sources import windows_of
+from pages.widgets import params
+from tests.pages.test_frame import FRAME
+
+Open = Callable[[str], desk.Desk]
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "replay_sessions" / "practice-sample.csv"
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_jobs() -> Iterator[None]:
+    """Jobs outlive pages, as they should; not tests."""
+    worker.forget()
+    yield
+    worker.forget()
+
+
+def opened(name: str = "what_if.py") -> AppTest:
+    page = AppTest.from_file(str(FRAME), default_timeout=60)
+    page.run().switch_page(name).run()
+    assert not page.exception, page.exception
+    return page
+
+
+def said(page: AppTest) -> str:
+    elements = [*page.markdown, *page.error, *page.info, *page.warning, *page.success, *page.caption]
+    return "\n".join(element.value for element in elements)
+
+
+def report_of(counter: desk.Desk) -> dict[str, Any]:
+    found = windows_of(counter.settings, [str(SAMPLE)], Faults())
+    base = variant_of(counter.settings)
+    made = compare(
+        found.windows, base, with_values(counter.settings, base, {"HAMMER_SECS": 5.0}), found.sessions
+    )
+    return made | {"problems": ["a fault of *some* file"]}
+
+
+def done(name: str, result: Any) -> None:
+    assert worker.begin(name, lambda _: result).wait(10)
+
+
+@pytest.mark.parametrize("script", ["empty", "live", "silent", "dead", "long"])
+def test_the_page_stands_in_every_state(open_script: Open, script: str) -> None:
+    """It asks about recordings, so it works while the engine does not."""
+    open_script(script)
+    page = opened()
+    assert "nothing here changes how the engine trades" in said(page)
+    assert "practice-sample.csv (sample)" in page.multiselect[0].options
+
+
+def test_an_answer_shows_both_and_every_window_that_came_out_otherwise(open_script: Open) -> None:
+    """Side by side, with a link to the very second; a fault of a file is text, not markup."""
+    counter = open_script("live")
+    done(what_if_job.WHAT_IF, report_of(counter))
+    page = opened()
+    words = said(page).replace("\\", "")
+    assert "1 of 1 trades skipped" in words
+    assert "HAMMER_SECS 15 → 5" in words
+    assert "a fault of *some* file" in words
+    tables = [table.value for table in page.dataframe]
+    shown = [list(table.columns) for table in tables]
+    assert any("fill_rate" in columns for columns in shown)
+    rows = next(table for table in tables if "would_be" in table.columns)
+    assert rows["why"].tolist() == ["hammer time"]
+    assert rows["link"].tolist()[0].startswith("/replay?session=practice-sample.csv&t=")
+
+
+def test_nothing_changed_is_said_and_no_work_is_begun(open_script: Open) -> None:
+    """A comparison with itself would look like an answer."""
+    open_script("live")
+    page = opened()
+    next(button for button in page.button if button.label == "Decide again").click().run()
+    assert "Nothing is changed" in said(page)
+    assert worker.last(what_if_job.WHAT_IF) is None
+
+
+def test_the_form_asks_for_what_was_typed(open_script: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What goes out is the changed number alone, with what is in force to compare with."""
+    open_script("live")
+    asked: list[Any] = []
+    monkeypatch.setattr(what_if_job, "begin", lambda _, wish: asked.append(wish))
+    page = opened()
+    next(one for one in page.number_input if one.label.startswith("Hammer")).set_value(25.0)
+    next(button for button in page.button if button.label == "Decide again").click().run()
+    assert not page.exception
+    (wish,) = asked
+    assert wish.values == {"HAMMER_SECS": 25.0}
+    assert wish.current["HAMMER_SECS"] == 15.0
+
+
+def test_a_proposal_fills_the_form_in_and_changes_nothing(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From here it is a parameter change like any other, with its reason and its line in the trail."""
+    counter = open_script("live")
+    told = {"said": "9 of 14 trades skipped; profit -1.00 USD", "windows": 288}
+    monkeypatch.setattr(what_if_job, "effect", lambda *_: worker.begin("told", lambda _: told))
+    done(what_if_job.WHAT_IF, report_of(counter))
+    page = opened()
+    page.session_state["what-if-wish"] = {"HAMMER_SECS": 5.0}
+    page.run()
+    next(button for button in page.button if button.label == "Propose as new parameters").click().run()
+    assert not page.exception, page.exception
+    version, wish = page.session_state[params.WISH]
+    assert (version, wish) == (1, {"HAMMER_SECS": 5.0})
+    page = page.switch_page("mode.py").run()
+    page.run()
+    words = said(page).replace("\\", "")
+    assert "Over the last day's sessions: 9 of 14 trades skipped" in words
+    assert params.in_force(counter)[1]["HAMMER_SECS"] == 15.0
+
+
+def test_a_failure_and_a_running_job_are_told(open_script: Open) -> None:
+    """Somebody waits in front of the page."""
+    import threading
+
+    open_script("live")
+
+    def fails(_: worker.Job) -> None:
+        raise ValueError("no *such* session")
+
+    assert worker.begin(what_if_job.WHY, fails).wait(10)
+    gate = threading.Event()
+    job = worker.begin(what_if_job.WHAT_IF, lambda one: (one.say("deciding, 3 of 9"), gate.wait(30)))
+    try:
+        while not job.steps:
+            job.wait(0.01)
+        page = opened()
+        words = said(page).replace("\\", "")
+        assert "deciding, 3 of 9" in words
+        assert any(button.label == "Cancel" for button in page.button)
+    finally:
+        gate.set()
+        job.wait(10)
+
+
+def test_why_no_trade_shows_the_way_the_miss_and_the_gates(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three tables: how far, what was missing, what it was worth."""
+    counter = open_script("live")
+    from tests.books import keep_journal, traded
+
+    folder = counter.settings.data_dir / "sessions"
+    folder.mkdir(parents=True, exist_ok=True)
+    keep_journal(folder / "20260101T000000Z-abc.sqlite", [record.event for record in traded().records])
+    done(what_if_job.WHY, why_no_trade([SAMPLE]))
+    page = opened()
+    tables = [table.value for table in page.dataframe]
+    stages = next(table for table in tables if "stage" in table.columns)
+    assert stages["stage"].tolist()[0] == "windows seen"
+    ways = next(table for table in tables if "miss" in table.columns)
+    assert ways["link"].notna().all()
+    assert any("per_share" in table.columns for table in tables)

@@ -1,0 +1,155 @@
+"""Why no trade: how far each window came, what stopped it, and what each gate saved or cost."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.core import decide as gate
+from engine.params import Params
+from engine.run.counterfactual import Candidate, Refusals, ledger, wilson
+from engine.run.funnel import NAMES, STAGES, Funnel, blocking, counts, stage_of
+from engine.run.funnel_report import render, why_no_trade
+from tests.run.row_sessions import played, staged
+
+TRADED = "btc-updown-5m-1789999800"
+SAMPLE = Path(__file__).resolve().parents[2] / "data" / "replay_sessions" / "practice-sample.csv"
+
+
+@pytest.fixture(scope="module")
+def funnel() -> Funnel:
+    made = Funnel()
+    made.play(staged())
+    return made
+
+
+def test_every_gate_belongs_to_one_stage() -> None:
+    """A gate that is forgotten would let a refused window through to the end."""
+    masks = [mask for _, mask in STAGES]
+    assert sum(masks) == sum(gate.GATE_NAMES)
+    assert all(not left & right for n, left in enumerate(masks) for right in masks[n + 1 :])
+
+
+def test_the_first_stage_that_refuses_stops_a_window() -> None:
+    """In the order in which an operator would ask."""
+    gates = gate.EV | gate.DISTANCE | gate.HOURLY
+    assert NAMES[stage_of(gates)] == "in hammer time"
+    assert blocking(gates) == "distance"
+    assert (NAMES[stage_of(0)], blocking(0)) == ("risk", "")
+
+
+def test_the_staged_session_comes_as_far_as_it_was_staged(funnel: Funnel) -> None:
+    """Made by hand: one window passes every gate; its 15m sister began before the engine did."""
+    ways = {way.slug: way for way in funnel.ways()}
+    assert NAMES[ways[TRADED].stage] == "risk"  # nobody sent the order in this session
+    assert ways[TRADED].blocked_by == ""
+    before = ways["btc-updown-15m-1789999200"]
+    assert (NAMES[before.stage], before.blocked_by) == ("feed fresh", "strike")
+    after = ways["btc-updown-5m-1790000100"]
+    assert (NAMES[after.stage], after.blocked_by) == ("strike exact", "watch")
+    assert "moved at most" in after.miss
+
+
+def test_counts_never_grow_along_the_way(funnel: Funnel) -> None:
+    """It is a funnel."""
+    told = counts(funnel.ways())
+    numbers = [row["windows"] for row in told["stages"]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers[0] == len(funnel.ways())
+    assert told["top"] in {"strike", "watch"}
+
+
+def test_an_order_that_was_sent_and_filled_is_counted_as_such() -> None:
+    """The last two stages come from what became of the order, not from the decision."""
+    orders, _ = played(staged())
+    assert orders[0].intent.slug == TRADED
+    made = Funnel()
+    from engine.events import OrderFilled, OrderSubmitted, Record
+
+    intent = orders[0].intent
+    for record in staged():
+        if record.event.ts_recv_ms > orders[0].at_ms + 500:
+            break
+        made.take(record)
+    made.take(Record(10**6, OrderSubmitted(ts_recv_ms=orders[0].at_ms + 501, order_id=intent.order_id)))
+    assert NAMES[made.ways()[-1].stage] == "sent" or "sent" in {NAMES[way.stage] for way in made.ways()}
+    filled = OrderFilled(
+        ts_recv_ms=orders[0].at_ms + 502, order_id=intent.order_id, fills=((9_000, 10**7),), fee_e6=0
+    )
+    made.take(Record(10**6 + 1, filled))
+    assert "filled" in {NAMES[way.stage] for way in made.ways() if way.slug == TRADED}
+
+
+def test_a_miss_by_ev_says_at_which_ask_it_would_have_traded() -> None:
+    """ "EV -0.4 c; would have traded at ask <= .94": and at that ask the engine's own formula agrees."""
+    made = Funnel()
+    made.state.params = Params()
+    strict = [
+        record if record.seq > 1 else type(record)(1, _with(record.event, min_ev=0.2)) for record in staged()
+    ]
+    made.play(strict)
+    way = next(way for way in made.ways() if way.slug == TRADED)
+    assert way.blocked_by == "EV"
+    assert way.miss.startswith(("Up: EV", "Down: EV"))
+    assert "would have traded at ask <= 0." in way.miss
+
+
+def _with(event: object, **params: float) -> object:
+    from msgspec.structs import replace
+
+    return replace(event, params=event.params | params)  # type: ignore[attr-defined, type-var]
+
+
+def candidate(slug: str, cost: float, fee: float, alone: bool = True) -> Candidate:
+    return Candidate(slug, "UP", "watch", alone, 0, cost, fee, 0.9, 20.0)
+
+
+def test_the_ledger_equals_a_reckoning_by_hand() -> None:
+    """Two won at .90 and .80, one lost at .95, one open: dollars a share, and for the quote size."""
+    found = [
+        candidate("a", 0.90, 0.006), candidate("b", 0.80, 0.011), candidate("c", 0.95, 0.003, alone=False),
+        candidate("d", 0.90, 0.006),
+    ]  # fmt: skip
+    (row,) = ledger(found, {"a": "UP", "b": "UP", "c": "DOWN", "d": None})
+    assert (row["gate"], row["n"], row["won"], row["unsettled"], row["alone"]) == ("watch", 3, 2, 1, 2)
+    assert row["per_share"] == pytest.approx((0.094 + 0.189 - 0.953) / 3)
+    assert row["usd"] == pytest.approx(0.094 * 20 / 0.9 + 0.189 * 20 / 0.8 - 0.953 * 20 / 0.95)
+    assert (row["low"], row["high"]) == (None, None)  # three windows say nothing
+
+
+def test_the_interval_holds_the_mean_and_is_the_same_each_time() -> None:
+    """An interval that changes with each look is none."""
+    found = [candidate(str(n), 0.9, 0.006) for n in range(40)]
+    outcomes = {str(n): "DOWN" if n % 8 == 0 else "UP" for n in range(40)}
+    first, second = ledger(found, outcomes), ledger(found, outcomes)  # type: ignore[arg-type]
+    assert first == second
+    assert first[0]["low"] < first[0]["per_share"] < first[0]["high"]
+    assert first[0]["win_low"] < 35 / 40 < first[0]["win_high"]
+
+
+def test_wilsons_interval_is_the_text_books() -> None:
+    """9 of 10: 0.596 to 0.982 (Wilson 1927, as every table has it)."""
+    low, high = wilson(9, 10)
+    assert low == pytest.approx(0.5958, abs=1e-4)
+    assert high == pytest.approx(0.9821, abs=1e-4)
+    assert wilson(0, 0) == (None, None)
+
+
+def test_each_window_side_and_gate_is_a_candidate_once() -> None:
+    """A refusal that lasts ten seconds is one refusal."""
+    refusals = Refusals()
+    Funnel(refusals.see).play(staged())
+    keys = [(one.slug, one.outcome, one.gate) for one in refusals.found.values()]
+    assert keys
+    assert len(keys) == len(set(keys))
+    assert all(0.0 < one.cost < 1.0 and 0.0 <= one.fee < 0.02 for one in refusals.found.values())
+
+
+def test_the_report_is_for_people_and_programs_alike() -> None:
+    """The sample says it: one window traded, the others stopped by name."""
+    report = why_no_trade([SAMPLE])
+    assert report["windows"] == 3
+    assert {row["slug"]: row["reached"] for row in report["ways"]}[TRADED] == "risk"
+    assert report["gates"]
+    text = render(report)
+    assert "windows seen" in text
+    assert TRADED in text
