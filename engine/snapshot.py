@@ -24,6 +24,37 @@ class FeedView(msgspec.Struct, frozen=True):
     detail: str
 
 
+class PulseView(msgspec.Struct, frozen=True):
+    """How long ago the other end of one socket answered. Wall seconds; None before it did on this connection.
+
+    ``pong_age_s`` is of the protocol's own pong, which came ``pong_ms`` after its ping; ``word_age_s`` of the
+    answer to the venue's own PING, None where it wants none.
+    """
+
+    name: str
+    pong_age_s: float | None
+    pong_ms: float | None
+    word_age_s: float | None
+
+
+class LifeView(msgspec.Struct, frozen=True):
+    """Signs of life, measured beside the core: nothing is decided by them.
+
+    ``order_beat_age_s`` is since the venue last took an order heartbeat, None before the first;
+    ``order_beat_why`` why it did not take the last. The loop's lag is the lateness of the engine's own timer
+    over the last minute, None before it was measured; ``raw_lag_ms`` is the age of the oldest raw frame that
+    is not on the disk, None where frames are not recorded.
+    """
+
+    pulses: list[PulseView] = []
+    order_beat_age_s: float | None = None
+    order_beat_why: str = ""
+    loop_p50_ms: float | None = None
+    loop_p99_ms: float | None = None
+    loop_worst_ms: float | None = None
+    raw_lag_ms: float | None = None
+
+
 class TopicView(msgspec.Struct, frozen=True):
     """One stream of prices: is it fresh, how late are its values, how many seconds never came?
 
@@ -282,6 +313,8 @@ class OrderView(msgspec.Struct, frozen=True):
     """Dollars a share, by seconds after the fill."""
     settled_value: float | None = None
     assumed: list["AssumedView"] = []
+    probability: float | None = None
+    """Of the outcome that a BUY buys, when it was decided; None for a SELL."""
 
 
 class AssumedView(msgspec.Struct, frozen=True):
@@ -342,6 +375,9 @@ class AccountView(msgspec.Struct, frozen=True):
     used: list[LimitView] = []
     paused_who: str = ""
     armed_who: str = ""
+    paused_since_ms: int | None = None
+    armed_since_ms: int | None = None
+    """Since when it is armed, or not."""
 
 
 Verdict: TypeAlias = Literal["agrees", "within error", "outside error", "drift", "waiting", "unknown"]
@@ -460,6 +496,10 @@ class ModeView(msgspec.Struct, frozen=True):
     """Results that stopped trading, by name, with what tripped each."""
     behind_why: str = ""
     """Why the engine is behind its feeds; empty while it keeps up."""
+    halted_since_ms: int | None = None
+    """Since when halt or breaker stop it, by the engine's clock; None for an earlier session's breaker."""
+    breakers_since: dict[str, int] = {}
+    """When each breaker tripped; those of an earlier session are not in it."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -492,3 +532,14 @@ class Snapshot(msgspec.Struct, frozen=True):
     journal_lag_ms: float
     decisions: dict[str, int]
     """How many decisions fell for each reason since the session began."""
+    life: LifeView = LifeView()
+
+    @property
+    def word(self) -> str:
+        """What the engine is and may do, in one word; ``modeWord`` in the browser says the same."""
+        mode, account = self.mode.mode, self.account
+        if mode == "HALTED":
+            return mode
+        if account.paused_why:
+            return "PAUSED"
+        return mode if mode != "LIVE" else "ARMED" if account.armed else "DISARMED"

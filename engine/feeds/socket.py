@@ -21,6 +21,7 @@ from engine.events import AnyEvent, FeedClosed, FeedOpened
 from engine.feeds.address import is_loopback
 from engine.feeds.backoff import NO_CODES, Backoff, Ending
 from engine.feeds.listening import NOTHING, Heard, OnFrame
+from engine.feeds.pulse import Pulse
 from engine.feeds.retry_after import retry_after_s
 from engine.feeds.unread import unread_bytes
 from engine.feeds.watchdog import Watchdog
@@ -92,6 +93,7 @@ class SocketFeed:
         self.wanted.set()
         self.sleep: Callable[[float], Awaitable[Any]] = asyncio.sleep
         self.wall: Callable[[], float] = time.monotonic
+        self.pulse = Pulse()
         self._url = url
         self._habits = habits
         self._clock = clock
@@ -172,6 +174,7 @@ class SocketFeed:
         self._watchdog.open(now_ms, now_s)
         self._alive_s = now_s
         self._refused.clear()
+        self.pulse.open()
         self._connection = connection
         self._accept(FeedOpened(ts_recv_ms=now_ms, feed=self.name, epoch=self.epoch))
         log.info("feed opened", extra={"feed": self.name, "epoch": self.epoch})
@@ -197,6 +200,7 @@ class SocketFeed:
                 if self._ended_by_us:
                     break
                 self._alive_s = self.wall()
+                self.pulse.hear(frame, self._alive_s)
                 self._take(connection, self.on_frame(frame))
         except websockets.ConnectionClosedError as error:
             return self._ending(connection, f"closed: {error}")
@@ -247,6 +251,7 @@ class SocketFeed:
         """Send the venue's own keep-alive."""
         while self._habits.ping is not None:
             await asyncio.sleep(self._habits.ping_s)
+            self.pulse.ask()
             await self._say(connection, (self._habits.ping,))
 
     async def _ask_for_life(self, connection: ClientConnection) -> None:
@@ -255,6 +260,7 @@ class SocketFeed:
         def answered(pong: "asyncio.Future[float]") -> None:
             if not pong.cancelled() and pong.exception() is None:
                 self._alive_s = self.wall()
+                self.pulse.pong(self._alive_s, pong.result())
 
         try:
             while True:

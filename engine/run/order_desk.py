@@ -66,6 +66,8 @@ def live_desk(settings: Settings, session: Session, kill: KillSwitch, endpoints:
     )
     tools = duties.Tools(exchange, exchange, clock, door, restrictions, questions)
     search = duties.Search(tools)
+    heartbeat = duties.Heartbeat(tools, lambda: search.is_on)
+    session.life.order_beat = heartbeat
     return OrderThread(
         order_thread.Tools(exchange, gate, kill, clock, door, restrictions),
         (
@@ -74,7 +76,7 @@ def live_desk(settings: Settings, session: Session, kill: KillSwitch, endpoints:
             duties.Money(tools),
             duties.Holdings(tools),
             duties.Warmth(tools),
-            duties.Heartbeat(tools, lambda: search.is_on),
+            heartbeat,
         ),
     )
 

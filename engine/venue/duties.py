@@ -319,6 +319,10 @@ class Heartbeat:
         self._tools = tools
         self._is_needed = is_needed
         self._failed = False
+        self.accepted_at_s: float | None = None
+        """When the venue last took a beat, monotonic seconds; None before the first."""
+        self.failed_why = ""
+        """Why the last beat was not taken; empty when it was."""
 
     def ended(self, intent: OrderIntent, venue_order_id: str, event: AnyEvent) -> None:
         """Need nothing of it."""
@@ -335,8 +339,9 @@ class Heartbeat:
         try:
             await self._tools.account.beat()
         except CallFailed as error:
-            self._failed = True
+            self._failed, self.failed_why = True, str(error)
             restrictions.tell(Restriction("heartbeat", str(error)))
         else:
-            self._failed = False
+            self._failed, self.failed_why = False, ""
+            self.accepted_at_s = time.monotonic()
             restrictions.lift("heartbeat")

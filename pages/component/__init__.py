@@ -25,18 +25,45 @@ SCRIPTS: Final = (
     "push_kill.js",
     "kill.js",
     "stream.js",
+    "mode.js",
+    "banners.js",
+    "keys.js",
+    "hover.js",
     "status.js",
     "coverage.js",
     "cards.js",
     "drawing.js",
+    "chart.js",
     "charts.js",
+    "edge.js",
     "ladder.js",
-    "tables.js",
+    "decision.js",
+    "orders.js",
+    "money.js",
+    "tape.js",
     "feeds.js",
+    "life.js",
+    "tour.js",
     "live.js",
+    "replay.js",
 )
 """In the order they depend on each other; together they are one module."""
-STYLES: Final = ("vendor/uplot/uPlot.min.css", "live.css")
+STYLES: Final = (
+    "vendor/uplot/uPlot.min.css",
+    "styles/base.css",
+    "styles/status.css",
+    "styles/kill.css",
+    "styles/panels.css",
+    "styles/cards.css",
+    "styles/charts.css",
+    "styles/ladder.css",
+    "styles/lists.css",
+    "styles/edge.css",
+    "styles/orders.css",
+    "styles/widths.css",
+    "replay.css",
+)
+"""Later ones overrule earlier ones."""
 
 STUB: Final = """
 // Hands over to the loader's code, which may arrive later than this stub.
@@ -89,6 +116,15 @@ def live(message: bytes, on_resync: Callable[[], None], on_kill: Callable[[], No
         on_kill_change=on_kill,
         on_pull_change=_asked,
     )
+
+
+def replay(message: bytes) -> None:
+    """Show the replay of a session.
+
+    Args:
+        message: JSON: ``session``, ``label``, ``url`` of the replay's socket, ``t_ms`` or null.
+    """
+    _component("replay")(data=message, key="updown-replay")
 
 
 def kill_control(message: bytes, on_kill: Callable[[], None], narrow: bool) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from engine.config import Settings
 from engine.desk import SLOW_SECTIONS, Delta, Health, Tick
 from engine.kill import FILE_NAME
-from engine.snapshot import ModeView
+from engine.snapshot import AccountView, Snapshot
 
 CONTRACT_FIELDS: Final = (
     "strike",
@@ -22,6 +22,16 @@ CONTRACT_FIELDS: Final = (
     "ask_down",
     "even_up",
     "even_down",
+)
+LEAVE_FIELDS: Final = (
+    "armed",
+    "armed_since_ms",
+    "armed_until_ms",
+    "armed_who",
+    "armed_why",
+    "live",
+    "paused_since_ms",
+    "paused_why",
 )
 ROW_LIMIT: Final = 1_800
 """Seconds kept as they are written: twice what a desk remembers."""
@@ -42,6 +52,7 @@ FAST_SECTIONS: Final = (
     "contracts",
     "journal_seq",
     "journal_lag_ms",
+    "life",
 )
 
 
@@ -75,16 +86,22 @@ def frame(delta: Delta | None, health: Health, settings: Settings, kill_url: str
     return msgspec.json.encode(body)
 
 
-def kill_state(mode: ModeView | None, health: Health, settings: Settings, kill_url: str) -> bytes:
+def kill_state(snapshot: Snapshot | None, health: Health, settings: Settings, kill_url: str) -> bytes:
     """Encode what the kill control shows on a page that has no live panels."""
     body = {
         "beat": health.asked_ms,
         "engine": _engine(health),
-        "mode": mode,
+        "mode": snapshot.mode if snapshot else None,
+        "account": _leave(snapshot.account) if snapshot else None,
         "version": health.version,
         "fixed": fixed(settings, kill_url, health),
     }
     return msgspec.json.encode(body)
+
+
+def _leave(account: AccountView) -> dict[str, Any]:
+    """Return what makes of the mode one word and its reason; the rest of the account is not the control's."""
+    return {name: getattr(account, name) for name in LEAVE_FIELDS}
 
 
 def fixed(settings: Settings, kill_url: str, health: Health) -> dict[str, Any]:
@@ -114,14 +131,14 @@ def _row(tick: Tick) -> msgspec.Raw:
     kept = _rows.get(tick.point.t_s)
     if kept is not None and kept[0] is tick:
         return kept[1]
-    row = msgspec.Raw(msgspec.json.encode(_tick(tick)))
+    row = msgspec.Raw(msgspec.json.encode(tick_row(tick)))
     while len(_rows) >= ROW_LIMIT:
         _rows.pop(next(iter(_rows)), None)
     _rows[tick.point.t_s] = (tick, row)
     return row
 
 
-def _tick(tick: Tick) -> list[Any]:
+def tick_row(tick: Tick) -> list[Any]:
     """Write a second as a short row."""
     point = tick.point
     contracts = {

@@ -6,9 +6,12 @@ import streamlit as st
 
 from engine import desk
 from engine.run import worker
+from engine.run.alarm_post import try_alarm
 from engine.run.health_view import measure
-from engine.snapshot import Snapshot
-from pages.widgets import mode, plain, stream, tables
+from engine.run.sessions_kept import last_verdict
+from engine.snapshot import PulseView, Snapshot
+from pages import access
+from pages.widgets import mode, plain, sessions, stream, tables
 
 REFRESH_S: Final = 2.0
 MEASURE_S: Final = 5.0
@@ -36,6 +39,11 @@ def engine() -> None:
         st.metric("Sessions", f"{health.sessions}", help="tabs that are fed by their own queue")
         if snapshot is not None:
             _figures(snapshot)
+    if snapshot is not None:
+        with st.container(horizontal=True):
+            _lags(snapshot)
+        if snapshot.life.order_beat_why:
+            st.error(f"**Order heartbeat failed**: {plain.marked_down(snapshot.life.order_beat_why)}")
     if snapshot is not None and snapshot.mode.behind_why:
         st.error(f"**Behind its feeds**: {plain.marked_down(snapshot.mode.behind_why)}. No new order leaves.")
 
@@ -46,11 +54,24 @@ def _figures(snapshot: Snapshot) -> None:
     st.metric("Uptime", _number(snapshot.uptime_s, ",.0f", " s"))
     st.metric("Events", f"{snapshot.seq:,}", help="numbered since the session began")
     st.metric("Journal", f"{snapshot.journal_seq:,}", help="number of the newest event on the disk")
+    st.metric("Clock", _number(clock.skew_ms, "+,.0f", " ms"), help=f"ours less the venue's: {verdict}")
+    st.metric("Backlog", "BEHIND" if snapshot.mode.behind_why else "keeps up")
+
+
+def _lags(snapshot: Snapshot) -> None:
+    """Show how late the engine's loop and its two recorders are, and the order heartbeat."""
+    life = snapshot.life
+    late = "how late the loop's own timer came, over the last minute"
+    st.metric("Loop lag p50", _number(life.loop_p50_ms, ",.1f", " ms"), help=late)
+    st.metric("Loop lag p99", _number(life.loop_p99_ms, ",.1f", " ms"), help=late)
+    st.metric("Loop lag, worst", _number(life.loop_worst_ms, ",.0f", " ms"), help=late)
     st.metric(
         "Journal lag", _number(snapshot.journal_lag_ms, ",.0f", " ms"), help="age of the oldest unwritten"
     )
-    st.metric("Clock", _number(clock.skew_ms, "+,.0f", " ms"), help=f"ours less the venue's: {verdict}")
-    st.metric("Backlog", "BEHIND" if snapshot.mode.behind_why else "keeps up")
+    words = "age of the oldest raw frame not on the disk; a dash where frames are not recorded"
+    st.metric("Raw recorder lag", _number(life.raw_lag_ms, ",.0f", " ms"), help=words)
+    words = "since the venue took one; they beat only while an order's fate is unknown"
+    st.metric("Order heartbeat", _number(life.order_beat_age_s, ",.1f", " s"), help=words)
 
 
 @st.fragment(run_every=MEASURE_S)
@@ -79,11 +100,13 @@ def feeds() -> None:
     if snapshot is None:
         return
     st.subheader("Connections", anchor="feeds")
+    pulses = {pulse.name: pulse for pulse in snapshot.life.pulses}
     connections = [
         {
             "name": feed.name,
             "state": "DOWN" if not feed.connected else "STALE" if feed.stale else "connected",
             "age_s": feed.age_s,
+            **_pulse(pulses.get(feed.name) if feed.connected else None),
             "frames": feed.frames,
             "refused": feed.refused,
             "reconnects": feed.reconnects,
@@ -102,11 +125,21 @@ def feeds() -> None:
         st.caption(f"Prices refused or late: {plain.marked_down(words)}")
 
 
+def _pulse(pulse: PulseView | None) -> dict[str, float | None]:
+    """Return a socket's answers; all unknown while it is down, and for what is no socket."""
+    if pulse is None:
+        return {"pong_age_s": None, "pong_ms": None, "word_age_s": None}
+    return {"pong_age_s": pulse.pong_age_s, "pong_ms": pulse.pong_ms, "word_age_s": pulse.word_age_s}
+
+
 def _connection_columns() -> dict[str, Any]:
     return {
         "name": tables.text("connection"),
         "state": tables.text("state"),
         "age_s": tables.number("silence", "venue seconds since its last data", "%,.1f"),
+        "pong_age_s": tables.number("pong", "seconds since the other end answered our ping", "%,.1f"),
+        "pong_ms": tables.number("round trip", "milliseconds that answer took", "%,.0f"),
+        "word_age_s": tables.number("keep-alive", "seconds since it answered the venue's own PING", "%,.1f"),
         "frames": tables.count("frames", "received"),
         "refused": tables.count("refused", "frames that could not be read"),
         "reconnects": tables.count("reconnects", "since the session began"),
@@ -127,6 +160,47 @@ def _topic_columns() -> dict[str, Any]:
     }
 
 
+@st.fragment(run_every=MEASURE_S)
+def proof() -> None:
+    """Show what the last proof by replay came to, of the newest session that was verified."""
+    counter = desk.current()
+    if counter is None:
+        return
+    verdict = last_verdict(counter.settings.data_dir)
+    st.subheader("Proof by replay", anchor="proof")
+    if verdict is None:
+        st.info("No session was verified yet: the page Sessions does it, and `python -m engine verify`.")
+        return
+    st.markdown(f"Session **{plain.marked_down(verdict.session)}**")
+    sessions.outcome(verdict)
+
+
+@st.fragment
+def alarms() -> None:
+    """Show where alarms go, and the button that tries it."""
+    counter = desk.current()
+    if counter is None:
+        return
+    settings = counter.settings
+    st.subheader("Alarms", anchor="alarms")
+    st.caption("Halt, kill, unknown order, drift, stuck redeem and the day's summary: docs/alarms.md.")
+    there = (
+        f"posted to a webhook ({settings.alarm_shape})" if settings.alarm_url else "written to the log alone"
+    )
+    st.write(f"Alarms are {there}.")
+    locked = access.locked() or settings.alarm_url is None
+    st.button("Send a test alarm", key="try-alarm", on_click=_try_alarm, disabled=locked)
+    if "alarm-tried" in st.session_state:
+        st.info(st.session_state["alarm-tried"])
+
+
+@access.needs_operator("to send a test alarm")
+def _try_alarm() -> None:
+    counter = desk.current()
+    if counter is not None:
+        st.session_state["alarm-tried"] = try_alarm(counter.settings)
+
+
 @st.fragment(run_every=JOB_S)
 def doctor() -> None:
     """Show the button that asks the doctor, and what he said last."""
@@ -137,7 +211,8 @@ def doctor() -> None:
         return
     job = worker.last("doctor")
     busy = job is not None and job.runs
-    st.button("Looking…" if busy else "Examine", key="doctor", on_click=_examine, disabled=busy)
+    locked = busy or access.locked()
+    st.button("Looking…" if busy else "Examine", key="doctor", on_click=_examine, disabled=locked)
     if job is None or busy:
         return
     if job.error:
@@ -147,6 +222,7 @@ def doctor() -> None:
     mode.checks(job.result, "doctor-lines")
 
 
+@access.needs_operator("to examine by the doctor")
 def _examine() -> None:
     counter = desk.current()
     if counter is not None:

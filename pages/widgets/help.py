@@ -82,6 +82,13 @@ ENTRIES: Final = tuple(
             "skew": "Our clock less the venue's. Over one second is OFF; WRONG stops orders.",
             "rung": "A source of the price that settles. The best that is fresh is in use.",
             "behind": "The engine does not keep up with its feeds: nothing new is ordered until it does.",
+            "pong, keep-alive": (
+                "Seconds since the other end of a socket answered our ping, and the venue's own PING."
+            ),
+            "loop lag": "How late the engine's own timer came in the last minute: 0 is a free loop.",
+            "order heartbeat": (
+                "While an order's fate is unknown the venue is told every 5 s that we live; else it cancels."
+            ),
             "NO DATA": "Two seconds without a snapshot. What is on the screen is old; KILL still works.",
         },
         "Money": {
@@ -111,7 +118,12 @@ ENTRIES: Final = tuple(
             "Tab, Enter, Space": (
                 "Every control can be reached and pressed. The sidebar's KILL is reached from the navigation."
             ),
-            "Ctrl+Shift+K": "KILL, on the page Panic.",
+            "Ctrl+Shift+K": "KILL at once, on every page, as the button does.",
+            "K": "Go to the kill button, on every page; Enter presses it.",
+            "L, P": "The pages Live and Panic.",
+            "[, ]": "The page before, the next page.",
+            "?": "The keys of the page that is open.",
+            "1, 2, 0, S": "On the page Live: the 5m window, the 15m window, reset the zoom, sound.",
             "→, Esc": "Next step of the tour; end of the tour.",
             "R": "Draw the page anew.",
         },

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from engine import desk
-from pages import component
+from pages import access, component
 from pages.component import message
 from pages.server import base_path
 from pages.widgets import plain
@@ -18,10 +18,7 @@ REFRESH_S: Final = 5.0
 """Beside the live panels the control follows their frames; alone it is this old at most."""
 
 
-def who_asks() -> str:
-    """Name the operator as well as this server can: the signed-in user, else the address."""
-    user = st.user.get("email") or st.user.get("name")
-    return str(user or f"console at {st.context.ip_address or 'this machine'}")
+who_asks = access.who_asks
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -35,9 +32,13 @@ def control(page: str = "") -> None:
     if counter is None:
         st.error("The engine was stopped together with its server.")
         return
+    if not access.may_look():
+        st.rerun()  # signed out, or the pass has ended: the frame shows the way back
     if page:
         _entitle(page, counter)
     _button(counter, narrow=False)
+    if access.kill_locked():
+        st.caption(f"Your role may not trip it (KILL_BY={counter.settings.kill_by}).")
     if counter.host.kill.is_tripped():
         clear_form()
 
@@ -60,7 +61,7 @@ def title(page: str, counter: desk.Desk) -> str:
     elif health.killed:
         word = "KILLED"
     else:
-        word = snapshot.mode.mode if snapshot else "STARTING"
+        word = snapshot.word if snapshot else "STARTING"
     profit = f" {plain.signed_dollars(snapshot.money.realised_today)}" if snapshot else ""
     return f"{word}{profit} · {page}"
 
@@ -70,8 +71,7 @@ def _entitle(page: str, counter: desk.Desk) -> None:
 
 
 def _button(counter: desk.Desk, narrow: bool) -> None:
-    mode = counter.latest.mode if counter.latest else None
-    state = message.kill_state(mode, counter.health(), counter.settings, f"{base_path()}/kill")
+    state = message.kill_state(counter.latest, counter.health(), counter.settings, f"{base_path()}/kill")
     component.kill_control(state, on_kill=trip, narrow=narrow)
 
 
@@ -81,6 +81,9 @@ def clear_form(place: str = "") -> None:
     Args:
         place: Tells two such forms of one page apart; the sidebar's has none.
     """
+    if access.locked():
+        st.caption("An operator can clear it.")
+        return
     with st.form(f"clear-kill{place}"):
         st.markdown("**Clear the kill switch**")
         st.caption("The engine starts flat: no order comes back.")
@@ -92,6 +95,7 @@ def clear_form(place: str = "") -> None:
         st.error(problem)
 
 
+@access.needs_operator("to clear the kill switch")
 def _clear(place: str) -> None:
     """Act before the next picture is drawn, so that the form goes with the latch."""
     counter = desk.current()
@@ -104,6 +108,7 @@ def _clear(place: str) -> None:
         st.session_state[f"{PHRASE}{place}"] = st.session_state[f"{REASON}{place}"] = ""
 
 
+@access.needs_kill_right("to trip the kill switch")
 def trip() -> None:
     """Trip the switch through the session, for a button that could not reach the kill route."""
     counter = desk.current()

@@ -10,8 +10,9 @@ from engine.run.arm_command import ARM_PHRASE, Wish
 from engine.run.arming import LEAST_MINUTES, MOST_MINUTES, Arm
 from engine.run.checks import Line
 from engine.run.commands import LIMIT_OF, Command, Pause, Tighten, exit_at
-from engine.snapshot import ContractView, Snapshot
+from engine.snapshot import ContractView, ModeView, Snapshot
 from engine.trail import Trail
+from pages import access
 from pages.widgets import kill, plain, stream, tables
 
 REFRESH_S: Final = 2.0
@@ -34,6 +35,11 @@ def give(key: str, command: Command, why: str) -> bool:
     reply = counter.command(command, kill.who_asks(), why)
     st.session_state[f"{key}-answer"] = (reply.state, reply.why)
     return reply.state == "taken"
+
+
+def with_old(why: str, was: str) -> str:
+    """Return a reason with what was in force before, for the audit trail; a missing reason stays missing."""
+    return f"{why.strip()} (was {was})" if why.strip() and was else why
 
 
 def answer(key: str) -> None:
@@ -63,18 +69,33 @@ def leave() -> None:
     elif account.armed:
         armed = f"ARMED until {plain.utc(account.armed_until_ms)}: {account.armed_why}"
     else:
-        armed = f"not armed: {account.armed_why}"
+        armed = f"not armed{plain.since(account.armed_since_ms)}: {account.armed_why}"
     rows = {
         "Orders": "REAL ORDERS" if account.live else "paper orders",
         "Venue": f"{mode.venue}, profile {mode.profile}",
         "Live trading": armed,
-        "New orders": f"paused by {account.paused_why}" if account.paused_why else "not paused",
-        "Kill switch": f"latched by {mode.kill_who}: {mode.kill_why}" if mode.kill_latched else "not tripped",
-        "Engine": f"halted: {mode.halted_why}" if mode.halted_why else "not halted",
-        "Breakers": "; ".join(f"{name}: {why}" for name, why in mode.breakers.items()) or "none tripped",
+        "New orders": f"paused{plain.since(account.paused_since_ms)} by {account.paused_why}"
+        if account.paused_why
+        else "not paused",
+        "Kill switch": f"latched{plain.since(mode.kill_since_ms)} by {mode.kill_who}: {mode.kill_why}"
+        if mode.kill_latched
+        else "not tripped",
+        "Engine": f"halted{plain.since(mode.halted_since_ms)}: {mode.halted_why}"
+        if mode.halted_why
+        else "not halted",
+        "Breakers": _tripped(mode),
         "Venue's own limits": account.restriction_why or account.restriction,
     }
     st.table({"state": rows}, border="horizontal")
+
+
+def _tripped(mode: ModeView) -> str:
+    """Name the breakers that stop the engine, each with since when."""
+    named = (
+        f"{name}{plain.since(mode.breakers_since.get(name)) or ' since an earlier session'}: {why}"
+        for name, why in mode.breakers.items()
+    )
+    return "; ".join(named) or "none tripped"
 
 
 # --- arm and disarm -----------------------------------------------------------------------------------------
@@ -94,15 +115,16 @@ def arming() -> None:
         middle.text_input("Reason", key="arm-reason", autocomplete="off")
         right.number_input("Minutes", LEAST_MINUTES, MOST_MINUTES, 60, key="arm-minutes")
         busy = job is not None and job.runs
-        st.form_submit_button("Looking…" if busy else "Arm", on_click=_arm, disabled=busy)
+        st.form_submit_button("Looking…" if busy else "Arm", on_click=_arm, disabled=busy or access.locked())
     if job is not None:
         _outcome(job)
     with st.form("disarm"):
         st.text_input("Reason to disarm", key="disarm-reason", autocomplete="off")
-        st.form_submit_button("Disarm", on_click=_disarm)
+        st.form_submit_button("Disarm", on_click=_disarm, disabled=access.locked())
     answer("disarm")
 
 
+@access.needs_operator("to arm live trading")
 def _arm() -> None:
     counter = desk.current()
     if counter is None:
@@ -144,6 +166,7 @@ def checks(lines: list[Line], key: str) -> None:
     tables.export(lambda: rows, key)
 
 
+@access.needs_operator("to disarm")
 def _disarm() -> None:
     counter = desk.current()
     why = st.session_state["disarm-reason"].strip()
@@ -171,10 +194,12 @@ def pausing() -> None:
     st.caption("Holdings stay and settle; exits go on.")
     with st.form("pause"):
         st.text_input("Reason", key="pause-reason", autocomplete="off")
-        st.form_submit_button("Resume" if paused else "Pause", on_click=_pause, args=(not paused,))
+        word = "Resume" if paused else "Pause"
+        st.form_submit_button(word, on_click=_pause, args=(not paused,), disabled=access.locked())
     answer("pause")
 
 
+@access.needs_operator("to pause or resume")
 def _pause(paused: bool) -> None:
     give("pause", Pause(paused), st.session_state["pause-reason"])
 
@@ -195,7 +220,7 @@ def tightening() -> None:
         )
         right.number_input("New value", value=None, key="limit-value", format="%g")
         st.text_input("Reason", key="limit-reason", autocomplete="off")
-        st.form_submit_button("Tighten", on_click=_tighten)
+        st.form_submit_button("Tighten", on_click=_tighten, disabled=access.locked())
     answer("limit")
 
 
@@ -204,12 +229,16 @@ def _limit(name: str, limits: dict[str, float]) -> str:
     return f"{name}, now {now:,g}" if now is not None else name
 
 
+@access.needs_operator("to tighten a limit")
 def _tighten() -> None:
     state = st.session_state
     if state["limit-value"] is None:
         state["limit-answer"] = ("refused", "give a value")
         return
-    give("limit", Tighten(state["limit-name"], float(state["limit-value"])), state["limit-reason"])
+    name, snapshot = state["limit-name"], stream.newest_snapshot()
+    was = None if snapshot is None else snapshot.account.limits.get(LIMIT_OF[name])
+    why = with_old(state["limit-reason"], "" if was is None else f"{was:g}")
+    give("limit", Tighten(name, float(state["limit-value"])), why)
 
 
 def holdings(snapshot: Snapshot) -> list[tuple[ContractView, str, float]]:
@@ -241,7 +270,7 @@ def exiting() -> None:
         left.selectbox("Holding", list(held), key="exit-what", format_func=lambda name: _holding(*held[name]))
         right.number_input("Least price a share, dollars", 0.01, 0.99, 0.5, 0.01, key="exit-least")
         st.text_input("Reason", key="exit-reason", autocomplete="off")
-        st.form_submit_button("Sell", on_click=_exit)
+        st.form_submit_button("Sell", on_click=_exit, disabled=access.locked())
     answer("exit")
 
 
@@ -249,6 +278,7 @@ def _holding(contract: ContractView, outcome: str, shares: float) -> str:
     return f"{plain.window(contract)} {outcome}, {shares:,.2f} shares"
 
 
+@access.needs_operator("to sell a holding")
 def _exit() -> None:
     state = st.session_state
     slug, _, outcome = str(state["exit-what"] or "").partition(" ")
@@ -278,10 +308,12 @@ def killing() -> None:
     st.caption("The button beside every page needs no reason; this one keeps yours.")
     with st.form("kill"):
         st.text_input("Reason", key="kill-reason", autocomplete="off")
-        st.form_submit_button("KILL with this reason", type="primary", on_click=_kill)
+        may_not = access.kill_locked()
+        st.form_submit_button("KILL with this reason", type="primary", on_click=_kill, disabled=may_not)
     answer("kill")
 
 
+@access.needs_kill_right("to trip the kill switch")
 def _kill() -> None:
     counter = desk.current()
     if counter is None:

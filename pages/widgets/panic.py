@@ -8,6 +8,7 @@ from engine import desk
 from engine.kill import FILE_NAME
 from engine.run.commands import Pause, exit_at
 from engine.snapshot import Snapshot
+from pages import access
 from pages.widgets import kill, mode, plain, stream
 
 REFRESH_S: Final = 1.0
@@ -40,11 +41,15 @@ def screen() -> None:
 
 
 def _kill(counter: desk.Desk) -> None:
-    """Show the second way to kill, by key and through the session; the red button goes by the kill route."""
+    """Show the second way to kill, through the session.
+
+    The red button and the key Ctrl+Shift+K ask the kill route and the guard process, and this way only when
+    neither answers.
+    """
     latch = counter.host.kill.read()
     if latch is None:
-        words = "Trips the kill switch through the session, should the red button's route be out of reach"
-        st.button("KILL by key", key="panic-kill", shortcut="Ctrl+Shift+K", on_click=_trip, help=words)
+        words = "Should the red button and Ctrl+Shift+K be out of reach: it goes by this page's session"
+        st.button("KILL through the session", key="panic-kill", on_click=_trip, help=words)
         problem = st.session_state.get("panic-kill-problem")
         if problem:
             st.error(plain.marked_down(problem))
@@ -55,6 +60,7 @@ def _kill(counter: desk.Desk) -> None:
     st.error(f"**■ {word}**: {plain.marked_down(latch.who)}. Clear it on the page Mode.")
 
 
+@access.needs_kill_right("to trip the kill switch")
 def _trip() -> None:
     counter = desk.current()
     if counter is None:
@@ -69,15 +75,17 @@ def _trip() -> None:
 def _leave(snapshot: Snapshot) -> None:
     paused, held = bool(snapshot.account.paused_why), mode.holdings(snapshot)
     with st.container(horizontal=True):
-        st.button("Resume" if paused else "Pause", key="panic-pause", on_click=_pause, args=(not paused,))
+        locked, word = access.locked(), "Resume" if paused else "Pause"
+        st.button(word, key="panic-pause", on_click=_pause, args=(not paused,), disabled=locked)
         if st.session_state.get(ASKED) and held:
             st.button(f"SELL {len(held)} at any price", key="panic-sell", type="primary", on_click=_sell)
             st.button("No", key="panic-no", on_click=_ask, args=(False,))
         else:
-            st.button("Exit all", key="panic-exit", disabled=not held, on_click=_ask, args=(True,))
+            st.button("Exit all", key="panic-exit", disabled=locked or not held, on_click=_ask, args=(True,))
     mode.answer("panic")
 
 
+@access.needs_operator("to pause or resume")
 def _pause(paused: bool) -> None:
     mode.give("panic", Pause(paused), WHY)
 
@@ -86,6 +94,7 @@ def _ask(asked: bool) -> None:
     st.session_state[ASKED] = asked
 
 
+@access.needs_operator("to sell all holdings")
 def _sell() -> None:
     """Sell all that is held now, one after the other; the first refusal stays on the screen."""
     counter = desk.current()
@@ -107,8 +116,9 @@ def _positions(snapshot: Snapshot) -> str:
 def _alarms(snapshot: Snapshot) -> str:
     now, account = snapshot.mode, snapshot.account
     alarms = [f"{name}: {why}" for name, why in (account.alarms | now.breakers).items()]
-    alarms += [f"halted: {now.halted_why}"] if now.halted_why else []
-    alarms += [f"paused by {account.paused_why}"] if account.paused_why else []
+    alarms += [f"halted{plain.since(now.halted_since_ms)}: {now.halted_why}"] if now.halted_why else []
+    paused = f"paused{plain.since(account.paused_since_ms)} by {account.paused_why}"
+    alarms += [paused] if account.paused_why else []
     alarms += ["reduced trading confidence"] if now.reduced_trading_confidence else []
     alarms += [f"behind: {now.behind_why}"] if now.behind_why else []
     alarms += [

@@ -63,13 +63,26 @@ def utc(at_ms: int | None) -> str:
     return "–" if moment is None else f"{moment:%d %b %H:%M:%S} UTC"
 
 
+def since(at_ms: int | None) -> str:
+    """Write since when something stands, to be put behind a word; nothing where nobody knows."""
+    return "" if at_ms is None else f" since {utc(at_ms)}"
+
+
 def local(at_ms: int | None) -> str:
     """Write the same moment in the reader's own zone, for a hover."""
     moment = table_text.time_of(at_ms)
-    if moment is None:
-        return ""
+    return "" if moment is None else f"{moment.astimezone(_here()):%d %b %H:%M:%S} on your clock"
+
+
+def noon_here() -> str:
+    """Say how the reader's clock differs from UTC, by today's noon."""
+    noon = datetime.now(UTC).replace(hour=12, minute=0)
+    return f"12:00 UTC is {noon.astimezone(_here()):%H:%M} on your clock ({st.context.timezone or 'UTC'})"
+
+
+def _here() -> tzinfo:
+    """Return the reader's zone as his browser names it; UTC where that is unknown."""
     try:
-        zone: tzinfo = ZoneInfo(st.context.timezone or "UTC")
+        return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
-        zone = UTC
-    return f"{moment.astimezone(zone):%d %b %H:%M:%S} on your clock"
+        return UTC

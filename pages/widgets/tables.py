@@ -30,9 +30,9 @@ def standing() -> None:
     doubt(snapshot)
     if snapshot is None:
         return
-    mode, money = snapshot.mode, snapshot.money
+    money = snapshot.money
     st.markdown(
-        f"**{mode.mode}** · P&L today **{money.realised_today:+,.2f} USD** · "
+        f"**{snapshot.word}** · P&L today **{money.realised_today:+,.2f} USD** · "
         f"session {plain.marked_down(f'{money.realised:+,.2f}')} USD",
         help="Realised, after fees, in dollars. Practice and paper profit is no money.",
     )
@@ -47,11 +47,12 @@ def stops() -> None:
     mode = snapshot.mode
     if mode.kill_latched:
         who = f"{plain.marked_down(mode.kill_who)}: {plain.marked_down(mode.kill_why)}"
-        st.error(f"**HALTED**: the kill switch is latched by {who}")
+        st.error(f"**HALTED**{plain.since(mode.kill_since_ms)}: the kill switch is latched by {who}")
     elif mode.halted_why is not None:
-        st.error(f"**HALTED**: {plain.marked_down(mode.halted_why)}")
+        st.error(f"**HALTED**{plain.since(mode.halted_since_ms)}: {plain.marked_down(mode.halted_why)}")
     elif snapshot.account.paused_why:
-        st.warning(f"Paused by {plain.marked_down(snapshot.account.paused_why)}")
+        since = plain.since(snapshot.account.paused_since_ms)
+        st.warning(f"Paused{since} by {plain.marked_down(snapshot.account.paused_why)}")
 
 
 def doubt(snapshot: Snapshot | None) -> None:
@@ -112,9 +113,8 @@ def text(label: str, explanation: str | None = None) -> ColumnConfig:
 
 
 def time(label: str, explanation: str = "") -> ColumnConfig:
-    """Head a column of times: UTC, and the heading's help names the reader's own zone."""
-    here = st.context.timezone or "unknown"
-    words = f"{explanation}{'; ' if explanation else ''}UTC (your clock's zone: {here})"
+    """Head a column of times: UTC, and the heading's help says what that is on the reader's clock."""
+    words = f"{explanation}{'; ' if explanation else ''}UTC; {plain.noon_here()}"
     return st.column_config.DatetimeColumn(
         f"{label} (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", help=words
     )

@@ -1,7 +1,7 @@
 """The first minute: a line that says this is practice, and a short tour of the screen.
 
-It stands at the bottom of the live page, over nothing, until somebody ends it; ``?tour=off`` in the address
-keeps it away, ``?tour=1`` opens it at a step.
+It stands at the bottom of the live page until somebody ends it, and the page shows what it speaks of
+(``assets/tour.js``); ``?tour=off`` in the address keeps it away, ``?tour=1`` opens it at a step.
 """
 
 from itertools import pairwise
@@ -53,16 +53,18 @@ def step() -> None:
     now = _step()
     if now == OFF:
         return
-    if now == NAMES[0]:
-        st.caption("Practice venue: a simulated market on this machine. Its profit proves nothing.")
-    else:
-        st.markdown(f"{now}/{NAMES[-1]} · {dict(zip(NAMES[1:], STEPS, strict=True))[now]}")
-    with st.container(horizontal=True):
-        if now in NEXT:
-            label = "Take the tour" if now == NAMES[0] else "Next"
-            st.button(label, key="tour-next", shortcut="Right", on_click=_go, args=(NEXT[now],))
-        label = "Hide" if now == NAMES[0] else "End the tour"
-        st.button(label, key="tour-end", shortcut="Esc", on_click=_go, args=(OFF,))
+    # One row where it fits: a low bar leaves the screen to what it explains.
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if now == NAMES[0]:
+            st.caption("Practice venue: a simulated market on this machine. Its profit proves nothing.")
+        else:
+            st.caption(f"{now}/{NAMES[-1]} · {dict(zip(NAMES[1:], STEPS, strict=True))[now]}")
+        with st.container(horizontal=True, width="content"):
+            if now in NEXT:
+                label = "Take the tour" if now == NAMES[0] else "Next"
+                st.button(label, key="tour-next", shortcut="Right", on_click=_go, args=(NEXT[now],))
+            label = "Hide" if now == NAMES[0] else "End the tour"
+            st.button(label, key="tour-end", shortcut="Esc", on_click=_go, args=(OFF,))
 
 
 def again() -> None:

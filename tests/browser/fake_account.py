@@ -33,6 +33,8 @@ def account(moment: Moment) -> AccountView:
         params=Params()._asdict(),
         used=limits_used(moment),
         armed_who="anna" if script.armed else "",
+        armed_since_ms=BOUNDARY_S * 1000 if script.live else None,
+        paused_since_ms=(BOUNDARY_S + 240) * 1000 if script.paused_why else None,
         paused_who=script.paused_why.partition(":")[0],
     )
 

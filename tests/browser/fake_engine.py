@@ -159,13 +159,13 @@ class Market:
             0.926,
             0.10,
             sign_ms=3.2,
-            send_ms=0.8,
+            send_ms=4.0,
             answer_ms=226.0,
-            markouts={1: 0.004, 10: -0.002},
+            markouts={1: 0.004, 5: 0.001, 30: -0.002},
             assumed=[
                 AssumedView("touch", 21.6, 0.926, 0.10),
-                AssumedView("displayed depth", 21.6, 0.9268, 0.10),
-                AssumedView("after latency", 0.0, None, 0.0),
+                AssumedView("arrival", 21.6, 0.9268, 0.10),
+                AssumedView("conservative", 0.0, None, 0.0),
             ],
         )
         self._orders.append(order)
@@ -236,6 +236,7 @@ class Market:
             journal_seq=self._version * 37 - 2,
             journal_lag_ms=11.0 + self._random.random() * 6,
             decisions=dict(self._tally),
+            life=fake_feeds.life(moment),
         )
 
     def _mode(self, kill: KillSwitch) -> ModeView:
@@ -251,6 +252,7 @@ class Market:
             kill_why=latch.why if latch else "",
             kill_since_ms=latch.since_ms if latch else None,
             halted_why=self._halted_why(),
+            halted_since_ms=self._halted_since_ms(),
             clock_rate=self._script.rate,
             reduced_trading_confidence=self._in_fallback,
             fallback_since_ms=FALLBACK_S * 1000 if self._in_fallback else None,
@@ -268,6 +270,10 @@ class Market:
             return None
         prices = f"final own {drift.final:.4f} ({drift.final_rung}), served {drift.final_served:.4f}"
         return f"settlement drift in {drift.slug}: {prices}"
+
+    def _halted_since_ms(self) -> int | None:
+        drift = next((row for row in self._settlements if row.verdict == "drift"), None)
+        return None if drift is None else (drift.end_s + 30) * 1000
 
     def _point(self, contracts: list[ContractView]) -> Point | None:
         hole = self._script.hole

@@ -3,7 +3,7 @@
 import random
 from typing import Final
 
-from engine.snapshot import CanonicalView, ClockView, FeedView, PriceView, TopicView
+from engine.snapshot import CanonicalView, ClockView, FeedView, LifeView, PriceView, PulseView, TopicView
 from tests.browser.fake_scripts import FALLBACK_S, Moment
 from tests.browser.fake_truth import RULE, RUNG
 
@@ -32,6 +32,28 @@ def feeds(moment: Moment) -> list[FeedView]:
         age = SILENT_S if stale else 0.2 + moment.random.random() * (20 if name == "gamma" else 0.8)
         views.append(FeedView(name, not stale, age, stale, moment.seconds * 9, 0, 1 if stale else 0, detail))
     return views
+
+
+def life(moment: Moment) -> LifeView:
+    """Return signs of life: sockets that answered within their five seconds, the stale one long ago."""
+    script, age = moment.script, moment.seconds % 5 + moment.fraction
+    names = ("rtds", "clob", "spot")
+    return LifeView(
+        pulses=[
+            PulseView(
+                name,
+                11.2 if name == script.stale_feed else age,
+                31.0 + number,
+                None if name == "spot" else age / 2,
+            )
+            for number, name in enumerate(names)
+        ],
+        order_beat_age_s=2.4 if script.live and script.alarms else None,
+        loop_p50_ms=0.3,
+        loop_p99_ms=4.1,
+        loop_worst_ms=19.0,
+        raw_lag_ms=6.0,
+    )
 
 
 def topics(moment: Moment) -> list[TopicView]:

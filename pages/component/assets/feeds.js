@@ -184,44 +184,8 @@ class CanonicalPrices {
   }
 }
 
-const BEAT_WINDOW_MS = 5000;
-
-// Signs of life: the engine's pictures, the server's answers, the venue's, the order heartbeat.
-class Heartbeats {
-  constructor() {
-    this.facts = facts("heartbeats", {
-      engine: "engine beat",
-      server: "server beat",
-      venue: "venue answers in",
-      order: "order heartbeat",
-    });
-    this.node = this.facts.node;
-    this.seen = [];
-  }
-
-  paint(store, at) {
-    const { cells } = this.facts;
-    if (store.version && this.seen.at(-1)?.[0] !== store.version) this.seen.push([store.version, at]);
-    while (this.seen.length > 1 && at - this.seen[0][1] > BEAT_WINDOW_MS) this.seen.shift();
-    const since = store.sinceFrame(at);
-    const count = this.seen.length - 1;
-    put(cells.engine, known(since) ? `${age(since)} ago` : DASH);
-    hint(cells.engine, `${count} pictures drawn in the last ${BEAT_WINDOW_MS / 1000} s`);
-    const heard = at - killDesk.heardAt;
-    put(cells.server, Number.isFinite(heard) ? `${age(heard / 1000)} ago` : DASH);
-    const trip = store.head?.clock?.round_trip_ms;
-    put(cells.venue, milliseconds(trip));
-    hint(cells.venue, "round trip of the last clock check, over REST");
-    const [text, toneName] = orderBeat(store.slow.account);
-    put(cells.order, text);
-    tone(cells.order, toneName);
-    hint(cells.order, "beats only while an order's fate is unknown; the first one arms the venue's dead-man switch");
-  }
-}
-
-function orderBeat(account) {
-  if (!account) return [DASH, "quiet"];
-  if (account.restriction === "heartbeat") return ["FAILED: no new orders", "alarm"];
-  if (!account.live) return ["not on paper", "quiet"];
-  return account.unknown > 0 ? ["needed, every 5 s", "warn"] : ["not needed now", "quiet"];
+function feedState(feed) {
+  if (!feed.connected) return ["cross", "DOWN", "alarm"];
+  if (feed.stale) return ["warning", "STALE", "alarm"];
+  return ["disc", "", "ok"];
 }

@@ -89,3 +89,8 @@ function localTime(ms) {
 function words(text) {
   return String(text ?? "").replaceAll("_", " ");
 }
+
+function gain(value) {
+  if (!known(value) || Math.abs(value) < 0.005) return "quiet";
+  return value > 0 ? "up" : "down";
+}

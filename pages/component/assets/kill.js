@@ -7,6 +7,7 @@ const SERVER_SILENT_MS = 4000; // the sidebar's control alone hears from the ser
 const killDesk = {
   fixed: {},
   mode: null,
+  account: null,
   engine: null,
   version: -1,
   beat: -1,
@@ -23,7 +24,7 @@ const killDesk = {
     if (!restarted && frame.beat <= this.beat) return;
     if (frame.fixed.kill_url) this.fixed = frame.fixed;
     if (this.engine?.killed && !frame.engine.killed) this.askedAt = this.latch = null; // cleared meanwhile
-    if (restarted || frame.version >= this.version) this.mode = frame.mode;
+    if (restarted || frame.version >= this.version) Object.assign(this, { mode: frame.mode, account: frame.account });
     Object.assign(this, { version: frame.version, beat: frame.beat, engine: frame.engine, heardAt: at });
     if (this.confirmed) this.askedAt = this.latch = null;
     this.paint();
@@ -181,15 +182,34 @@ class KillControl {
   }
 
   take(frame) {
-    this.node.dataset.theme = readPalette(this.node).dark ? "dark" : "light";
+    const theme = readPalette(this.node).dark ? "dark" : "light";
+    if (this.node.dataset.theme !== theme) this.unpin();
+    this.node.dataset.theme = theme;
     killDesk.hear(frame, performance.now());
     stream.dial(frame.fixed);
   }
 
+  // The ground is the theme's: pin anew in its colour.
+  unpin() {
+    const box = document.querySelector("[data-testid='stSidebarUserContent']");
+    if (box) box.style.position = "";
+  }
+
+  // A list of pages longer than the screen must not push the button out of sight: it stays at the foot.
+  pin() {
+    const box = document.querySelector("[data-testid='stSidebarUserContent']");
+    if (!box || box.style.position === "sticky") return;
+    Object.assign(box.style, { position: "sticky", bottom: "0", zIndex: "1" });
+    const sidebar = box.closest("[data-testid='stSidebar']");
+    box.style.backgroundColor = sidebar ? getComputedStyle(sidebar).backgroundColor : "inherit";
+  }
+
   paint(at) {
+    this.pin();
     this.button.paint(at);
-    putModeChip(this.mode, killDesk.mode, killDesk.engine, killDesk.silent(at));
-    const { mode } = killDesk;
+    const { mode, account } = killDesk;
+    putModeChip(this.mode, mode, killDesk.engine, killDesk.silent(at), account);
+    hint(this.mode.node, modeReason(mode, account));
     put(this.sub, mode ? `${mode.dry_run ? "paper orders" : "REAL ORDERS"} · profile ${mode.profile}` : "");
   }
 

@@ -5,14 +5,12 @@ const TICK_MS = 200;
 const started = new WeakMap();
 
 class LivePage {
-  constructor(root) {
+  constructor(root, store = stream.store) {
     this.root = root;
-    this.store = stream.store;
+    this.store = store;
     this.selected = "5m";
     this.group = new ChartGroup(`updown-${Math.random()}`, () => this.schedule());
     this.status = new StatusBar();
-    this.fed = stream.word();
-    this.status.node.querySelector(".line.second").append(this.fed);
     this.cards = ["5m", "15m"].map((name) => new Card(name, (chosen) => this.select(chosen)));
     this.price = new PriceChart(this.group);
     this.trend = new TrendChart(this.group);
@@ -26,6 +24,7 @@ class LivePage {
     this.money = new MoneyPanel();
     this.feeds = new FeedsPanel();
     this.tape = new TapePanel();
+    this.tour = new Tour(this);
     this.silence = el("span"); // counts; kept from screen readers, which would read every count
     this.silence.setAttribute("aria-hidden", "true");
     this.cause = el("span");
@@ -37,13 +36,23 @@ class LivePage {
     this.wake = () => this.schedule();
     document.addEventListener("visibilitychange", this.wake);
     this.themed();
+    this.listen();
+    this.status.habits.keys(this.keys());
+  }
+
+  // Where its frames come from: the tab's stream. A replay has its own source.
+  listen() {
+    this.fed = stream.word();
+    this.status.node.querySelector(".line.second").append(this.fed);
     stream.views.add(this);
-    this.status.habits.act = {
-      k: () => focusKill(),
-      1: () => this.select("5m"),
-      2: () => this.select("15m"),
-      0: () => this.group.zoom(null),
-    };
+  }
+
+  keys() {
+    return [
+      ["1", "show the 5m window below", () => this.select("5m")],
+      ["2", "show the 15m window below", () => this.select("15m")],
+      ["0", "reset the zoom of the charts", () => this.group.zoom(null)],
+    ];
   }
 
   build() {
@@ -109,6 +118,7 @@ class LivePage {
     show(this.nodata, lost && store.engine.alive);
     if (lost) this.paintSilence(silent, at);
     this.page.dataset.version = store.version;
+    this.tour.look();
     this.status.paint(store, at);
     for (const card of this.cards) card.paint(store, at, card.name === this.selected, this.colours);
     const contract = store.current(this.selected);
@@ -182,7 +192,7 @@ class LivePage {
   }
 
   paintTitle(store, lost) {
-    const { mode, money } = store.slow;
+    const { mode, money, account } = store.slow;
     const word = !store.engine.alive
       ? "ENGINE DOWN"
       : lost
@@ -191,7 +201,9 @@ class LivePage {
           ? "KILLED"
           : mode?.reduced_trading_confidence
             ? "REDUCED CONFIDENCE"
-            : (mode?.mode ?? "STARTING");
+            : mode
+              ? modeWord(mode, account)[0]
+              : "STARTING";
     const title = `${word}${money ? ` ${signedDollars(money.realised_today)}` : ""} · BTC Up or Down`;
     if (document.title !== title) document.title = title;
   }
@@ -212,10 +224,13 @@ class LivePage {
   // The status bar lies under that strip: it must neither hide nor catch clicks, but its menu must.
   clearHeader() {
     const header = document.querySelector("[data-testid='stHeader']");
-    if (!header || header.style.pointerEvents === "none") return;
+    if (!header) return;
     header.style.background = "transparent";
-    header.style.pointerEvents = "none";
-    for (const button of header.querySelectorAll("button")) button.style.pointerEvents = "auto";
+    // Its inner boxes catch pointers of their own, and Streamlit draws them anew.
+    for (const part of [header, ...header.querySelectorAll("div, button")]) {
+      const events = part.tagName === "BUTTON" ? "auto" : "none";
+      if (part.style.pointerEvents !== events) part.style.pointerEvents = events;
+    }
   }
 
   close() {
@@ -229,14 +244,6 @@ class LivePage {
     stream.words.forEach((part) => part.node === this.fed && stream.words.delete(part));
     this.page.remove();
   }
-}
-
-// The kill button that this width shows; nothing is tripped by going there.
-function focusKill() {
-  const boxes = [...killDesk.views].filter((view) => view instanceof KillButton);
-  const seen = boxes.find((view) => view.button.offsetParent !== null);
-  seen?.button.scrollIntoView({ block: "nearest" });
-  seen?.button.focus({ focusVisible: true });
 }
 
 function prepare(root, Part) {
@@ -273,6 +280,10 @@ function control(Part, data, root, trigger) {
 const consoleParts = {
   live({ data, parentElement, setTriggerValue }) {
     prepare(parentElement, LivePage).take(data, setTriggerValue);
+    return leave(parentElement);
+  },
+  replay({ data, parentElement }) {
+    prepare(parentElement, ReplayPage).open(JSON.parse(frameDecoder.decode(data)));
     return leave(parentElement);
   },
   kill({ data, parentElement, setTriggerValue }) {

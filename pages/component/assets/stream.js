@@ -51,7 +51,8 @@ const stream = {
   hearKill(frame, at) {
     const was = killDesk.engine?.killed;
     const { version, slow, engine, fixed } = this.store;
-    killDesk.hear({ version, beat: frame.beat, mode: slow.mode ?? null, engine, fixed }, at);
+    const told = { mode: slow.mode ?? null, account: slow.account ?? null };
+    killDesk.hear({ version, beat: frame.beat, ...told, engine, fixed }, at);
     // The form that clears is Python's: let the kill controls draw themselves again when it comes or goes.
     if (was !== undefined && was !== engine.killed) this.askSlow();
   },
