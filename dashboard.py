@@ -15,16 +15,17 @@ from pages.server import console_routes, engine_beside
 
 
 def settings_or_exit() -> Settings:
-    """Read the settings, or say what is wrong with them and end the process."""
+    """Read the settings and begin the log, or say what is wrong and end the process."""
     try:
-        return load_settings()
+        read = load_settings()
+        telemetry.start_logs(read)
+        return read
     except SettingsError as error:
         print(f"The console does not start: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 settings = settings_or_exit()
-telemetry.log_to_stderr(settings.log_level)
 app = st.App(
     "pages/frame.py",
     lifespan=engine_beside(settings, EngineHost),

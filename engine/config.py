@@ -1,45 +1,61 @@
 """Settings: where the venue is, who we are, how to trade, what never to go beyond. One place.
 
-Live is what ``DRY_RUN=false`` asks for, and nothing else does; ``check_live`` says what it lacks.
-Order of precedence: environment, then the ``.env`` file of the working directory (or the file that
-``ENV_FILE`` names), then the profile, then the defaults. Any feed URL set means an external venue; without
-one the embedded practice venue is used.
-What it does not know: whether a URL answers (``engine doctor`` asks).
+Where they come from, and which wins, is ``engine.settings_sources``; what each means is
+``engine.settings_words``. Any feed URL set means an external venue; without one the embedded practice venue
+is used. What it does not know: whether a URL answers (``engine doctor`` asks).
 """
 
-import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from engine import settings_sources
 from engine.errors import SettingsError
 from engine.params import Limits, Params
+from engine.passwords import is_hash
+from engine.settings_bounds import Bounds, bounds_in
+from engine.settings_live import LIVE_NEEDS, faults_of_live
+from engine.settings_secrets import is_given, secret_values, settings_digest
+from engine.settings_sources import (
+    DATA_DIR,
+    PROFILES,
+    Environment,
+    ProfileSource,
+    SecretsToml,
+    data_dir,
+    env_path,
+    secret_folder,
+)
+
+__all__ = [
+    "FEED_URLS",
+    "LIVE_NEEDS",
+    "PROFILES",
+    "VENUE_URLS",
+    "Bounds",
+    "Settings",
+    "bounds_of",
+    "check_live",
+    "data_dir",
+    "is_given",
+    "live_faults",
+    "load_settings",
+    "secret_values",
+    "settings_digest",
+    "sources",
+    "typos",
+]
 
 Profile = Literal["paper", "live", "high_vol", "low_vol"]
 
-PROFILES: Final[dict[str, dict[str, float]]] = {
-    "paper": {},  # the defaults below are the seed's own
-    "live": {"d_min": 8.0, "max_entry_price": 0.95},
-    "high_vol": {
-        "watch_return_threshold": 0.008,
-        "hammer_secs": 10.0,
-        "d_min": 10.0,
-        "max_entry_price": 0.95,
-    },
-    "low_vol": {"watch_return_threshold": 0.003, "hammer_secs": 20.0, "d_min": 3.0},
-}
-
-FEED_URLS: Final = ("rtds_ws_url", "clob_ws_url", "gamma_api_url", "clob_host", "spot_url")
-"""Any of these set means an external venue; these four of them are then needed: all but ``spot_url``."""
+FEED_URLS: Final = (
+    "rtds_ws_url", "clob_ws_url", "gamma_api_url", "clob_host", "spot_url", "polybolt_ws_url",
+    "clob_user_ws_url",
+)  # fmt: skip
+"""Any of these set means an external venue; the first four of them are then needed."""
 
 VENUE_URLS: Final = tuple(name.upper() for name in FEED_URLS[:4])
 
@@ -48,19 +64,28 @@ SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+")]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
-LIVE_NEEDS: Final = ("private_key", "api_key", "api_secret", "api_passphrase", "wallet_address")
-"""What an order has to be signed and sent with."""
+
+def _web_address(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("it should begin with https:// or http://")
+    try:
+        host = urlsplit(text).hostname
+    except ValueError:
+        host = None
+    if not host:
+        raise ValueError("it should name a host")
+    return value
 
 
-class ProfileSource(PydanticBaseSettingsSource):
-    """Defaults of the chosen profile; weaker than the environment and the file."""
+def _password_hash(value: SecretStr) -> SecretStr:
+    if is_given(value) and not is_hash(value.get_secret_value()):
+        raise ValueError("it should be what `python -m engine hash-password` prints")
+    return value
 
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 (interface)
-        return None, field_name, False
 
-    def __call__(self) -> dict[str, Any]:
-        name = str(self.current_state.get("settings_profile", "paper"))
-        return dict(PROFILES.get(name, {}))
+PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_web_address)]
 
 
 class Settings(BaseSettings):
@@ -84,7 +109,7 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("spot_url", "chainlink_direct_api_url")
     )
     symbol: str = Field(default="btc/usd", pattern=r"^btc/usd$")
-    data_dir: Path = Path("data")
+    data_dir: Path = DATA_DIR
 
     # how
     settings_profile: Profile = "paper"
@@ -142,22 +167,45 @@ class Settings(BaseSettings):
     # recording
     record_raw: bool = True
     raw_budget_mb: Positive = 2_000.0
+    sessions_keep_days: Positive = 30.0
+    sessions_budget_mb: Positive = 20_000.0
 
     # operation
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9102, ge=0, le=65535)
+    metrics_on_server: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_file: Path | None = None
+    log_max_mb: Positive = 20.0
+    log_keep: int = Field(default=5, ge=1, le=1_000)
+    alarm_url: SecretUrl | None = None
+    alarm_shape: Literal["json", "slack", "telegram"] = "json"
+    alarm_telegram_chat: str | None = Field(default=None, pattern=r"^(-?\d+|@\w+)$")
+    alarm_pause_s: Positive = 60.0
+    alarm_summary_hour: int = Field(default=0, ge=0, le=23)
+    tls_cert_file: Path | None = None
+
+    # who may do what
+    viewer_password_hash: PasswordHash | None = None
+    operator_password_hash: PasswordHash | None = None
+    viewer_emails: str = ""
+    operator_emails: str = ""
+    kill_by: Literal["anyone", "viewer", "operator"] = "viewer"
+    sign_in_hours: float = Field(default=12.0, gt=0, le=720)
+    ephemeral_storage: bool | None = None
 
     @classmethod
     def settings_customise_sources(
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (ours leaves Streamlit's copies out)
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings, file_secret_settings, ProfileSource(settings_cls)
+        environment = Environment(settings_cls)
+        toml, profile = SecretsToml(settings_cls), ProfileSource(settings_cls)
+        return init_settings, environment, dotenv_settings, file_secret_settings, toml, profile
 
     @model_validator(mode="after")
     def _one_venue(self) -> "Settings":
@@ -173,6 +221,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "SITE_PRICE_URL is set and the venue is practice, which would be compared with a real site: "
                 f"remove it, or set the addresses of the venue it belongs to ({', '.join(VENUE_URLS)})"
+            )
+        if self.alarm_url and self.alarm_shape == "telegram" and not self.alarm_telegram_chat:
+            raise ValueError(
+                "ALARM_SHAPE=telegram also needs ALARM_TELEGRAM_CHAT, the chat's number or @name"
             )
         if self.quote_size_usd > self.max_usd_per_trade:
             raise ValueError("QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE")
@@ -235,9 +287,9 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     Raises:
         SettingsError: One line for each fault: the name, what is expected, and where the value stands.
     """
-    env_file = env_file or Path(os.environ.get("ENV_FILE", ".env"))
+    env_file, folder = env_path(env_file), secret_folder()
     try:
-        return Settings(_env_file=env_file, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own option
+        return Settings(_env_file=env_file, _secrets_dir=folder, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own options
     except ValidationError as error:
         lines = [_fault(item["loc"], item["msg"], env_file) for item in error.errors(include_input=False)]
         raise SettingsError("; ".join(lines)) from None
@@ -246,24 +298,8 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
 
 
 def live_faults(settings: Settings) -> list[str]:
-    """Say what settings lack that ask for live trading, in one line each; nothing where they ask for paper.
-
-    Limits need no look: each has a default, and one that is not positive is no ``Settings``. The keys are not
-    tried here, only looked for (``engine doctor`` tries them).
-    """
-    if settings.dry_run:
-        return []
-    faults = [
-        f"{name.upper()} is missing: DRY_RUN=false needs it"
-        for name in LIVE_NEEDS
-        if not is_given(getattr(settings, name))
-    ]
-    if not settings.is_external:
-        faults.append(
-            f"DRY_RUN=false and the venue is practice: set the venue's addresses ({', '.join(VENUE_URLS)}), "
-            "or DRY_RUN=true"
-        )
-    return faults
+    """Say, a line each, what settings lack that ask for live trading; nothing where they ask for paper."""
+    return faults_of_live(settings, VENUE_URLS)
 
 
 def check_live(settings: Settings) -> None:
@@ -277,46 +313,13 @@ def check_live(settings: Settings) -> None:
         raise SettingsError("; ".join(faults))
 
 
-def is_given(value: SecretStr | str | None) -> bool:
-    """Say whether a setting holds anything but blanks."""
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    return bool(text and text.strip())
-
-
-class Bounds(NamedTuple):
-    """What a setting may be: numbers from ``least`` to ``most``, or one of ``choices``.
-
-    ``above`` and ``below``: the end itself is outside. A switch has the choices True and False.
-    """
-
-    least: float | None = None
-    most: float | None = None
-    above: bool = False
-    below: bool = False
-    choices: tuple[Any, ...] = ()
-
-
 def bounds_of(name: str) -> Bounds:
     """Return the bounds of a setting, as its field has them.
 
     Raises:
         KeyError: There is no such setting.
     """
-    field = Settings.model_fields[name.lower()]
-    bounds = Bounds()
-    for rule in field.metadata:
-        if isinstance(rule, Gt):
-            bounds = bounds._replace(least=_number(rule.gt), above=True)
-        elif isinstance(rule, Ge):
-            bounds = bounds._replace(least=_number(rule.ge))
-        elif isinstance(rule, Lt):
-            bounds = bounds._replace(most=_number(rule.lt), below=True)
-        elif isinstance(rule, Le):
-            bounds = bounds._replace(most=_number(rule.le))
-    if field.annotation is bool:
-        return bounds._replace(choices=(True, False))
-    named = [one for part in (field.annotation, *get_args(field.annotation)) for one in get_args(part)]
-    return bounds._replace(choices=tuple(dict.fromkeys(one for one in named if isinstance(one, str))))
+    return bounds_in(Settings.model_fields[name.lower()])
 
 
 def sources(env_file: Path | None = None) -> dict[str, str]:
@@ -325,65 +328,23 @@ def sources(env_file: Path | None = None) -> dict[str, str]:
     Args:
         env_file: As ``load_settings`` takes it.
     """
-    env_file = env_file or Path(os.environ.get("ENV_FILE", ".env"))
-    given = {"the environment": _names(EnvSettingsSource(Settings))}
-    try:
-        given[str(env_file)] = _names(DotEnvSettingsSource(Settings, env_file=env_file))
-    except UnicodeDecodeError:
-        given[str(env_file)] = set()
-    named = os.environ.get("SETTINGS_PROFILE") or _in_file(env_file, "settings_profile")
-    given[f"profile {named}"] = set(PROFILES.get(str(named), {}))
-    return {
-        name: next((place for place, names in given.items() if name in names), "default")
-        for name in Settings.model_fields
-    }
+    return settings_sources.sources_of(Settings, env_file)
 
 
-def _number(value: Any) -> float:
-    return float(value)
-
-
-def _names(source: EnvSettingsSource) -> set[str]:
-    """Return the fields that a source gives; an alias counts for its field."""
-    found = {name.lower() for name in source()}
-    return found | {"spot_url"} if "chainlink_direct_api_url" in found else found
-
-
-def _in_file(env_file: Path, name: str) -> str | None:
-    try:
-        value = DotEnvSettingsSource(Settings, env_file=env_file)().get(name)
-    except UnicodeDecodeError:
-        return None
-    return None if value is None else str(value)
-
-
-class _Where(BaseSettings):
-    """The one setting that stopping needs."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
-
-    data_dir: Path = Settings.model_fields["data_dir"].default
-
-
-def data_dir(env_file: Path | None = None) -> Path:
-    """Return the data folder, whatever else is wrong: a mistyped limit must not keep the kill switch away.
+def typos(env_file: Path | None = None) -> list[str]:
+    """Name, a line each, what was set under a name that is no setting and looks like one.
 
     Args:
         env_file: As ``load_settings`` takes it.
     """
-    env_file = env_file or Path(os.environ.get("ENV_FILE", ".env"))
-    try:
-        return _Where(_env_file=env_file).data_dir  # type: ignore[call-arg]  # as above
-    except UnicodeDecodeError:
-        return _Where(_env_file=None).data_dir  # type: ignore[call-arg]  # as above
+    return settings_sources.typos(Settings.model_fields, env_file)
 
 
 def _fault(location: tuple[int | str, ...], message: str, env_file: Path) -> str:
     """Write one fault without the value: it may be a secret."""
     if not location:
         return message.removeprefix("Value error, ")
-    key = str(location[0]).upper()
-    in_environment = any(name.upper() == key for name in os.environ)
-    return (
-        f"{key} (from {'the environment' if in_environment else env_file}): {message[0].lower()}{message[1:]}"
-    )
+    key, message = str(location[0]), message.removeprefix("Value error, ")
+    where = sources(env_file).get(settings_sources.field_of(key), "default")
+    place = env_file if where == "default" else where
+    return f"{key.upper()} (from {place}): {message[0].lower()}{message[1:]}"

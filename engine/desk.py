@@ -328,7 +328,7 @@ class Desk:
         """Trip the kill switch: one act, no questions, whatever state the engine is in."""
         latch = self.host.kill.trip(who, why)
         self._tell_news()
-        _log.warning("= kill=tripped who=%s why=%s", latch.who, latch.why)
+        _log.warning("= kill tripped", extra={"who": latch.who, "why": latch.why})
         return latch
 
     def clear(self, phrase: str, who: str, why: str) -> str | None:
@@ -347,7 +347,8 @@ class Desk:
         except OSError as error:
             return f"The kill switch could not be cleared: {error}"
         if problem is None and latch is not None:
-            _log.warning("= kill=cleared who=%s why=%s tripped_by=%s", who, why.strip(), latch.who)
+            facts = {"who": who, "why": why.strip(), "tripped_by": latch.who}
+            _log.warning("= kill cleared", extra=facts)
         return problem
 
     def command(self, command: Command, who: str, why: str) -> Reply:

@@ -1,19 +1,78 @@
-"""Logs: one event, one JSON line, on standard error. Never a secret.
+"""Logs: one event, one JSON line, on standard error and, if wanted, in a file that rotates. Never a secret.
 
-What it does not know: files and rotation; whoever starts the process keeps its standard error.
+Secrets are taken out by value, in every spelling that a library may have given them, from the finished line:
+whatever an error's text or a traceback brought along. Fields: docs/logs.md. What it does not know: what an
+event means.
 """
 
+import base64
+import json
 import logging
+import logging.handlers
+import os
+import re
 import sys
-from typing import Final
+from collections.abc import Iterable
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Final, cast
+from urllib.parse import quote, urlsplit
 
 import orjson
 
+from engine.config import Settings, secret_values, typos
+from engine.errors import SettingsError
+
 _PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
+
+SAME: Final = {"order_id": "order"}
+"""Names of fields that mean the same as another: one name finds all lines of an order."""
+
+LEAST_SECRET: Final = 5
+"""Characters from which on a text can be told from any other; the exchange's shortest secret has dozens."""
+
+HIDDEN: Final = "[secret]"
+
+log = logging.getLogger("engine.logs")
+
+
+class Redactor:
+    """Take secrets out of a text, by value."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        spelled = {text for secret in secrets for text in _spellings(secret) if len(text) >= LEAST_SECRET}
+        # The longest first: a key without its 0x is a part of the one with it.
+        ordered = sorted(spelled, key=len, reverse=True)
+        self._found = re.compile("|".join(map(re.escape, ordered)), re.IGNORECASE) if ordered else None
+
+    def clean(self, text: str) -> str:
+        """Return the text with ``[secret]`` in place of each secret."""
+        return text if self._found is None else self._found.sub(HIDDEN, text)
+
+
+def _spellings(secret: str) -> set[str]:
+    """Return the ways in which libraries write a secret: bare, quoted, escaped, encoded."""
+    bare = secret.removeprefix("0x")
+    found = {secret, bare, quote(secret), quote(secret, safe="")}
+    found |= {repr(secret)[1:-1], secret.replace("/", "\\/")}
+    found |= {base64.b64encode(secret.encode()).decode().rstrip("=")}
+    if re.fullmatch(r"[0-9a-fA-F]{64}", bare):
+        found |= {str(int(bare, 16)), str(bytes.fromhex(bare))[2:-1]}
+    if "://" in secret:
+        # An HTTP library names the path alone, and that is where a webhook's key is.
+        parts = urlsplit(secret)
+        found |= {parts.path.strip("/"), parts.query}
+    # The finished line is searched: there quotes, backslashes and control characters are escaped.
+    escaped = {json.dumps(text)[1:-1] for text in found}
+    return found | escaped | {json.dumps(text, ensure_ascii=False)[1:-1] for text in found}
 
 
 class JsonLines(logging.Formatter):
     """Write one JSON object: ``ts`` (Unix ms), ``level``, ``logger``, ``event``, then the record's fields."""
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        super().__init__()
+        self._redactor = redactor or Redactor()
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -22,17 +81,61 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "event": record.getMessage(),
         }
-        line |= {key: value for key, value in vars(record).items() if key not in _PLAIN}
+        line |= {SAME.get(key, key): value for key, value in vars(record).items() if key not in _PLAIN}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        return self._redactor.clean(orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
 
 
-def log_to_stderr(level: str) -> None:
-    """Send the engine's logs to standard error, from ``level`` on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger("engine")
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    root.propagate = False
+def log_to_stderr(level: str, secrets: Iterable[str] = ()) -> None:
+    """Send the engine's logs to standard error, from ``level`` on, and other libraries' from warnings on."""
+    _send_to([logging.StreamHandler(sys.stderr)], level, Redactor(secrets))
+
+
+def start_logs(settings: Settings) -> None:
+    """Log as the settings say, and warn of names that look like settings and are none.
+
+    Raises:
+        SettingsError: LOG_FILE cannot be written.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if settings.log_file is not None:
+        handlers.append(_rotating(settings.log_file, settings.log_max_mb, settings.log_keep))
+    _send_to(handlers, settings.log_level, Redactor(secret_values(settings).values()))
+    for why in typos():
+        log.warning("unknown setting", extra={"why": why})
+
+
+class _Rotating(logging.handlers.RotatingFileHandler):
+    """A file of its owner's and his group's alone, each new one too."""
+
+    def _open(self) -> TextIOWrapper:
+        file = open(self.baseFilename, self.mode, encoding=self.encoding, opener=_for_the_group)  # noqa: SIM115 (the handler closes it)
+        return cast("TextIOWrapper", file)
+
+
+def _for_the_group(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)
+
+
+def _rotating(path: Path, max_mb: float, keep: int) -> logging.Handler:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _Rotating(path, maxBytes=round(max_mb * 1e6), backupCount=keep, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"LOG_FILE {path} cannot be written: {error.strerror}; set another") from error
+
+
+def _send_to(handlers: list[logging.Handler], level: str, redactor: Redactor) -> None:
+    """Make these the only places of the engine's log; what others put on the root logger stays."""
+    for handler in handlers:
+        handler.setFormatter(JsonLines(redactor))
+    engine, everybody = logging.getLogger("engine"), logging.getLogger()
+    for handler in list(engine.handlers):
+        everybody.removeHandler(handler)
+        handler.close()
+    engine.handlers[:] = handlers
+    engine.setLevel(level.upper())
+    engine.propagate = False
+    for handler in handlers:
+        everybody.addHandler(handler)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Programs that some tests drive: a browser for the console, nginx for the reverse proxy. Debian's packages are
+# Programs that some tests drive: a browser for the console, nginx for the reverse proxy, Prometheus. Debian's packages are
 # installed when they are missing and this may be done here; otherwise it says so, and those tests skip themselves.
 set -u
 
@@ -25,6 +25,11 @@ fi
 if ! any_of nginx /usr/sbin/nginx; then
     [ "$may_install" = yes ] && [ -x "${POLICY_FILE:-/usr/sbin/policy-rc.d}" ] &&
         missing="$missing nginx" || left="$left nginx"
+fi
+# So is Prometheus, which brings promtool along.
+if ! any_of prometheus; then
+    [ "$may_install" = yes ] && [ -x "${POLICY_FILE:-/usr/sbin/policy-rc.d}" ] &&
+        missing="$missing prometheus" || left="$left prometheus"
 fi
 missing="${missing# }"
 

@@ -13,7 +13,13 @@ from engine.config import Settings
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
-NAMES = {name.upper() for name in Settings.model_fields} | {"CHAINLINK_DIRECT_API_URL", "ENV_FILE"}
+NAMES = {name.upper() for name in Settings.model_fields} | {
+    "CHAINLINK_DIRECT_API_URL",
+    "ENV_FILE",
+    "SECRETS_DIR",
+    "SECRETS_FILE",
+    "CREDENTIALS_DIRECTORY",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -26,6 +32,8 @@ def settings_of_nobody() -> Iterator[None]:
         for name in [name for name in os.environ if name.upper() in NAMES]:
             patch.delenv(name)
         patch.setenv("ENV_FILE", os.devnull)
+        patch.setenv("SECRETS_FILE", os.devnull)
+        patch.setenv("METRICS_PORT", "0")  # engines of several workers would want the same one
         yield
 
 

@@ -182,7 +182,7 @@ def test_what_is_unsafe_or_wrong_is_refused_by_name(
 NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
 MAY_BE_ZERO = {
     "sigma_short_weight", "price_memory", "least_roi", "paper_latency_ms", "venue_hold_ms", "practice_seed",
-    "metrics_port",
+    "metrics_port", "alarm_summary_hour",
 }  # fmt: skip
 MAY_BE_BELOW_ZERO = {"least_roi"}
 NEVER_BEYOND = (

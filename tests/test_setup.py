@@ -2,11 +2,14 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from scripts.check_port import fault_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKE = "#!/bin/sh\n{}\n"
@@ -127,6 +130,7 @@ def system_setup(path: Path) -> str:
 def test_a_missing_browser_is_installed_after_an_update_of_the_lists(debian):
     """On a new machine apt's lists are empty, and without an update nothing can be installed."""
     program(debian, "nginx", "exit 0")
+    program(debian, "prometheus", "exit 0")
     assert system_setup(debian) == "set-up: installing Debian's chromium\n"
     asked = (debian / "asked").read_text().splitlines()
     assert asked == ["update -qq", "install -qq -y --no-install-recommends chromium"]
@@ -135,31 +139,45 @@ def test_a_missing_browser_is_installed_after_an_update_of_the_lists(debian):
 def test_what_is_there_is_not_installed_again(debian):
     """A second `make test` starts at once and needs no network."""
     program(debian, "nginx", "exit 0")
+    program(debian, "prometheus", "exit 0")
     program(debian, "chromium", "exit 0")
     assert system_setup(debian) == ""
     assert not (debian / "asked").exists()
 
 
-def test_nginx_is_installed_only_where_that_does_not_start_it(debian):
-    """Debian starts a web server on port 80 with its installation, unless a policy says no."""
+def test_services_are_installed_only_where_that_does_not_start_them(debian):
+    """Debian starts nginx and Prometheus as it installs them, unless a policy says no."""
     program(debian, "chromium", "exit 0")
-    assert "without nginx some tests skip themselves" in system_setup(debian)
+    assert "without nginx prometheus some tests skip themselves" in system_setup(debian)
     assert not (debian / "asked").exists()
     program(debian, "policy-rc.d", "exit 101")
-    assert "installing Debian's nginx" in system_setup(debian)
+    assert "installing Debian's nginx prometheus" in system_setup(debian)
 
 
 def test_an_ordinary_user_is_told_what_to_install(debian):
     """Asking for a password in the middle of a test run would hang it."""
     program(debian, "id", "echo 1000")
     said = system_setup(debian)
-    assert said.startswith("set-up: without chromium nginx some tests skip themselves")
-    assert said.endswith("on Debian: apt-get install chromium nginx\n")
+    assert said.startswith("set-up: without chromium nginx prometheus some tests skip themselves")
+    assert said.endswith("on Debian: apt-get install chromium nginx prometheus\n")
     assert not (debian / "asked").exists()
 
 
 def test_a_failing_apt_does_not_stop_the_tests(debian):
     """Without a network everything but the browser can still be tested."""
     program(debian, "nginx", "exit 0")
+    program(debian, "prometheus", "exit 0")
     program(debian, "apt-get", "echo 'no route' >&2; exit 100")
     assert system_setup(debian).splitlines()[-1].startswith("set-up: without chromium some tests skip")
+
+
+def test_a_taken_port_is_one_line_that_says_what_to_do():
+    """Streamlit says that it is not available, and no more; a free one is no news."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = fault_of("127.0.0.1", port)
+        assert f"port {port} on 127.0.0.1 cannot be had" in said
+        assert "make run PORT=" in said
+        assert "\n" not in said
+    assert fault_of("127.0.0.1", port) == ""
+    assert "cannot be had" in fault_of("192.0.2.1", port)

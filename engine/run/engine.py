@@ -17,7 +17,7 @@ import httpx
 
 from engine import __version__
 from engine.clock import Clock, ScaledClock, SystemClock
-from engine.config import Settings, live_faults
+from engine.config import Settings, live_faults, settings_digest
 from engine.errors import JournalError, StartError
 from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
 from engine.feeds.address import is_loopback, without_secrets
@@ -26,6 +26,7 @@ from engine.feeds.clock_check import time_check, venue_clock_check
 from engine.feeds.discovery import Discovery
 from engine.feeds.polybolt import PolyBoltFeed
 from engine.feeds.site_price import SitePrices, site_client
+from engine.feeds.socket import SocketFeed
 from engine.feeds.sockets import ClobFeed, rtds_feed, spot_feed, user_feed
 from engine.feeds.venue_clock import keep_clock, open_clock
 from engine.journal import Journal
@@ -39,8 +40,10 @@ from engine.run.ledger_file import open_ledger
 from engine.run.lock import FolderLock
 from engine.run.order_desk import live_desk, paper_desk
 from engine.run.params_of import ParamsBook
+from engine.run.retention import keep_retention
 from engine.run.session import Session
 from engine.run.tokens import follow_tokens, open_tokens
+from engine.run.watchers import Watchers
 from engine.snapshot import Snapshot
 from engine.units import ONE_E6
 
@@ -84,6 +87,7 @@ class Engine:
         self.session: Session | None = None
         self.journal_path: Path | None = None
         self.raw: RawRecorder | None = None
+        self.watchers = Watchers(settings, self.kill)
         self._publish = publish
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -95,6 +99,7 @@ class Engine:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(FolderLock(self.settings.data_dir))
+            stack.enter_context(self.watchers.at_work())
             venue: EmbeddedVenue | None = None
             if self.settings.is_external:
                 endpoints = external_endpoints(self.settings)
@@ -116,9 +121,10 @@ class Engine:
             try:
                 if self.settings.record_raw:
                     self.raw = RawRecorder(journal.path, self.settings.raw_budget_mb)
-                session = self.session = Session(clock, journal, self._publish, self.raw)
+                session = self.session = Session(clock, journal, self._tell, self.raw)
+                session.meter = self.watchers.metrics.meter
                 session.venue_banner = self._banner(clock)
-                session.on_halt = self._disarm
+                session.on_halt = self._halted
                 await self._live(session, client, endpoints, venue, stop)
                 status = "ended" if session.is_whole else "crashed"
             finally:
@@ -130,8 +136,13 @@ class Engine:
             if journal.error is not None:
                 raise JournalError(journal.error)
 
-    def _disarm(self, why: str) -> None:
-        """Take the permission to trade live away: a halted engine is not armed."""
+    def _tell(self, snapshot: Snapshot) -> None:
+        self.watchers.take(snapshot)
+        self._publish(snapshot)
+
+    def _halted(self, why: str) -> None:
+        """Tell of it, and take the permission to trade live away: a halted engine is not armed."""
+        self.watchers.halted(why)
         try:
             Arm(self.settings.data_dir).disarm("engine", why)
         except OSError as error:
@@ -155,6 +166,7 @@ class Engine:
             "python": platform.python_version(),
             "platform": platform.platform(),
             "started": started.isoformat(),
+            "settings": settings_digest(self.settings),
         }
         return Journal(self.journal_path, meta)
 
@@ -175,9 +187,10 @@ class Engine:
         discovery = Discovery(
             client, endpoints.gamma_api_url, clock, session.accept, settings.fee_rate_ttl_seconds
         )
+        rtds = rtds_feed(endpoints.rtds_ws_url, clock, session.accept, session.accept_frame)
         parts: dict[str, Coroutine[Any, Any, str | None]] = {
-            "rtds": rtds_feed(endpoints.rtds_ws_url, clock, session.accept, session.accept_frame).run(),
-            "clob": clob.socket.run(),
+            "rtds": _followed(session, rtds),
+            "clob": _followed(session, clob.socket),
             "gamma": discovery.run(),
             "tokens": follow_tokens(session, clob),
             "seconds": _tell_seconds(session),
@@ -189,6 +202,7 @@ class Engine:
                 settings.data_dir, session.accept, clock, lambda: session.state.limits, ParamsBook(settings)
             ),
         }
+        parts["retention"] = keep_retention(settings, self.journal_path)
         if not settings.dry_run:
             parts["arming"] = watch_arm(Arm(settings.data_dir), session.accept, clock)
         parts |= self._checks(session, client, endpoints)
@@ -235,7 +249,7 @@ class Engine:
         clock, accept, accept_frame = session.clock, session.accept, session.accept_frame
         parts: dict[str, Coroutine[Any, Any, str | None]] = {}
         if endpoints.spot_url is not None:
-            parts["spot"] = spot_feed(endpoints.spot_url, clock, accept, accept_frame).run()
+            parts["spot"] = _followed(session, spot_feed(endpoints.spot_url, clock, accept, accept_frame))
         if endpoints.site_price_url is not None:
             parts["site"] = _ask_site(session, endpoints.site_price_url)
         credentials = credentials_of(self.settings)
@@ -243,11 +257,11 @@ class Engine:
             return parts
         if endpoints.polybolt_ws_url is not None:
             polybolt = PolyBoltFeed(endpoints.polybolt_ws_url, clock, accept, accept_frame, credentials)
-            parts["polybolt"] = polybolt.socket.run()
+            parts["polybolt"] = _followed(session, polybolt.socket)
         if endpoints.clob_user_ws_url is not None:
             session.hide = lambda frame: credentials.hide(frame) if isinstance(frame, str) else frame
             user = user_feed(endpoints.clob_user_ws_url, clock, accept, accept_frame, credentials)
-            parts["user"] = user.run()
+            parts["user"] = _followed(session, user)
         return parts
 
     def _open(self, session: Session) -> None:
@@ -277,6 +291,12 @@ class Engine:
         session.ledger_file = ledger
         if self.settings.is_external:
             session.accept(ledger.restore(journal_path.parent, session.clock.now_ms()))
+
+
+def _followed(session: Session, feed: SocketFeed) -> Coroutine[Any, Any, None]:
+    """Return a socket's life, whose signs the console shows."""
+    session.life.follow(feed.name, feed.pulse)
+    return feed.run()
 
 
 async def _until_over(session: Session, tasks: list[asyncio.Task[str | None]], stop: asyncio.Event) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from engine.config import Settings
 from engine.errors import EngineError
 from engine.kill import KillSwitch
+from engine.metrics import Metrics
 from engine.run.engine import Engine
 from engine.snapshot import Snapshot
 
@@ -22,6 +23,8 @@ class EngineHost:
         self.settings = settings
         self.kill = KillSwitch(settings.data_dir)
         self.error: str | None = None
+        self.metrics: Metrics | None = None
+        self.sessions: Callable[[], int] = lambda: 0
         self._publish = publish
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -44,6 +47,10 @@ class EngineHost:
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(timeout_s)
 
+    def _sessions(self) -> int:
+        """Count the tabs, as whoever started the server says later."""
+        return self.sessions()
+
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
@@ -63,4 +70,7 @@ class EngineHost:
         # What start-up made lives as long as the process: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
-        await Engine(self.settings, self._publish).run(self._stop)
+        engine = Engine(self.settings, self._publish)
+        self.metrics = engine.watchers.metrics
+        self.metrics.sessions = self._sessions
+        await engine.run(self._stop)

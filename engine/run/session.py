@@ -25,15 +25,18 @@ from engine.events import (
     AnyEvent,
     BacklogChanged,
     EngineHalted,
+    FeedClosed,
     FrameRefused,
     FramesLost,
     Record,
     SecondPassed,
 )
 from engine.journal import Journal
+from engine.metrics import Meter
 from engine.raw import RawFrame, RawRecorder
 from engine.run.backlog import BEAT_S, Backlog
 from engine.run.ledger_file import LedgerFile
+from engine.run.life import Life
 from engine.snapshot import Mark, Point, Snapshot
 from engine.units import Milliseconds
 
@@ -95,6 +98,8 @@ class Session:
         self._journal = journal
         self._raw = raw
         self.backlog = Backlog(journal, raw, time.monotonic())
+        self.life = Life(raw)
+        self.meter = Meter()
         self._late_ns = 0
         self._publish = publish
         self._seq = 0
@@ -117,7 +122,12 @@ class Session:
         except JournalError as error:
             self.is_whole = False
             self._halt(str(error))
+        began_ns = time.perf_counter_ns()
         effects = step(self.state, record)
+        if effects:
+            self.meter.decided(time.perf_counter_ns() - began_ns)
+        if isinstance(event, FeedClosed):
+            self.meter.closed(event.feed, event.reason)
         if self.state.halted_why is not None and not self._halt_told:
             self._halt_told = True
             self.on_halt(self.state.halted_why)
@@ -186,6 +196,7 @@ class Session:
             venue_banner=self.venue_banner,
             point=point,
             marks=marks,
+            life=self.life.view(),
         )
         self._publish(project(self.state, outside))
 
@@ -209,7 +220,9 @@ class Session:
                     log.error("raw frames lost", extra={"feed": feed, "count": count})
                     now_ms = self.clock.now_ms()
                     self.accept(FramesLost(ts_recv_ms=now_ms, feed=feed, topic="raw", count=count))
+            slept_from_s = time.monotonic()
             await asyncio.sleep(BEAT_S)
+            self.life.loop.note((time.monotonic() - slept_from_s - BEAT_S) * 1000)
 
     def _keep_ledger(self, seq: int) -> None:
         """Let the ledger's file follow before anything goes on; a file that cannot is no ledger: halt."""

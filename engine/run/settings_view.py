@@ -1,6 +1,6 @@
 """Every setting as an operator may see it: value, source, bounds; of a secret only whether it is set.
 
-What it does not know: what a setting does (``.env.example`` says).
+What it does not know: whether a value is wise.
 """
 
 from pathlib import Path
@@ -9,23 +9,15 @@ from typing import Any, Final
 import msgspec
 from pydantic import SecretStr
 
-from engine.config import FEED_URLS, Bounds, Settings, bounds_of, is_given, sources
+from engine.config import FEED_URLS, Settings, bounds_of, is_given, sources
 from engine.feeds.address import without_secrets
 from engine.params import Params
 from engine.run.params_of import PARAM_OF
+from engine.settings_bounds import in_words
+from engine.settings_table import GROUPS
+from engine.settings_words import WORDS
 
-GROUPS: Final = {
-    "venue": "Where the venue is",
-    "settings_profile": "How to trade",
-    "max_usd_per_trade": "Never beyond",
-    "dry_run": "Who trades",
-    "paper_balance_usd": "Paper and practice",
-    "record_raw": "Recording",
-    "metrics_host": "Operation",
-}
-"""The first setting of each group, in the order of ``Settings``."""
-
-URLS: Final = {*FEED_URLS, "clock_url", "site_price_url", "polybolt_ws_url", "clob_user_ws_url"}
+URLS: Final = {*FEED_URLS, "clock_url", "site_price_url"}
 NOT_SET: Final = "not set"
 
 
@@ -38,6 +30,8 @@ class SettingRow(msgspec.Struct, frozen=True):
     source: str
     bounds: str
     in_force: str | None = None
+    unit: str = ""
+    meaning: str = ""
 
 
 def setting_rows(
@@ -61,6 +55,8 @@ def setting_rows(
                 source=where[name],
                 bounds=in_words(bounds_of(name)),
                 in_force=_in_force(name.upper(), began, params),
+                unit=WORDS[name].unit,
+                meaning=WORDS[name].meaning,
             )
         )
     return rows
@@ -68,7 +64,7 @@ def setting_rows(
 
 def shown(name: str, value: Any) -> str:
     """Write a value; a secret as set or not set, an address without what only its owner knows."""
-    if isinstance(value, SecretStr) or name in ("private_key", "api_key", "api_secret", "api_passphrase"):
+    if WORDS[name].unit == "secret" or isinstance(value, SecretStr):
         return "set" if is_given(value) else NOT_SET
     if value is None:
         return NOT_SET
@@ -79,20 +75,6 @@ def shown(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def in_words(bounds: Bounds) -> str:
-    """Write bounds for people; empty where there are none."""
-    if bounds.choices:
-        return " or ".join(
-            "yes" if one is True else "no" if one is False else str(one) for one in bounds.choices
-        )
-    parts = []
-    if bounds.least is not None:
-        parts.append(f"above {bounds.least:g}" if bounds.above else f"from {bounds.least:g}")
-    if bounds.most is not None:
-        parts.append(f"below {bounds.most:g}" if bounds.below else f"to {bounds.most:g}")
-    return ", ".join(parts)
 
 
 def _in_force(name: str, began: Params, params: dict[str, float]) -> str | None:
