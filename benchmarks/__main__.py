@@ -8,17 +8,21 @@ import sys
 from typing import Any
 
 NAMES = {
+    "sweep": "1,000 windows of 900 s by 240 configurations: numba, plain Python, Dask, memory",
     "judge": "one decision, early exit and in full, in plain Python",
     "wire": "wire + book + decide on the burst capture, one core",
     "loopback": "a frame on a loopback socket until its decision, at 1,000 frames/s",
     "flood": "10,000 book frames/s from another process into the whole engine, a console looking on",
     "recorder": "the recorder's threads at 2,000 frames/s",
+    "verify": "the proof by replay: events/s of reading, deciding and comparing; the journal's size",
     "outages": "from the end of an outage until data is fresh and books are right",
     "soak": "practice at ten times the clock with random faults: memory, books, strikes, errors",
     "orders": "an intent until its first byte is on the socket, live and paper; the kill switch, loop stuck",
     "conservation": "1,000 orders with every outcome mixed: cash and shares of venue and ledger",
+    "what_if": "a what-if over 100 windows of 2,000 rows: read, and decided by two sets of parameters",
     "memory": "the engine's memory after an hour's worth of practice at speed",
     "console": "event to pixels pushed and asked for, with 1, 5 and 20 sessions; CPU, memory, the kill",
+    "replay": "events a second through the core, seeking in a day, a slider step until its pixels",
     "paint": "the console's first paint in headless Chromium, second run",
 }
 

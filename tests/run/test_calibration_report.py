@@ -1,0 +1,241 @@
+"""Calibration reports: the figures, the words, the file, and the layer that is never applied unasked."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from benchmarks.sweep import made
+from engine.core.decide import DISTANCE, WATCH
+from engine.params import Params
+from engine.run import calibration_layer as layering
+from engine.run.calibration_report import (
+    by_gate,
+    edge_decay,
+    heat,
+    reliability,
+    report_of,
+    scores,
+    verdict,
+    wilson,
+)
+from engine.run.calibration_report_command import html_of, main, words
+from engine.run.calibration_report_figures import figures_of
+from engine.run.calibration_report_moments import Candidate, Moment, candidates_of, moments_of
+from tests.run.test_sweep_parity import random_rows
+from tests.shared_data import SHARED, needs_recordings
+
+
+def moment(slug="a", p_up=0.9, ask_up=0.85, *, up=True, tau=15, z=1.5):
+    """Return a moment of a window."""
+    fee = 0.07 * ask_up * (1 - ask_up)
+    return Moment(
+        slug, 1_000_000, "5m", tau, float(tau), z, p_up, ask_up, None, p_up - ask_up - fee, None, fee, 0.0, up
+    )
+
+
+def windows(count, **facts):
+    """Return moments of so many windows, each Up in nine of ten."""
+    return [moment(f"w{n}", up=n % 10 != 0, **facts) for n in range(count)]
+
+
+@given(st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_wilsons_band_is_scipys(case):
+    """The band is what the diagram's whole claim rests on."""
+    came, n = case
+    expected = binomtest(came, n).proportion_ci(method="wilson")
+    assert wilson(came, n) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_both_forecasters_are_scored_on_the_same_moments():
+    """An ask that is missing where it would have been wrong must not make the market look better."""
+    moments = [moment("a", 0.9, 0.8), moment("b", 0.4, 0.3, up=False), moment("c", 0.2)._replace(ask_up=None)]
+    row = scores(moments)[0]
+    assert (row["n"], row["n_with_ask"]) == (3, 2)
+    assert row["brier"] == pytest.approx((0.1**2 + 0.4**2) / 2)
+    assert row["brier_ask"] == pytest.approx((0.2**2 + 0.3**2) / 2)
+    assert row["log_loss_ask"] == pytest.approx(-(math.log(0.8) + math.log(0.7)) / 2)
+
+
+def test_reliability_counts_every_moment_once():
+    """Bins, times and forecasters share nothing out twice."""
+    moments = windows(50) + windows(20, tau=5, p_up=0.3, ask_up=0.31)
+    rows = [row for row in reliability(moments) if row["forecast"] == "p_hat"]
+    assert sum(row["n"] for row in rows) == 70
+    one = next(row for row in rows if row["tau"] == 15)
+    assert (one["said"], one["came"]) == (pytest.approx(0.9), 0.9)
+    assert one["low"] < 0.9 < one["high"]
+
+
+def test_edge_decay_is_of_windows_and_after_fee():
+    """Realised edge is payout less ask less fee, whatever was claimed."""
+    row = edge_decay(windows(100))[0]
+    fee = 0.07 * 0.85 * 0.15
+    assert row["claimed"] == pytest.approx(0.05 - fee)
+    assert row["realised"] == pytest.approx(0.9 - 0.85 - fee)
+    assert row["low"] < row["realised"] < row["high"]
+    assert edge_decay(windows(1))[0]["low"] is None, "one window has no interval"
+    doubled = edge_decay(windows(100) + windows(100, tau=5))[0]
+    assert doubled["windows"] == 100
+    assert doubled["high"] == pytest.approx(row["high"]), (
+        "twice the moments of the same windows is no more news"
+    )
+
+
+def test_a_cell_of_the_heat_map_names_its_moments():
+    """The page opens them."""
+    cells = heat([moment("a", z=-2.5), moment("b", z=2.2), moment("c", z=math.inf)])
+    assert [(c["z_from"], c["n"]) for c in cells] == [(2.0, 2), (5.0, 1)]
+    assert cells[0]["moments"] == [["a", 1_000_000], ["b", 1_000_000]]
+
+
+def test_profit_by_gate_counts_a_candidate_for_each_gate_that_refused_it():
+    """And says how many it alone kept out."""
+    rows = by_gate(
+        [Candidate("a", 1, WATCH | DISTANCE, -3.0), Candidate("b", 1, WATCH, 1.0), Candidate("c", 1, 0, 2.0)]
+    )
+    told = {row["gate"]: (row["n"], row["alone"], row["total"]) for row in rows}
+    assert told == {"watch": (2, 1, -2.0), "distance": (1, 0, -3.0), "trade": (1, 1, 2.0)}
+
+
+def test_the_verdict_has_a_word_for_each_case():
+    """Few windows say nothing, however good they look."""
+    assert verdict(windows(10)).startswith("too few to say")
+    assert verdict([moment(f"w{n}", 0.99, 0.6) for n in range(100)]) == "p_hat beats the market's ask"
+    assert verdict([moment(f"w{n}", 0.6, 0.99) for n in range(100)]) == "the market's ask beats p_hat"
+    assert verdict(windows(100, ask_up=0.9)) == "p_hat and the market's ask cannot be told apart"
+
+
+def test_a_window_is_looked_at_once_for_each_time():
+    """The last moment at or before that time, from the live core's own numbers."""
+    trace = made(20, 120)
+    moments = moments_of(trace, Params(), (5, 30))
+    seen = [(one.slug, one.tau) for one in moments]
+    assert len(seen) == len(set(seen)) > 30
+    assert {one.seconds_left for one in moments if one.tau == 30} == {30.0}
+    assert all(0.0 <= one.p_up <= 1.0 for one in moments)
+    assert {type(value) for one in moments for value in (one.p_up, one.z, one.ev_up)} <= {float, type(None)}
+
+
+def test_candidates_say_which_gates_refused():
+    """With every window watched, far enough and cheap enough, candidates trade."""
+    trace = made(60, 120)
+    strict = Params(watch_return_threshold=0.5, hammer_s=60.0, d_min_usd=1.0)
+    assert all(one.gates & WATCH for one in candidates_of(trace, strict))
+    loose = strict._replace(watch_return_threshold=1e-9, d_min_usd=1e-9, max_entry_price=0.99)
+    gates = [one.gates for one in candidates_of(trace, loose)]
+    assert gates
+    assert 0 in gates
+
+
+def test_the_html_file_needs_nothing_else():
+    """One file: no script, style or font from another machine."""
+    trace = made(40, 120)
+    report = {"data": {"windows_without_outcome": 0, "rows_refused": 0}, "layer": None} | report_of(
+        trace, Params()
+    )
+    page = html_of(report)
+    assert page.count("Plotly.newPlot(") >= len(figures_of(report)) > 5
+    assert "<script src" not in page
+    assert "<link" not in page
+    assert any("verdict" in line for line in words(report))
+
+
+# --- the layer ----------------------------------------------------------------------------------------------
+
+
+def overconfident(count, seed=1):
+    """Return moments of a forecaster whose log-odds are twice too large."""
+    rng = np.random.default_rng(seed)
+    made_ = []
+    for n in range(count):
+        odds = rng.normal(0.0, 1.0)
+        up = bool(rng.random() < 1 / (1 + math.exp(-odds)))
+        made_.append(moment(f"w{n}", p_up=1 / (1 + math.exp(-2 * odds)), up=up)._replace(at_ms=n * 1_000))
+    return made_
+
+
+@pytest.mark.parametrize("kind", ["temperature", "isotonic"])
+def test_a_layer_mends_an_overconfident_forecast_on_later_windows(kind):
+    """Fitted on the past, judged on what came after."""
+    moments = overconfident(4_000)
+    layer = layering.fit(moments[:2_000], kind, 1)
+    later = [one for one in moments if one.at_ms > layer.fitted_until_ms]
+    raw, mended = scores(later)[0], scores(layering.applied(moments, layer))[0]
+    assert mended["n"] == raw["n"] < 2_001
+    assert mended["log_loss"] < raw["log_loss"]
+    if kind == "temperature":
+        assert layer.temperature == pytest.approx(2.0, rel=0.1)
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_a_layer_keeps_the_order_of_forecasts(low, high):
+    """A correction that turned two forecasts round would say that less is more."""
+    first, second = sorted((low, high))
+    for layer in LAYERS:
+        assert layer.apply(first) <= layer.apply(second) + 1e-12
+
+
+LAYERS = [layering.fit(overconfident(300), kind, 1) for kind in ("temperature", "isotonic")]
+
+
+def test_a_layer_is_kept_under_its_number_and_never_changed(tmp_path):
+    """Two reports that name layer 1 mean the same layer."""
+    layering.keep(LAYERS[0], tmp_path)
+    assert layering.layers(tmp_path) == [LAYERS[0]]
+    with pytest.raises(layering.LayerError, match="there already"):
+        layering.keep(LAYERS[1], tmp_path)
+    assert "layer 1 (temperature" in LAYERS[0].words
+
+
+def test_a_layer_is_not_judged_on_what_it_was_fitted_on():
+    """In-sample a layer always looks better."""
+    moments = overconfident(300)
+    with pytest.raises(layering.LayerError, match="later ones only"):
+        layering.applied(moments, LAYERS[0])
+    with pytest.raises(layering.LayerError, match="too few"):
+        layering.fit(moments[:50], "isotonic", 1)
+
+
+# --- the command --------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_json_and_html(tmp_path, monkeypatch, capsys):
+    """Over two windows there is little to say, and it says so."""
+    from engine.run.markets_table import write_markets
+    from engine.run.wide_csv import write_rows
+
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    rows, table = random_rows(3)
+    write_rows(tmp_path / "rows.csv", rows)
+    write_markets(tmp_path / "markets.json", table.values())
+    files = ["--replay-csv", str(tmp_path / "rows.csv"), "--markets-json", str(tmp_path / "markets.json")]
+    files += ["--output-prefix", str(tmp_path / "out" / "report")]
+    assert main(files) == 0
+    assert "too few to say" in capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["windows"] == 2
+    assert report["layer"] is None
+    assert (tmp_path / "out" / "report.html").stat().st_size > 1_000_000
+    assert main([*files, "--layer", "7"]) == 2
+    assert main([*files, "--fit", "isotonic"]) == 1
+
+
+@needs_recordings
+@pytest.mark.whole
+def test_recorded_windows_with_price_and_book_are_too_few_to_say(tmp_path):
+    """A recorded window shows the market's price beside p_hat, and no verdict."""
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "calibration", "--sessions", f"{SHARED}/sessions/*1hz*",
+         "--output-prefix", str(tmp_path / "report"), "--json"],
+        capture_output=True, text=True, timeout=170, check=True,
+    )  # fmt: skip
+    report = json.loads(done.stdout)
+    assert report["verdict"].startswith("too few to say")
+    assert any(row["n_with_ask"] for row in report["scores"])
