@@ -2,7 +2,7 @@
 # Needs Python 3.11, 3.12 or 3.13, pip and make. `make help` lists the rest.
 
 PORT ?= 8501
-# The console has no login of its own yet: this machine alone may reach it, unless told otherwise.
+# This machine alone may reach it, unless told otherwise: without a password nobody else is more than a viewer.
 ADDRESS ?= 127.0.0.1
 ARGS ?=
 PY := .venv/bin/python
@@ -19,6 +19,7 @@ help: ## list these commands
 
 run: ## start the console at http://localhost:8501 (PORT=9000 changes the port)
 	@sh scripts/setup.sh run
+	@$(PY) scripts/check_port.py $(ADDRESS) $(PORT)
 	@exec $(PY) -m streamlit run dashboard.py --server.port $(PORT) --server.address $(ADDRESS)
 
 test: ## install what the tests need, then lint and run all tests (ARGS="-k name" is passed to pytest)
@@ -31,6 +32,20 @@ campaign: ## run what takes too long for make test, among it 10,000 random stori
 	@sh scripts/setup.sh test
 	@$(PY) -m pytest -m campaign --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
 	@MONEY_RUNS=$(or $(MONEY_RUNS),10000) $(PY) -m pytest tests/core/test_money_machine.py $(ARGS) || test $$? -eq 5
+
+.PHONY: drill mutants
+drill: ## simulation testing: HOURS=N more simulated hours on seeds never run before (JOBS=2; reports/drill adds up)
+	@sh scripts/setup.sh test
+	@$(PY) -m engine drill --more $(or $(HOURS),10) --jobs $(or $(JOBS),1) --json $(ARGS)
+
+mutants: ## plant bugs one by one in a copy and see that each is caught (ARGS="--only tie-is-down")
+	@sh scripts/setup.sh test
+	@$(PY) scripts/mutants.py $(ARGS)
+
+.PHONY: oracle
+oracle: ## let NautilusTrader play the sample too and compare its trades with the sweep's (ARGS="--windows 40")
+	@sh scripts/setup.sh test
+	@$(PY) scripts/oracle.py --set-up $(ARGS)
 
 lint: ## check style, types and import directions
 	@sh scripts/setup.sh test
@@ -56,5 +71,5 @@ screenshots: ## save pictures of every page, both themes, three widths (ARGS="FO
 	@$(PY) scripts/screenshots.py $(or $(ARGS),reports/screenshots)
 
 clean: ## remove .venv and every cache; what runs have written under data/ stays
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info
+	rm -rf .venv .venv-oracle .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,7 +15,7 @@ import orjson
 import typer
 
 from engine import telemetry
-from engine.config import Settings, data_dir, load_settings
+from engine.config import Settings, data_dir, load_settings, secret_values, typos
 from engine.errors import EngineError
 from engine.kill import CLEAR_PHRASE, KillSwitch
 from engine.run.kill_signal import tripped_by_signal
@@ -73,7 +73,7 @@ def _to_the_end(
 ) -> None:
     """Run something that logs, can be killed by signal, and ends with a line of JSON."""
     settings = load_settings()
-    telemetry.log_to_stderr(settings.log_level)
+    telemetry.start_logs(settings)
     with tripped_by_signal(settings.data_dir):
         result = asyncio.run(what(settings, seconds))
     _print_json(result)
@@ -109,7 +109,7 @@ def practice(  # noqa: PLR0913, PLR0917 (one parameter for each option is how th
     if (seed is None) == (session is None):
         raise typer.BadParameter("give either --seed N or --session FILE")
     settings = load_settings()
-    telemetry.log_to_stderr(settings.log_level)
+    telemetry.log_to_stderr(settings.log_level, secret_values(settings).values())
     stop = threading.Event()
     if with_parent:
         threading.Thread(target=_until_orphaned, args=(stop,), daemon=True).start()
@@ -182,6 +182,26 @@ def calibrate(  # noqa: PLR0913, PLR0917 (one parameter for each option is how t
         sys.stdout.write(render(report) + "\n")
 
 
+PASSED_ON: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""The command reads its own options, and has its own help."""
+
+
+@app.command(context_settings=PASSED_ON)
+def sweep(context: typer.Context) -> None:
+    """Try parameters on recorded windows, honestly; the same as python -m engine.parameter_eval."""
+    from engine.run.sweep_command import main as swept  # noqa: PLC0415 (only needed here)
+
+    raise typer.Exit(swept(context.args))
+
+
+@app.command(context_settings=PASSED_ON)
+def calibration(context: typer.Context) -> None:
+    """Score p_hat and the market's ask on recorded windows; JSON and one HTML file."""
+    from engine.run.calibration_report_command import main as reported  # noqa: PLC0415 (only needed here)
+
+    raise typer.Exit(reported(context.args))
+
+
 def _unix_s(moment: datetime | None) -> int | None:
     if moment is None:
         return None
@@ -209,6 +229,55 @@ def kill(
         _print_json({"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms})
     else:
         sys.stdout.write(f"killed: {switch.path} (since {latch.since_ms} ms, by {latch.who}: {latch.why})\n")
+
+
+@app.command("hash-password")
+def hash_password(json: Json = False) -> None:
+    """Turn a password into what VIEWER_PASSWORD_HASH or OPERATOR_PASSWORD_HASH takes; asks for it twice."""
+    from engine.passwords import hash_password as made  # noqa: PLC0415 (other commands start without it)
+
+    if sys.stdin.isatty():
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Once more: ") != password:
+            raise EngineError("the two are not the same")
+    else:
+        password = sys.stdin.readline().rstrip("\n")
+    try:
+        hashed = made(password)
+    except ValueError as error:
+        raise EngineError(str(error)) from None
+    if json:
+        _print_json({"hash": hashed})
+    else:
+        sys.stdout.write(f"{hashed}\n")
+
+
+@app.command("share")
+def share_link(
+    hours: Annotated[float, typer.Option(help="How long the link is good.")] = 8.0,
+    url: Annotated[str, typer.Option(help="Address of the console, put before the link.")] = "",
+    end_all: Annotated[bool, typer.Option("--end-all", help="End every link and every sign-in.")] = False,
+    json: Json = False,
+) -> None:
+    """Make a link that shows the console to whoever has it, until it ends; it lets nobody act."""
+    from engine import passes  # noqa: PLC0415 (other commands start without it)
+    from engine.run.access_rules import note, share, share_link  # noqa: PLC0415 (same)
+
+    settings = load_settings()
+    if end_all:
+        passes.end_all(settings.data_dir)
+        note(settings.data_dir, "signed out", _who(), "everybody: every sign-in and every link has ended")
+        told: dict[str, Any] = {"ended": True}
+    else:
+        try:
+            link = share_link(url, "", share(settings, _who(), hours))
+        except ValueError as error:
+            raise EngineError(str(error)) from None
+        told = {"link": link, "hours": hours}
+    if json:
+        _print_json(told)
+    else:
+        sys.stdout.write("Every sign-in and every link has ended.\n" if end_all else f"{told['link']}\n")
 
 
 def _show_history(trail: Trail, json: bool) -> None:
@@ -284,6 +353,28 @@ def doctor(json: Json = False) -> None:
         sys.stdout.write(table(lines) + "\n")
     if not green:
         raise typer.Exit(1)
+
+
+@app.command()
+def settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write docs/settings.md's table.")] = False,
+    json: Json = False,
+) -> None:
+    """Show every setting with its value and source, secrets only as set or not, and what looks misspelt."""
+    from engine.run.settings_view import setting_rows  # noqa: PLC0415 (other commands start without it)
+    from engine.settings_table import markdown as table  # noqa: PLC0415 (same)
+
+    if markdown:
+        sys.stdout.write(table())
+        return
+    rows, warnings = setting_rows(load_settings(), {}), typos()
+    if json:
+        _print_json({"settings": [msgspec.to_builtins(row) for row in rows], "warnings": warnings})
+        return
+    for row in rows:
+        sys.stdout.write(f"{row.name:<36} {row.value:<28} {row.source}\n")
+    for line in warnings:
+        sys.stdout.write(f"!! {line}\n")
 
 
 @app.command()
@@ -432,6 +523,246 @@ def _keep_quiet() -> None:
     """Keep logs off the screen: the lines say what feeds would. The practice venue reads LOG_LEVEL."""
     os.environ["LOG_LEVEL"] = "error"
     telemetry.log_to_stderr("critical")
+
+
+@app.command()
+def replay(
+    session: Annotated[str, typer.Argument(help="A session's id, or the path of its journal.")],
+    at: Annotated[datetime | None, typer.Option(formats=TIMES, help="The moment, UTC; else the end.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Play the decisions, so many times as fast.", min=0.01)
+    ] = None,
+    index: Annotated[bool, typer.Option("--index", help="Build the index that makes seeking fast.")] = False,
+    json: Json = False,
+) -> None:
+    """Show a recorded session as it was at a time: contracts, prices, decisions and their gates."""
+    from engine.run import replay_command  # noqa: PLC0415 (other commands start without it)
+
+    journal = replay_command.session_path(data_dir(), session)
+    at_ms = None if at is None else int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    if index:
+        made = replay_command.build_index(journal, _tell_built if not json else lambda _: None)
+        if json:
+            _print_json(made)
+        return
+    if speed is not None:
+        for line in replay_command.play(journal, at_ms, speed):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+        return
+    picture = replay_command.picture_at(journal, at_ms)
+    if json:
+        _print_json(replay_command.told(journal, picture))
+        return
+    for line in replay_command.in_words(journal, picture):
+        sys.stdout.write(f"{line}\n")
+
+
+def _tell_built(built: Any) -> None:
+    sys.stdout.write(f"{built.seq:,} of {built.last_seq:,} events\n")
+
+
+@app.command()
+def verify(
+    sessions: Annotated[list[str] | None, typer.Argument(help="Paths, ids or names.")] = None,
+    last: Annotated[bool, typer.Option("--last", help="The newest session.")] = False,
+    json: Json = False,
+) -> None:
+    """Play sessions through today's core and compare every decision with the recorded one."""
+    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+    from engine.run.verify_command import prove, render, report  # noqa: PLC0415 (same)
+
+    if bool(sessions) == last:
+        raise typer.BadParameter("give either sessions or --last", param_hint="SESSION")
+    folder = data_dir()
+    wanted = [store.last_session(folder)] if last else [store.find(folder, one) for one in sessions or []]
+    holds = True
+    for path in wanted:
+        verdict = prove(folder, path)
+        holds = holds and verdict.holds
+        if json:
+            _print_json(report(verdict))
+        else:
+            sys.stdout.write(render(verdict) + "\n")
+    if not holds:
+        raise typer.Exit(1)
+
+
+sessions_app = typer.Typer(help="List, rename, annotate and delete recorded sessions.")
+app.add_typer(sessions_app, name="sessions")
+
+
+@sessions_app.callback(invoke_without_command=True)
+def sessions(context: typer.Context, json: Json = False) -> None:
+    """List, rename, annotate and delete recorded sessions; without a word, list them."""
+    if context.invoked_subcommand is None:
+        sessions_list(json)
+
+
+@sessions_app.command("list")
+def sessions_list(json: Json = False) -> None:
+    """List the sessions of the data folder, newest first."""
+    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+
+    folder = data_dir()
+    rows = store.list_sessions(folder, store.running_session(folder))
+    if json:
+        _print_json({"sessions": [msgspec.to_builtins(row) for row in rows]})
+    else:
+        sys.stdout.write(store.render(rows) + "\n")
+
+
+@sessions_app.command("rename")
+def sessions_rename(
+    session: Annotated[str, typer.Argument(help="Id, name or path.")],
+    name: Annotated[str, typer.Argument(help="The new name; an empty one takes it away.")],
+    json: Json = False,
+) -> None:
+    """Give a session a name, by which every command finds it."""
+    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+
+    folder = data_dir()
+    path = store.find(folder, session)
+    store.rename(folder, path, name)
+    _print_json({"session": path.stem, "name": name}) if json else sys.stdout.write(f"{path.stem}: {name}\n")
+
+
+@sessions_app.command("note")
+def sessions_note(
+    session: Annotated[str, typer.Argument(help="Id, name or path.")],
+    text: Annotated[str, typer.Argument(help="The note; an empty one takes it away.")],
+    json: Json = False,
+) -> None:
+    """Keep a note on a session."""
+    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+
+    path = store.find(data_dir(), session)
+    store.annotate(path, text)
+    _print_json({"session": path.stem, "note": text}) if json else sys.stdout.write(f"{path.stem}: {text}\n")
+
+
+@sessions_app.command("delete")
+def sessions_delete(
+    session: Annotated[str, typer.Argument(help="Id, name or path.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the id.")] = False,
+    json: Json = False,
+) -> None:
+    """Delete a session with its raw frames and everything made from it; asks for its id."""
+    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+
+    folder = data_dir()
+    path = store.find(folder, session)
+    typed = path.stem if yes else _ask(None, "--yes", f"Type {path.stem} to delete it")
+    freed_mb = store.delete(folder, path, typed, store.running_session(folder))
+    if json:
+        _print_json({"session": path.stem, "freed_mb": round(freed_mb, 3)})
+    else:
+        sys.stdout.write(f"{path.stem} deleted, {freed_mb:,.1f} MB freed\n")
+
+
+@app.command()
+def export(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this command line is written)
+    session: Annotated[str, typer.Argument(help="A session's id, or the path of its journal.")],
+    csv: Annotated[bool, typer.Option("--csv", help="One wide CSV, and its markets table.")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="A Parquet file for each window.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="File (CSV) or folder; else beside the journal.")
+    ] = None,
+    rows: Annotated[int | None, typer.Option(help="CSV: at most so many rows a window.", min=1)] = None,
+    json: Json = False,
+) -> None:
+    """Write a session's market data as rows: the format of data/replay_sessions/README.md."""
+    from engine.run.export import export_session  # noqa: PLC0415 (it brings pyarrow)
+
+    if csv == parquet:
+        raise typer.BadParameter("give either --csv or --parquet")
+    told = export_session(load_settings(), session, "csv" if csv else "parquet", output, rows_most=rows)
+    if json:
+        _print_json(told)
+    else:
+        where = told.get("csv", told.get("folder"))
+        sys.stdout.write(f"{where}: {told['rows']:,} rows of {told['windows']} windows\n")
+
+
+@app.command("what-if")
+def what_if(  # noqa: PLR0913, PLR0917 (as above)
+    sessions: Annotated[list[str], typer.Argument(help="Sessions, folders of windows, CSVs.")],
+    change: Annotated[list[str], typer.Option("--set", help="NAME=VALUE, may be repeated.")],
+    base: Annotated[
+        str, typer.Option(help="Compare with what was recorded, or with the current settings.")
+    ] = "recorded",
+    in_force: Annotated[list[str] | None, typer.Option("--in-force", hidden=True)] = None,
+    from_ms: Annotated[int | None, typer.Option("--from-ms", hidden=True)] = None,
+    progress: Annotated[Path | None, typer.Option(hidden=True)] = None,
+    json: Json = False,
+) -> None:
+    """Let the core decide again over recorded market data by other parameters; nothing is changed."""
+    from engine.run import what_if_command as command  # noqa: PLC0415 (it brings pyarrow)
+
+    if base not in command.BASES:
+        raise typer.BadParameter(f"{base!r}: {' or '.join(command.BASES)}", param_hint="--base")
+    current = None if base == "recorded" else command.values_of_words(in_force or [])
+    wish = command.Wish(tuple(sessions), command.values_of_words(change), current, from_ms)
+    report = command.what_if(load_settings(), wish, progress)
+    if json:
+        _print_json(report)
+    else:
+        sys.stdout.write(command.render(report) + "\n")
+
+
+@app.command("why-no-trade")
+def why_no_trade(
+    session: Annotated[str | None, typer.Argument(help="A session, or a recording.")] = None,
+    day: Annotated[datetime | None, typer.Option(help="All windows of a UTC day.", formats=TIMES[:1])] = None,
+    json: Json = False,
+) -> None:
+    """Say how far each window came, what stopped it, and what each gate saved or cost."""
+    from engine.run.funnel_report import render  # noqa: PLC0415 (it brings pyarrow)
+    from engine.run.what_if_command import why  # noqa: PLC0415 (same)
+
+    if (session is None) == (day is None):
+        raise typer.BadParameter("give either a session or --day DATE")
+    report = why(load_settings(), session, day)
+    if json:
+        _print_json(report)
+    else:
+        sys.stdout.write(render(report) + "\n")
+
+
+@app.command()
+def drill(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this command line is written)
+    seeds: Annotated[str | None, typer.Option(help="A:B, from A up to, not including, B; or A,B,C.")] = None,
+    hours: Annotated[float, typer.Option(help="Simulated hours of each seed.", min=0.01)] = 1.0,
+    jobs: Annotated[int, typer.Option(help="Processes.", min=1)] = 1,
+    more: Annotated[
+        float | None,
+        typer.Option(help="Go on with seeds never run before, for so many simulated hours.", min=0.01),
+    ] = None,
+    ledger: Annotated[Path, typer.Option(help="Where --more keeps the seeds that are done.")] = Path(
+        "reports/drill/seeds.jsonl"
+    ),
+    until: Annotated[float | None, typer.Option(help="End after so many simulated seconds.", min=1)] = None,
+    only: Annotated[str | None, typer.Option(help="Of a script these actions alone: 0,4,7, or none.")] = None,
+    calm: Annotated[bool, typer.Option("--calm", help="On a network that is well.")] = False,
+    json: Json = False,
+) -> None:
+    """Test the whole engine on a virtual clock, with all that goes wrong which a seed says."""
+    from engine.sim.drill import Wish, hold  # noqa: PLC0415 (it replaces clocks in processes of its own)
+
+    try:
+        wish = Wish.read(seeds, hours=hours, jobs=jobs, more=more, ledger=ledger)
+        result = hold(wish.shortened(until, only, calm=calm), _say)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if json:
+        _print_json(result)
+    if result["violations"]:
+        raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from engine import settings_sources
 from engine.errors import SettingsError
+from engine.layer import Kept, kept_layer, layer_path
 from engine.params import Limits, Params
 from engine.passwords import is_hash
 from engine.settings_bounds import Bounds, bounds_in
@@ -128,6 +129,7 @@ class Settings(BaseSettings):
     sigma_multiplier: float = Field(default=1.05, gt=0, le=10)
     sigma_floor: float = Field(default=1e-5, gt=0, le=1e-2)
     price_memory: float = Field(default=0.3, ge=0, lt=0.95)
+    calibration_layer: str | None = None
     price_staleness_threshold: float = Field(default=5.0, gt=0, le=60)
     use_fallback_feed: bool = False
     allow_orders_while_fallback_active: bool = False
@@ -228,6 +230,7 @@ class Settings(BaseSettings):
             )
         if self.quote_size_usd > self.max_usd_per_trade:
             raise ValueError("QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE")
+        self.layer()
         return self
 
     @property
@@ -235,8 +238,22 @@ class Settings(BaseSettings):
         """Whether the venue is somebody else's, that is: whether any URL of it was given."""
         return self.venue == "external" or any(getattr(self, name) for name in FEED_URLS)
 
+    def layer(self) -> Kept | None:
+        """Return the calibration layer that decisions are made with; None where none is set.
+
+        Raises:
+            ValueError: It cannot be read; the message says why.
+        """
+        if self.calibration_layer is None:
+            return None
+        try:
+            return kept_layer(layer_path(self.calibration_layer, self.data_dir).absolute())
+        except SettingsError as error:
+            raise ValueError(str(error)) from None
+
     def params(self) -> Params:
         """Return the strategy's parameters as the core takes them."""
+        layer = self.layer()
         return Params(
             watch_return_threshold=self.watch_return_threshold,
             hammer_s=self.hammer_secs,
@@ -257,6 +274,7 @@ class Settings(BaseSettings):
             frozen_s=self.frozen_after_s,
             fee_ttl_s=self.fee_rate_ttl_seconds,
             fallback_fee_rate=self.fee_bps / 10_000,
+            layer_temperature=1.0 if layer is None else layer.temperature,
         )
 
     def limits(self) -> Limits:

@@ -56,6 +56,8 @@ class Params(NamedTuple):
     """Smallest marketable BUY the venue takes (settlement-and-strategy, section 3)."""
     fallback_fee_rate: float = 0.001
     """Fee rate where a market publishes no schedule: ``FEE_BPS`` / 10,000 of the dollars spent."""
+    layer_temperature: float = 1.0
+    """Divides the log-odds of ``p_hat`` (``CALIBRATION_LAYER``, docs/calibration.md); 1: no layer."""
 
 
 class Limits(NamedTuple):

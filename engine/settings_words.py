@@ -48,6 +48,9 @@ WORDS: Final[dict[str, Words]] = {
     "sigma_multiplier": Words("", "Volatility: factor on top"),
     "sigma_floor": Words("per root s", "Volatility: never less"),
     "price_memory": Words("share", "How much of the last second's return goes on (docs/model.md)"),
+    "calibration_layer": Words(
+        "path", "Correct `p_hat` by this temperature layer: its file, or `layer-3` (docs/calibration.md)"
+    ),
     "price_staleness_threshold": Words("s", "Silence after which the settlement feed is stale"),
     "use_fallback_feed": Words("", "While it is stale, live on the spot ticker, with reduced confidence"),
     "allow_orders_while_fallback_active": Words("", "And trade meanwhile; spot is not what settles"),

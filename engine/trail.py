@@ -28,6 +28,10 @@ What: TypeAlias = Literal[
     "tightened",
     "exit",
     "params",
+    "signed in",
+    "signed out",
+    "shared",
+    "denied",
 ]
 
 _KEY: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{64,}")

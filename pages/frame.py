@@ -12,20 +12,20 @@ import streamlit as st
 HERE = Path(__file__).parent
 ICON = HERE.joinpath("component", "assets", "icon.png")
 
-LISTED = [
-    ("live.py", "Live"),
-    ("panic.py", "Panic"),
-    ("decisions.py", "Decisions"),
-    ("truth.py", "Settlement truth"),
-    ("ledger.py", "Ledger"),
-    ("execution.py", "Execution"),
-    ("health.py", "Health"),
-    ("drills.py", "Drills"),
-    ("handover.py", "Handover"),
-    ("mode.py", "Mode"),
-    ("settings.py", "Settings"),
-    ("help.py", "Help"),
-]
+LISTED = {
+    "Now": [("live.py", "Live"), ("panic.py", "Panic"), ("mode.py", "Mode"), ("health.py", "Health")],
+    "What happened": [
+        ("decisions.py", "Decisions"),
+        ("execution.py", "Execution"),
+        ("ledger.py", "Ledger"),
+        ("truth.py", "Settlement truth"),
+        ("replay.py", "Replay"),
+        ("sessions.py", "Sessions"),
+        ("handover.py", "Handover"),
+    ],
+    "What could be": [("what_if.py", "What if"), ("sweep.py", "Sweep"), ("calibration.py", "Calibration")],
+    "Around": [("drills.py", "Drills"), ("settings.py", "Settings"), ("help.py", "Help")],
+}
 
 # The width goes out in a session's first run only: sent in every run, it made the browser drop the lock at
 # every other change of page, and the kill control could be folded away (measured, Streamlit 1.67).
@@ -35,16 +35,20 @@ st.set_page_config(
 )
 st.set_page_config(initial_sidebar_state="locked")
 # A console that was copied without one of its pages still opens, and still has its kill control.
-pages = [
-    st.Page(name, title=title, default=name == "live.py")
-    for name, title in LISTED
-    if HERE.joinpath(name).is_file()
-]
+pages = {
+    section: [
+        st.Page(name, title=title, default=name == "live.py")
+        for name, title in listed
+        if HERE.joinpath(name).is_file()
+    ]
+    for section, listed in LISTED.items()
+}
 page = st.navigation(pages, expanded=True)
 st.session_state["framed"] = True
 
 from engine import desk  # noqa: E402  (the navigation is first: see above)
-from pages import component  # noqa: E402
+from pages import access, component  # noqa: E402
+from pages.widgets import access as who  # noqa: E402
 from pages.widgets import kill, tour  # noqa: E402
 
 if desk.current() is None:
@@ -53,9 +57,14 @@ if desk.current() is None:
     )
     st.stop()
 
+if not access.may_look():
+    who.gate()
+    st.stop()
+
 component.loader()
 with st.sidebar:
     kill.control("" if page.url_path == "" else page.title)
+    who.corner()
 page.run()
 if page.url_path == "":
     tour.shown()

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from engine import desk
-from pages.widgets import kill, mode, params, tables
+from pages.widgets import access, kill, mode, params, tables
 
 st.header("Mode", anchor=False)
 st.caption("May it trade, by which numbers, and who said so? Each act is a line of the audit trail.")
@@ -22,4 +22,5 @@ if counter is not None:
     params.changed_elsewhere(params.in_force(counter)[0])
 params.form()
 mode.arming()
+access.sharing()
 mode.trail()

@@ -1,10 +1,11 @@
 """What the server does beside serving pages: run the engine, tell its health, push frames, take the kill.
 
-The routes answer while every page is busy: measured 3-4 ms where a button waits 40-500 ms. They carry no
-login of their own; docs/console.md says how to put one in front.
+The routes answer while every page is busy: measured 3-4 ms where a button waits 40-500 ms. Each asks
+``pages.access`` who it is that asks.
 """
 
 import asyncio
+import importlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -19,13 +20,24 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from engine import desk, kill_token
 from engine.config import Settings
+from engine.metrics import CONTENT_TYPE
+from engine.run.access import Role, Rules
+from engine.run.access_rules import observe_only, rules_of
 from engine.run.guard import Guard
-from engine.run.kill_door import REASON_LIMIT, refusal, who_of
+from engine.run.host import EngineHost
+from engine.run.kill_door import REASON_LIMIT, has_token, refusal, who_of
 from engine.run.kill_signal import tripped_by_signal
+from pages import access
+from pages.server_access import AccessRoutes
 from pages.server_push import Pusher
+from pages.server_replay import Replays
 
 GUARD_LOOK_S: Final = 1.0
 """How long the guard process may be missing before it is started anew."""
+
+WARM_AFTER_S: Final = 3.0
+"""The first page is served before it."""
+TABLE_LIBRARIES: Final = ("pyarrow", "pandas")
 
 log = logging.getLogger("engine.console")
 
@@ -45,24 +57,51 @@ def engine_beside(
 
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
+        rules = server_rules(settings)
         with tripped_by_signal(settings.data_dir):
-            await run_in_threadpool(desk.open_desk, settings, make_host)
+            await run_in_threadpool(observe_only, settings)
+            counter = await run_in_threadpool(desk.open_desk, settings, make_host)
+            if isinstance(counter.host, EngineHost):
+                counter.host.sessions = lambda: len(counter.hub)
             try:
                 await run_in_threadpool(kill_token.open_token, settings.data_dir)
             except OSError as error:
                 log.warning("no token for the kill route", extra={"reason": str(error)})
-            guard = Guard(settings.data_dir, guard_port())
+            guard = Guard(rules, guard_port())
             guarding = asyncio.create_task(_keep(guard), name="guard")
+            warming = asyncio.create_task(_warm(), name="warm")
             try:
                 yield
             finally:
-                guarding.cancel()
-                with suppress(asyncio.CancelledError):
-                    await guarding
+                for task in (guarding, warming):
+                    task.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await task
                 await run_in_threadpool(desk.close_desk)
                 await run_in_threadpool(guard.stop)
 
     return lifespan
+
+
+def server_rules(settings: Settings) -> Rules:
+    """Return who may do what here, and say in the log what follows from it for strangers."""
+    address: str | None = st.get_option("server.address")
+    rules = rules_of(settings, address)
+    if not rules.local and rules.stranger == Role.VIEWER:
+        facts = {"address": address or "every interface", "todo": "set VIEWER_PASSWORD_HASH (docs/access.md)"}
+        log.warning("whoever reaches the console sees everything", extra=facts)
+    return rules
+
+
+async def _warm() -> None:
+    """Load what Streamlit's tables need, before the first page that has one waits for it.
+
+    That is up to two seconds of a core (measured on a busy machine), shared with the engine's thread: better
+    before anything is traded than in the middle of it.
+    """
+    await asyncio.sleep(WARM_AFTER_S)
+    for name in TABLE_LIBRARIES:
+        await run_in_threadpool(importlib.import_module, name)
 
 
 async def _keep(guard: Guard) -> None:
@@ -89,24 +128,52 @@ def base_path() -> str:
 
 
 def console_routes() -> list[BaseRoute]:
-    """Return the routes beside the pages: ``GET /healthz``, ``POST /kill`` and the socket ``/push``."""
+    """Return the routes beside the pages: ``/healthz``, ``/metrics``, ``POST /kill``, signing in and out, and
+    the sockets ``/push`` and ``/replay-player``."""
     base = base_path()
     pusher = Pusher(f"{base}/kill")
     return [
         Route(f"{base}/healthz", healthz, methods=["GET"]),
+        Route(f"{base}/metrics", metrics, methods=["GET"]),
         Route(f"{base}/kill", kill, methods=["POST"]),
         Route(f"{base}/kill-guard", no_guard_here, methods=["POST"]),
+        *AccessRoutes(base).routes(),
         WebSocketRoute(f"{base}/push", pusher.serve),
+        WebSocketRoute(f"{base}/replay-player", Replays().serve),
     ]
 
 
-async def healthz(_request: Request) -> Response:
-    """Answer 200 while snapshots flow, else 503; the body says which and since when."""
+async def healthz(request: Request) -> Response:
+    """Answer 200 while snapshots flow, else 503; the body says more to whoever may see it."""
     counter = desk.current()
     if counter is None:
         return _json({"state": "stopped"}, 503)
     health = await run_in_threadpool(counter.health)
-    return _json(health, 200 if health.well else 503)
+    status = 200 if health.well else 503
+    if access.of_request(request).role < Role.VIEWER:
+        return _json({"state": health.state}, status)
+    return _json(health, status)
+
+
+async def metrics(request: Request) -> Response:
+    """Answer Prometheus, where METRICS_ON_SERVER allows it; 404 where not, 503 before the engine speaks.
+
+    Where viewers are asked for a password, Prometheus brings the kill route's token.
+    """
+    counter = desk.current()
+    if counter is not None and not counter.settings.metrics_on_server:
+        return Response("METRICS_ON_SERVER is false\n", 404, media_type="text/plain")
+    if (
+        counter is not None
+        and access.of_request(request).role < Role.VIEWER
+        and not has_token(request.headers, counter.settings.data_dir)
+    ):
+        return Response("sign in, or bring the token of DATA_DIR\n", 401, media_type="text/plain")
+    told = counter.host.metrics if counter is not None and isinstance(counter.host, EngineHost) else None
+    if told is None:
+        return Response("no engine in this process\n", 503, media_type="text/plain")
+    headers = {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
+    return Response(await run_in_threadpool(told.exposition), headers=headers)
 
 
 async def kill(request: Request) -> Response:
@@ -114,18 +181,20 @@ async def kill(request: Request) -> Response:
 
     Two may: whoever brings the token of the data folder (``Authorization: Bearer``, or ``X-Kill-Token`` where
     a proxy uses that header for its own password), and the console's own pages, which browsers name in
-    ``Origin``. Answers 200 with the latch; 401 without either; 403 for a page of another site; 503 where
-    there is no engine to kill; 500 where the latch could not be written.
+    ``Origin``, for whom KILL_BY names. Answers 200 with the latch; 401 without either; 403 for a page of
+    another site, or a role that may not; 503 where there is no engine to kill; 500 where the latch could not
+    be written.
     """
     counter = desk.current()
     if counter is None:
         return _json({"latched": None, "error": "no engine in this process"}, 503)
     folder = counter.settings.data_dir
-    refused = refusal(request.headers, folder)
+    found = access.of_request(request)
+    refused = refusal(request.headers, found, access.rules(counter))
     if refused is not None:
         return _json({"latched": None, "error": refused.why}, refused.status)
     why = (await request.body()).decode("utf-8", "replace").strip()[:REASON_LIMIT]
-    who = who_of(request.headers, folder, request.client.host if request.client else "")
+    who = who_of(request.headers, found, folder, request.client.host if request.client else "")
     try:
         latch = await run_in_threadpool(counter.trip, who, why or "kill route")
     except OSError as error:

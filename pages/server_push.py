@@ -17,7 +17,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine import desk
 from engine.desk import Desk, Health
-from engine.run.kill_door import same_site
+from engine.run.access import Role, same_site
+from pages import access
 from pages.component import message
 
 PUSH_EVERY_S: Final = 0.1
@@ -101,9 +102,12 @@ class Pusher:
         self._said: tuple[object, ...] = ()
 
     async def serve(self, socket: WebSocket) -> None:
-        """Feed one tab until it goes; another site's page is turned away."""
+        """Feed one tab until it goes; another site's page, and who may see nothing, are turned away."""
         if not same_site(socket.headers):
             await socket.close(1008, "the request comes from another site")
+            return
+        if access.of_request(socket).role < Role.VIEWER:
+            await socket.close(1008, "sign in first")
             return
         if len(self.tabs) >= TAB_LIMIT:
             await socket.close(1013, "too many tabs")
@@ -134,6 +138,9 @@ class Pusher:
                 return
             except (KeyError, msgspec.DecodeError):
                 await socket.close(1003, "this is not what a tab says")
+                return
+            if access.of_request(socket).role < Role.VIEWER:  # signed out, or the pass has ended
+                await socket.close(1008, "sign in again")
                 return
             first = tab.word is None
             tab.hear(word)

@@ -54,13 +54,15 @@ def order_cost(book: Book, state: State) -> tuple[float, float]:
     if book.ask is None or book.state != "live":
         return 0.0, 0.0
     usd = round(state.params.quote_size_usd * ONE_E6)
-    fills = book.walk(usd, int(state.params.max_entry_price * ONE_E4 + 1e-6))
+    cap_e4 = int(state.params.max_entry_price * ONE_E4 + 1e-6)
+    fills = book.walk(usd, cap_e4)
     shares = sum(size for _, size in fills)
     if not shares:
         return book.ask / ONE_E4, 0.0
     spent = cost_of(fills)
     # Shares come in hundredths of a hundredth; what such rounding leaves unspent is not a lack of depth.
-    return spent / shares, (usd if usd - spent < ONE_E6 // 100 else spent) / ONE_E6
+    # Dollars are rounded and shares cut: asks at the cap itself must not average a hair above it.
+    return min(spent / shares, cap_e4 / ONE_E4), (usd if usd - spent < ONE_E6 // 100 else spent) / ONE_E6
 
 
 def fee_terms(fee: FeeSchedule | None, fallback_rate: float) -> tuple[float, float, float]:

@@ -14,8 +14,8 @@ from engine.core.decide import (
     Decision,
     Numbers,
     View,
+    believed_up,
     expected_value,
-    probability_up,
 )
 from engine.core.explain import gate_rows
 from engine.core.fees import fee_at
@@ -23,6 +23,7 @@ from engine.core.seed import seed_odds
 from engine.core.settlement import sampled_seconds
 from engine.core.state import Market, State
 from engine.core.topics import Topic, coverage_of
+from engine.params import Params
 from engine.snapshot import BookView, ContractView, DecisionView, LevelView, Phase, Point
 from engine.units import ONE_E4, ONE_E6, Milliseconds
 
@@ -84,10 +85,10 @@ class _Worth(NamedTuple):
 _UNKNOWN: Final = _Worth(*[None] * len(_Worth._fields))
 
 
-def _worth(numbers: Numbers | None, known: bool) -> _Worth:
+def _worth(numbers: Numbers | None, params: Params, known: bool) -> _Worth:
     if numbers is None or not known:
         return _UNKNOWN
-    p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
+    p_up = believed_up(numbers, params)
     z = (numbers.expected - numbers.strike) / numbers.deviation if numbers.deviation > 0.0 else None
 
     def side(
@@ -108,7 +109,7 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
     contract, fair, strike, final = market.contract, market.fair, market.strike, market.final
     over = now_ms >= contract.end_s * 1000
     numbers = None if market.view is None or over else market.view.numbers
-    worth = _worth(numbers, strike is not None and fair is not None)
+    worth = _worth(numbers, state.params, strike is not None and fair is not None)
     expected = None if fair is None or over else fair.mean_usd
     distance = None if expected is None or strike is None else expected - float(strike.value)
     seed = None if over else seed_odds(state, market)
@@ -296,7 +297,7 @@ def point_at(state: State, second: int, curves: Curves) -> Point:
 def _contract_point(state: State, market: Market) -> dict[str, float | None]:
     strike = None if market.strike is None else float(market.strike.value)
     numbers = None if market.view is None else market.view.numbers
-    worth = _worth(numbers, strike is not None and market.fair is not None)
+    worth = _worth(numbers, state.params, strike is not None and market.fair is not None)
     seed = seed_odds(state, market)
     return {
         "strike": strike,

@@ -84,6 +84,12 @@ BUY_DOWN: Final = 2
 _SURE_Z: Final = 1e9
 """Beyond this the tail is below 1e-27, and z / (1 + z z) would soon divide infinity by infinity."""
 
+LAYER_CLIP: Final = 1e-6
+"""A layer was fitted on forecasts clipped here; beyond it, it says nothing."""
+
+LAYER_COLDEST: Final = 0.0497
+"""No fit ends below e to the -3; far below that the exponent would have no float."""
+
 NOT_COMPUTED: Final = math.nan
 """What an early exit leaves out, inside ``judge``; outside of it unknown is None."""
 
@@ -143,6 +149,28 @@ def probability_up(strike: float, expected: float, deviation: float) -> float:
     return 0.5 + (z / (1.0 + z * z) + math.atan(z)) / math.pi
 
 
+def believed_up(numbers: Numbers, params: Params) -> float:
+    """Return the probability of Up that is decided by: the model's, corrected by a layer where one is on."""
+    return tempered(
+        probability_up(numbers.strike, numbers.expected, numbers.deviation), params.layer_temperature
+    )
+
+
+def tempered(probability: float, temperature: float) -> float:
+    """Divide a probability's log-odds by a number (docs/calibration.md, "Layer").
+
+    What is certain stays so, and at 1 nothing is computed: without a layer each bit is the model's.
+
+    Args:
+        probability: 0 to 1.
+        temperature: Above 0; above 1 less is believed, below 1 more.
+    """
+    if temperature == 1.0 or not 0.0 < probability < 1.0:
+        return probability
+    p = min(max(probability, LAYER_CLIP), 1.0 - LAYER_CLIP)
+    return 1.0 / (1.0 + math.exp(-math.log(p / (1.0 - p)) / max(temperature, LAYER_COLDEST)))
+
+
 def z_of(distance: float, deviation: float) -> float:
     """Return the distance from the strike in deviations; infinite where nothing is left to happen."""
     if deviation > 0.0:
@@ -174,7 +202,7 @@ def judge(numbers: Numbers, params: Params) -> Verdict:
     if gates != 0:
         return Verdict(NO_TRADE, gates, NOT_COMPUTED, NOT_COMPUTED, NOT_COMPUTED, NOT_COMPUTED)
     distance = numbers.expected - numbers.strike
-    p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
+    p_up = believed_up(numbers, params)
     z = z_of(distance, numbers.deviation)
     ev_up = expected_value(p_up, numbers.cost_up, numbers)
     ev_down = expected_value(1.0 - p_up, numbers.cost_down, numbers)

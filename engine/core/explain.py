@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.core import decide as gate
 from engine.core import health, risk
-from engine.core.decide import Numbers, expected_value, probability_up, side_gates
+from engine.core.decide import Numbers, believed_up, expected_value, side_gates
 from engine.core.fees import fee_at
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.state import Market, State
@@ -259,7 +259,7 @@ def _hammer(numbers: Numbers, params: Params) -> GateView:
 
 
 def _worth_rows(numbers: Numbers, params: Params) -> list[GateView]:
-    p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
+    p_up = believed_up(numbers, params)
     ev_up = expected_value(p_up, numbers.cost_up, numbers)
     ev_down = expected_value(1.0 - p_up, numbers.cost_down, numbers)
     side, probability, cost, depth, ev = (

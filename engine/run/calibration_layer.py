@@ -2,7 +2,7 @@
 
 *Temperature* divides the log-odds by one number; *isotonic* replaces probabilities by a rising step function.
 A layer says on what and until when it was fitted, and refuses to score windows that it was fitted on. What it
-does not know: trading. The engine's decision does not read it.
+does not know: trading. A temperature layer decides only where a setting names it (``engine.layer``).
 """
 
 import math
@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 from scipy.optimize import isotonic_regression, minimize_scalar
 
+from engine.core.decide import LAYER_CLIP, tempered
 from engine.errors import EngineError
+from engine.layer import FOLDER
 from engine.run.calibration_report_moments import Moment
 
 LEAST: Final = 200
 """Moments that a fit asks for."""
 
-CLIP: Final = 1e-6
-FOLDER: Final = "calibration"
 Kind = Literal["temperature", "isotonic"]
 
 
@@ -43,7 +43,7 @@ class Layer(msgspec.Struct, frozen=True):
     def apply(self, probability: float) -> float:
         """Return a corrected probability."""
         if self.kind == "temperature":
-            return _tempered(probability, self.temperature)
+            return tempered(probability, self.temperature)
         said, corrected = zip(*self.points, strict=True)
         return float(np.interp(probability, said, corrected))
 
@@ -126,13 +126,8 @@ def layers(data_dir: Path) -> list[Layer]:
     return sorted(found, key=lambda layer: layer.version)
 
 
-def _tempered(probability: float, temperature: float) -> float:
-    p = min(max(probability, CLIP), 1.0 - CLIP)
-    return 1.0 / (1.0 + math.exp(-math.log(p / (1.0 - p)) / temperature))
-
-
 def _loss(said: Any, came: Any, temperature: float) -> float:
-    p = np.clip(said, CLIP, 1.0 - CLIP)
+    p = np.clip(said, LAYER_CLIP, 1.0 - LAYER_CLIP)
     made = 1.0 / (1.0 + np.exp(-np.log(p / (1.0 - p)) / temperature))
-    made = np.clip(made, CLIP, 1.0 - CLIP)
+    made = np.clip(made, LAYER_CLIP, 1.0 - LAYER_CLIP)
     return float(-(came * np.log(made) + (1.0 - came) * np.log(1.0 - made)).mean())

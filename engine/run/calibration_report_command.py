@@ -167,7 +167,7 @@ def words(report: dict[str, Any]) -> list[str]:
         "Practice and paper data prove nothing of the real market. Formulas: docs/calibration.md.",
     ]
     if report.get("layer"):
-        lines.append(f"Shown beside the raw forecast: {report['layer']['words']}. It trades nothing.")
+        lines.append(f"Shown beside the raw forecast: {report['layer']['words']}.")
     return lines
 
 

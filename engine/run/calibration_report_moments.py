@@ -18,6 +18,7 @@ from engine.core.decide import (
     VOLATILITY,
     WATCH,
     Numbers,
+    believed_up,
     expected_value,
     judge,
     probability_up,
@@ -148,7 +149,7 @@ def _candidate(trace: Trace, window: Window, params: Params) -> Candidate | None
         if columns.blocks[row] & UNSAID:
             continue
         numbers = plain(numbers_at(columns, row, terms, params._replace(max_entry_price=0.9999)))
-        p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
+        p_up = believed_up(numbers, params)
         sides = [
             (expected_value(p, cost, numbers), cost, depth, up)
             for p, cost, depth, up in (

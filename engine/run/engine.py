@@ -149,9 +149,13 @@ class Engine:
             log.error("cannot disarm", extra={"why": str(error)})
 
     def _banner(self, clock: Clock) -> str:
-        if self.settings.is_external:
-            return f"External venue, clock at {clock.rate:g}x." if clock.rate != 1.0 else ""
-        return PRACTICE_BANNER.format(rate=clock.rate)
+        words = [] if clock.rate == 1.0 else [f"External venue, clock at {clock.rate:g}x."]
+        if not self.settings.is_external:
+            words = [PRACTICE_BANNER.format(rate=clock.rate)]
+        layer = self.settings.layer()
+        if layer is not None:
+            words.append(f"Decided by p_hat as {layer.words} corrects it.")
+        return " ".join(words)
 
     def _open_journal(self, endpoints: Endpoints) -> Journal:
         started = datetime.now(UTC)
@@ -282,7 +286,9 @@ class Engine:
                 clock_rate=session.clock.rate,
             )
         )
-        log.info("session opened", extra={"session": self.journal_path.stem})
+        layer = settings.layer()
+        facts = {"session": self.journal_path.stem} | ({} if layer is None else {"layer": layer.words})
+        log.info("session opened", extra=facts)
         self._restore_ledger(session, self.journal_path)
 
     def _restore_ledger(self, session: Session, journal_path: Path) -> None:

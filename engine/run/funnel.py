@@ -15,9 +15,9 @@ from engine.core.decide import (
     GATE_NAMES,
     Decision,
     Numbers,
+    believed_up,
     best_limit_e4,
     expected_value,
-    probability_up,
     side_gates,
 )
 from engine.core.state import Market, State
@@ -179,7 +179,7 @@ def sides(state: State, market: Market) -> list[Looked]:
     gates = numbers.blocks | (0 if 0.0 < numbers.seconds_left <= params.hammer_s else gate.HAMMER)
     if market.strike is None or market.fair is None:
         return [_looked(market, "UP", gates | UNKNOWN_WORTH, None, params)]
-    p_up = probability_up(numbers.strike, numbers.expected, numbers.deviation)
+    p_up = believed_up(numbers, params)
     if abs(numbers.expected - numbers.strike) < params.d_min_usd:
         gates |= gate.DISTANCE
     return [

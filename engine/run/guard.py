@@ -2,7 +2,8 @@
 
 ``POST /kill`` with the rules of the server's own route (``engine.run.kill_door``): it writes the latch, which
 the order thread looks at last. It listens on loopback only and ends with the server: its standard input is
-the server's end of a pipe. What it does not know: the engine, orders, pages.
+the server's end of a pipe, and its first line the rules. Who signed in with an OIDC provider is nobody here:
+the server's route and the session take that kill. What it does not know: the engine, orders, pages.
 """
 
 import argparse
@@ -16,7 +17,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from engine.kill import KillSwitch
+from engine.run.access import Rules, role_of
 from engine.run.kill_door import REASON_LIMIT, refusal, who_of
 
 HOST: Final = "127.0.0.1"
@@ -32,14 +36,16 @@ class _Door(BaseHTTPRequestHandler):
     """One request; the server's own attributes say which folder it is."""
 
     timeout = SLOW_CLIENT_S
-    folder: Path
+    rules: Rules
 
     def do_POST(self) -> None:
         """Trip the kill switch at once; the body, if any, is the reason."""
         if self.path.split("?")[0] not in ("/kill", "/kill-guard"):
             self._answer(404, {"latched": None, "error": "POST /kill is all there is here"})
             return
-        refused = refusal(self.headers, self.folder)
+        peer, folder = self.client_address[0], Path(self.rules.folder)
+        found = role_of(self.headers, peer, self.rules)
+        refused = refusal(self.headers, found, self.rules)
         if refused is not None:
             self._answer(refused.status, {"latched": None, "error": refused.why})
             return
@@ -49,9 +55,9 @@ class _Door(BaseHTTPRequestHandler):
             .decode("utf-8", "replace")
             .strip()[:REASON_LIMIT]
         )
-        who = f"{who_of(self.headers, self.folder, self.client_address[0])} (guard)"
+        who = f"{who_of(self.headers, found, folder, peer)} (guard)"
         try:
-            latch = KillSwitch(self.folder).trip(who, why or "kill route")
+            latch = KillSwitch(folder).trip(who, why or "kill route")
         except OSError as error:
             self._answer(500, {"latched": None, "error": f"the latch could not be written: {error}"})
             return
@@ -68,6 +74,8 @@ class _Door(BaseHTTPRequestHandler):
         if status != 403 and origin:
             # The page's own address has another port, so the browser asks whether it may read the answer.
             self.send_header("Access-Control-Allow-Origin", origin)
+            # With the cookie that shows who signed in: cookies know no ports.
+            self.send_header("Access-Control-Allow-Credentials", "true")
             self.send_header("Vary", "Origin")
         self.end_headers()
         self.wfile.write(text)
@@ -84,9 +92,9 @@ class _Server(ThreadingHTTPServer):
 class Guard:
     """The guard as its server holds it. Not safe to use from several threads at once."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        """Take a data folder, and the port that would be best; 0, or one that is taken, gives any."""
-        self._folder = folder
+    def __init__(self, rules: Rules, port: int) -> None:
+        """Take the server's rules, and the port that would be best; 0, or one that is taken, gives any."""
+        self._rules = rules
         self._wanted = port
         self._process: subprocess.Popen[bytes] | None = None
         self.port: int | None = None
@@ -103,15 +111,12 @@ class Guard:
 
     def start(self) -> None:
         """Start it and wait until it listens. Where it cannot, that is logged: the server's route is left."""
-        command = [
-            sys.executable,
-            "-m",
-            "engine.run.guard",
-            str(self._folder),
-            str(self.port or self._wanted),
-        ]
+        command = [sys.executable, "-m", "engine.run.guard", str(self.port or self._wanted)]
         try:
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
+            assert self._process.stdin is not None
+            self._process.stdin.write(msgspec.json.encode(self._rules) + b"\n")
+            self._process.stdin.flush()
         except OSError as error:
             log.error("no guard process", extra={"reason": str(error)})
             return
@@ -140,8 +145,8 @@ class Guard:
         self._process.stdout.close()
 
 
-def _listen(folder: Path, port: int) -> _Server:
-    handler = type("Door", (_Door,), {"folder": folder})
+def _listen(rules: Rules, port: int) -> _Server:
+    handler = type("Door", (_Door,), {"rules": rules})
     try:
         return _Server((HOST, port), handler)
     except OSError:
@@ -149,18 +154,25 @@ def _listen(folder: Path, port: int) -> _Server:
 
 
 def main() -> None:
-    """Serve until standard input ends; the first line of output is the port."""
+    """Serve until standard input ends; its first line is the rules, and that of the output the port."""
     parser = argparse.ArgumentParser(prog="python -m engine.run.guard", description=__doc__)
-    parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int)
     arguments = parser.parse_args()
-    server = _listen(arguments.folder, arguments.port)
+    server = _listen(msgspec.json.decode(_first_line(), type=Rules), arguments.port)
     threading.Thread(target=server.serve_forever, name="door", daemon=True).start()
     print(server.server_address[1], flush=True)
     os.close(1)
     while os.read(0, 1024):
         pass
     server.server_close()
+
+
+def _first_line() -> bytes:
+    """Read as far as the line's end and no further; not through sys.stdin, whose lock outlives its thread."""
+    line = b""
+    while not line.endswith(b"\n") and (byte := os.read(0, 1)):
+        line += byte
+    return line
 
 
 if __name__ == "__main__":

@@ -1,23 +1,19 @@
-"""Who may trip the kill switch over HTTP: one rule for the server's route and for the guard process."""
+"""Who may trip the kill switch over HTTP: one rule for the server's route and for the guard process.
+
+Whoever brings the data folder's token may; a browser may, from the console's own page, when the role of who
+sits before it may (``KILL_BY``). What it does not know: how a role is decided (``engine.run.access``).
+"""
 
 import hmac
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
-from urllib.parse import urlsplit
+from typing import Final, NamedTuple
 
 from engine import kill_token
+from engine.run.access import Headers, Identity, Role, Rules, may_kill, same_site
 
 REASON_LIMIT: Final = 200
 """Characters of a reason that are kept."""
 NO_TOKEN: Final = f"send the header Authorization: Bearer, with what DATA_DIR/{kill_token.FILE_NAME} holds"
-
-
-class Headers(Protocol):
-    """A request's headers; names in any case."""
-
-    def get(self, name: str, default: str, /) -> str:
-        """Return a header's value."""
-        ...
 
 
 class Refusal(NamedTuple):
@@ -27,27 +23,32 @@ class Refusal(NamedTuple):
     why: str
 
 
-def refusal(headers: Headers, folder: Path) -> Refusal | None:
-    """Judge a request: whoever brings the folder's token may, and so may the console's own pages.
+def refusal(headers: Headers, found: Identity, rules: Rules) -> Refusal | None:
+    """Judge a request.
 
     Args:
         headers: ``authorization``, ``x-kill-token``, ``origin`` and ``host`` are read.
-        folder: The data folder.
+        found: Who asks.
+        rules: The server's.
     Returns:
         None where it may trip the switch.
     """
-    if has_token(headers, folder):
+    if has_token(headers, Path(rules.folder)):
         return None
     if not headers.get("origin", ""):
         return Refusal(401, f"refused: {NO_TOKEN}")
     if not same_site(headers):
         return Refusal(403, "refused: the request comes from another site")
-    return None
+    if may_kill(found, rules):
+        return None
+    if found.role == Role.NOBODY:
+        return Refusal(401, "refused: sign in first")
+    return Refusal(403, f"refused: KILL_BY={rules.kill_by}, and you are a {found.role.name.lower()}")
 
 
-def who_of(headers: Headers, folder: Path, address: str) -> str:
+def who_of(headers: Headers, found: Identity, folder: Path, address: str) -> str:
     """Name who asked, for the latch and the audit trail."""
-    place = "kill route" if has_token(headers, folder) else "console"
+    place = "kill route" if has_token(headers, folder) else found.named or "console"
     return f"{place} at {address}" if address else place
 
 
@@ -59,9 +60,3 @@ def has_token(headers: Headers, folder: Path) -> bool:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     given = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-kill-token", "")
     return hmac.compare_digest(given.encode(), token.encode())
-
-
-def same_site(headers: Headers) -> bool:
-    """Compare the host names only: a proxy may have dropped or changed the port."""
-    host = urlsplit(headers.get("origin", "")).hostname
-    return host is not None and host == urlsplit(f"//{headers.get('host', '')}").hostname

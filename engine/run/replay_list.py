@@ -13,6 +13,9 @@ from engine.run.replay_import import is_import
 LISTED_MOST: Final = 300
 """Sessions that a page offers; an older one opens by its address."""
 
+OPENING_MS: Final = 60_000
+"""A session's first seconds have no window and no price: it is opened this far in."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 
@@ -29,6 +32,11 @@ class Listed(NamedTuple):
     last_ms: int
     events: int
     problem: str = ""
+
+    @property
+    def opening_ms(self) -> int:
+        """Where it is opened when no moment is asked for."""
+        return min(self.first_ms + OPENING_MS, self.last_ms)
 
 
 def sessions(data_dir: Path) -> list[Listed]:

@@ -90,7 +90,7 @@ def order_cost(prices: Any, sizes: Any, begin: int, end: int, want: tuple[int, i
     shares, spent = walk(prices, sizes, begin, end, (usd_e6, cap_e4))
     if shares == 0:
         return prices[begin] / ONE_E4, 0.0
-    return spent / shares, (usd_e6 if usd_e6 - spent < CENT_E6 else spent) / ONE_E6
+    return min(spent / shares, cap_e4 / ONE_E4), (usd_e6 if usd_e6 - spent < CENT_E6 else spent) / ONE_E6
 
 
 def walk(prices: Any, sizes: Any, begin: int, end: int, want: tuple[int, int]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import streamlit as st
 from engine import desk
 from engine.run import worker
 from engine.run.drill import Drill, FaultArgument, FaultKind, Score, kinds
+from pages import access
 from pages.widgets import mode, plain, tables
 
 JOB_S: Final = 1.0
@@ -54,7 +55,7 @@ def form() -> None:
         for argument in kind.args:
             _argument(kind.name, argument)
         st.number_input("For, venue seconds", 1.0, 600.0, FOR_S, 5.0, key="drill-for", format="%g")
-        st.form_submit_button("Start the drill", on_click=_start, args=(kind,))
+        st.form_submit_button("Start the drill", on_click=_start, args=(kind,), disabled=access.locked())
 
 
 def _named(kind: FaultKind) -> str:
@@ -70,6 +71,7 @@ def _argument(fault: str, argument: FaultArgument) -> None:
         st.text_input(argument.name, str(argument.default), key=key, help=argument.what, autocomplete="off")
 
 
+@access.needs_operator("to start a drill")
 def _start(kind: FaultKind) -> None:
     counter = desk.current()
     if counter is None or counter.settings.is_external:

@@ -38,7 +38,7 @@ def shown() -> bool:
         "label": chosen.name or chosen.session,
         "url": f"{base_path()}/replay-player",
         "first_ms": chosen.first_ms,
-        "t_ms": _moment(chosen),
+        "t_ms": _moment(chosen) or chosen.opening_ms,
     }
     component.replay(msgspec.json.encode(body))
     return True
@@ -83,7 +83,7 @@ def _named(one: Listed) -> str:
 
 
 def _moment(chosen: Listed) -> int | None:
-    """Return the moment that the address names; a bad one is a sentence, and the session's start counts."""
+    """Return the moment that the address names, if any; a bad one is a sentence."""
     if tables.asked("session") != chosen.session:
         return None
     word = tables.asked("t")

@@ -167,6 +167,11 @@ def test_without_a_password_who_comes_through_is_a_viewer(
     page.get_by_role("button", name="Pause").wait_for(timeout=30_000)
     assert page.get_by_role("button", name="Pause").is_disabled()
     assert page.get_by_role("button", name="Arm", exact=True).is_disabled()
+    # Tables and charts each bring code of their own, which the policy has to let in.
+    for name, shown in (("truth", "Settlement truth"), ("ledger", "Ledger")):
+        page.goto(f"{proxy.page_url}/{name}")
+        page.get_by_role("heading", name=shown).first.wait_for(timeout=30_000)
+        page.wait_for_timeout(700)
     direct = page.context.new_page()
     direct.goto(f"{console.url}/mode")
     direct.get_by_role("button", name="Pause").wait_for(timeout=30_000)

@@ -8,6 +8,7 @@ from engine.core import decide as gate
 from engine.core.breakers import surprise_of
 from engine.core.ledger import Result
 from engine.core.project import Outside, project
+from engine.events import EngineHalted
 from engine.params import Limits, Params
 from tests.core.builders import END_S, START_S, Core, contract, past_fill
 
@@ -124,3 +125,28 @@ def test_everything_at_stake_has_a_cap() -> None:
     assert not risk.blocks(core.state, market) & gate.EXPOSURE
     core.state.ledger.book(past_fill("b", "UP", ((9_000, 2_000_000),), 0, 2, end_s=2))
     assert risk.blocks(core.state, market) & gate.EXPOSURE
+
+
+def test_the_banner_says_since_when_it_stands_still() -> None:
+    """By the event that stopped it; a breaker of an earlier session has no time here."""
+    limits = Limits(max_loss_streak=2, max_drawdown_usd=1e9, max_surprise=1e9, edge_trades=1e6)
+    core = played(Core(limits=limits), False, False)
+    tripped_ms = core.state.now_ms
+    core.second(START_S + 500)
+    mode = project(core.state, Outside(1, 0, 0, 0.0, 1.0, 0, 0.0, "", None, [])).mode
+    assert (mode.halted_since_ms, mode.breakers_since) == (tripped_ms, {"loss streak": tripped_ms})
+
+    core.state.breakers["drawdown"] = "told by the ledger's file"
+    mode = project(core.state, Outside(1, 0, 0, 0.0, 1.0, 0, 0.0, "", None, [])).mode
+    assert (mode.halted_since_ms, mode.breakers_since) == (None, {"loss streak": tripped_ms})
+
+
+def test_a_halt_keeps_the_moment_it_began() -> None:
+    """A second reason to halt, or a breaker before it, is no later or earlier begin of the halt."""
+    core = Core()
+    core.second(START_S)
+    core.feed(EngineHalted(ts_recv_ms=START_S * 1000 + 10, why="the disk is full"))
+    core.feed(EngineHalted(ts_recv_ms=START_S * 1000 + 900, why="and the order thread failed"))
+    core.second(START_S + 2)
+    mode = project(core.state, Outside(1, 0, 0, 0.0, 1.0, 0, 0.0, "", None, [])).mode
+    assert (mode.halted_why, mode.halted_since_ms) == ("the disk is full", START_S * 1000 + 10)

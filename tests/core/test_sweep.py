@@ -66,6 +66,15 @@ def test_our_own_sweep_by_hand() -> None:
     assert own.ev == pytest.approx(0.97 - 0.91 - 0.005733)
 
 
+@given(st.integers(1, 99), st.integers(100, 40_000))
+def test_asks_at_the_cap_itself_are_not_above_it(cents: int, usd_cents: int) -> None:
+    """47.50 dollars at 97 cents are 48.969072 shares; rounded, they averaged 0.970000003 and were refused."""
+    state, market = opened([(cents, 100_000)], max_entry_price=cents / 100, quote_size_usd=usd_cents / 100)
+    cost, depth = order_cost(market.up, state)
+    assert cost <= state.params.max_entry_price
+    assert depth == pytest.approx(usd_cents / 100, abs=0.01)
+
+
 @pytest.mark.parametrize("asks", [[], [(98, 100)], [(98, 1), (99, 1)]])
 def test_nothing_below_the_cap_is_no_sweep(asks: list[tuple[int, int]]) -> None:
     """None, not an order of no shares at no price."""

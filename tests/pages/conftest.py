@@ -8,7 +8,25 @@ import pytest
 
 from engine import desk
 from engine.config import load_settings
+from engine.run.access import Identity, Role
+from pages import access
 from tests.browser.fake_engine import scripted
+
+
+@pytest.fixture
+def role(monkeypatch: pytest.MonkeyPatch) -> Callable[[Role], None]:
+    """Return who says whom pages take the session for."""
+
+    def played(wanted: Role, name: str = "") -> None:
+        monkeypatch.setattr(access, "of_session", lambda: Identity(wanted, name))
+
+    return played
+
+
+@pytest.fixture(autouse=True)
+def operator(role: Callable[[Role], None]) -> None:
+    """Let every test sit before the server's own machine; AppTest has no address."""
+    role(Role.OPERATOR)
 
 
 @pytest.fixture

@@ -84,7 +84,8 @@ def test_a_kill_is_said_on_every_page(open_script: Open, page: str) -> None:
         assert time.monotonic() < deadline, version
         time.sleep(0.02)
     (error, *_) = [one.value for one in shown(page).error]
-    assert error.startswith("**HALTED**: the kill switch is latched by ann")
+    assert error.startswith("**HALTED** since ")
+    assert " UTC: the kill switch is latched by ann" in error
     assert r"\*drill\*" in error
 
 

@@ -11,7 +11,7 @@ from pages import component
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = sorted((REPOSITORY / "pages").rglob("*.py"))
-SHOWING = [path for path in PAGES if path.name not in ("server.py", "server_push.py")]
+SHOWING = [path for path in PAGES if not path.name.startswith("server")]
 
 FORBIDDEN = {
     "socket",

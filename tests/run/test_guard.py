@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine import kill_token
+from engine import kill_token, passes
 from engine.kill import KillSwitch
+from engine.run.access import COOKIE, Rules
 from engine.run.guard import Guard
 
 PAGE = {"origin": "http://127.0.0.1:8501"}
@@ -17,7 +18,7 @@ PAGE = {"origin": "http://127.0.0.1:8501"}
 
 @pytest.fixture
 def guard(tmp_path: Path) -> Iterator[Guard]:
-    made = Guard(tmp_path, 0)
+    made = Guard(Rules(str(tmp_path), local=True), 0)
     made.start()
     yield made
     made.stop()
@@ -62,6 +63,32 @@ def test_a_script_with_the_token_may(guard: Guard, tmp_path: Path) -> None:
     assert token not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("kill_by", "role", "mark", "status"),
+    [
+        ("viewer", 1, "v", 200),
+        ("viewer", 2, "o", 200),
+        ("viewer", 2, "old", 401),
+        ("operator", 1, "v", 403),
+        ("operator", 2, "o", 200),
+        ("anyone", 0, "", 200),
+    ],
+)
+def test_the_guard_asks_who_it_is_as_the_server_does(
+    tmp_path: Path, kill_by: str, role: int, mark: str, status: int
+) -> None:
+    """A browser sends the cookie along, whatever the port; the second way in is no wider than the first."""
+    made = Guard(Rules(str(tmp_path), True, kill_by, viewer_mark="v", operator_mark="o"), 0)
+    made.start()
+    cookie = {"cookie": f"{COOKIE}={passes.issue(tmp_path, role, 'alice', mark, 60)}"}
+    answer = httpx.post(address(made), headers=PAGE | cookie)
+    made.stop()
+    assert answer.status_code == status
+    assert KillSwitch(tmp_path).is_tripped() is (status == 200)
+    assert status == 403 or answer.headers["access-control-allow-credentials"] == "true"
+    assert ("alice" in answer.text) is (status == 200 and role > 0)
+
+
 def test_a_length_that_is_no_number_does_not_stop_the_kill_for_others(guard: Guard) -> None:
     """Whoever talks to the port may talk anything; the next one still gets through."""
     import socket
@@ -86,7 +113,7 @@ def test_a_latch_that_cannot_be_written_is_an_error_not_a_promise(tmp_path: Path
     """The operator must hear that nothing was stopped."""
     file = tmp_path / "a file"
     file.write_text("")
-    made = Guard(file, 0)
+    made = Guard(Rules(str(file), local=True), 0)
     made.start()
     answer = httpx.post(address(made), headers=PAGE)
     made.stop()
@@ -111,7 +138,7 @@ def test_it_ends_with_its_pipe_and_starts_on_the_same_port_again(guard: Guard) -
 def test_a_port_that_is_taken_is_replaced(guard: Guard, tmp_path: Path) -> None:
     """Another program may have it: a kill on another port is better than none."""
     assert guard.port is not None
-    other = Guard(tmp_path, guard.port)
+    other = Guard(Rules(str(tmp_path), local=True), guard.port)
     other.start()
     assert other.port not in (None, guard.port)
     other.stop()

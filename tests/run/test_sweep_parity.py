@@ -41,7 +41,9 @@ EAGER = Params(
 CAREFUL = Params(watch_return_threshold=0.0003, hammer_s=20.0, d_min_usd=5.0, quote_size_usd=47.5)
 CONFIGURATIONS = (
     Configuration(EAGER),
-    Configuration(EAGER._replace(quote_size_usd=400.0), latency_ms=900.0, miss_probability=0.4),
+    Configuration(
+        EAGER._replace(quote_size_usd=400.0, layer_temperature=1.3), latency_ms=900.0, miss_probability=0.4
+    ),
     Configuration(CAREFUL, latency_ms=10.0),
 )
 FEE = FeeSchedule(Decimal("0.07"), Decimal(1))

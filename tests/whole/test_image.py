@@ -53,7 +53,7 @@ def test_the_code_is_there_is_roots_and_nothing_else_came_along(image: tuple[Bui
     """A process that was broken into must not rewrite what runs next; secrets and tests are not there."""
     app = image[1].root / "app"
     assert sorted(path.name for path in app.iterdir()) == [
-        ".streamlit", "__pycache__", "dashboard.py", "engine", "pages", "pyproject.toml"
+        ".streamlit", "__pycache__", "dashboard.py", "data", "engine", "pages", "pyproject.toml"
     ]  # fmt: skip
     assert [path.name for path in (app / ".streamlit").iterdir()] == ["config.toml"]
     for path in app.rglob("*"):
@@ -103,7 +103,11 @@ def test_pip_installs_the_lock_and_the_result_runs(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path.parent):
         folder.chmod(0o755)
     (tmp_path / "image").mkdir()
-    build = Build(tmp_path / "image", variables=settings_of_pip())
+    settings = settings_of_pip()
+    places = re.findall(r"(?:^|[ \n]|file://)(/[\w./-]+)", "\n".join(settings.values()))
+    tops = {str(Path(*Path(place).parts[:3])) for place in places if not place.startswith("/etc/")}
+    folders = [top for top in sorted(tops) if Path(top).is_dir()]
+    build = Build(tmp_path / "image", variables=settings, folders=folders)
     stage = build.execute(DOCKERFILE)
     assert not list((stage.root / "opt/venv/lib").glob("python3.*/site-packages/pip"))
     told = live(stage, None, tmp_path / "log", METRICS_PORT="0")

@@ -1,0 +1,103 @@
+"""The role of who sits before a page or asks a route, and the check that every control goes through.
+
+How a role is decided is ``engine.run.access``; this brings it what Streamlit and Starlette know of the asker.
+A check is made when a control acts, whatever the page showed: a browser can send what no button sent.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final
+
+import streamlit as st
+from starlette.requests import HTTPConnection
+
+from engine import desk
+from engine.run import access as rule
+from engine.run.access import Identity, Role, Rules
+from engine.run.access_rules import Door, rules_of
+from pages.oidc import signed_of_request, signed_of_session
+
+SESSION_PASS: Final = "access-pass"  # noqa: S105 (a name, no password)
+"""A pass of this session alone, where no cookie can be set (Streamlit Cloud)."""
+DOOR: Final = Door()
+
+
+def rules(counter: desk.Desk) -> Rules:
+    """Return the rules of this server."""
+    address: str | None = st.get_option("server.address")
+    return rules_of(counter.settings, address)
+
+
+def of_request(asked: HTTPConnection) -> Identity:
+    """Decide who asks a route, or opened a socket; nobody where no engine runs."""
+    counter = desk.current()
+    if counter is None:
+        return Identity(Role.NOBODY)
+    peer = asked.client.host if asked.client else ""
+    return rule.role_of(asked.headers, peer, rules(counter), signed_of_request(asked))
+
+
+def of_session() -> Identity:
+    """Decide who sits before this page; it is asked anew each time, so that a pass can end."""
+    counter = desk.current()
+    if counter is None:
+        return Identity(Role.NOBODY)
+    now = rules(counter)
+    # Streamlit tells no address for this machine's own; a server on loopback has no others.
+    found = rule.role_of(st.context.headers, st.context.ip_address or "127.0.0.1", now, signed_of_session())
+    held = rule.of_pass(str(st.session_state.get(SESSION_PASS, "")), now)
+    return held if held is not None and held.role > found.role else found
+
+
+def may_look() -> bool:
+    """Say whether this session may see anything."""
+    return of_session().role >= Role.VIEWER
+
+
+def locked() -> bool:
+    """Say whether controls are locked for this session."""
+    return of_session().role < Role.OPERATOR
+
+
+def kill_locked() -> bool:
+    """Say whether this session may not even trip the kill switch."""
+    counter = desk.current()
+    return counter is None or not rule.may_kill(of_session(), rules(counter))
+
+
+def needs_operator(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator: what a button does is done for operators alone.
+
+    Args:
+        what: For the audit trail and for who is denied it: "to pause".
+    """
+    return _checked(what, locked, "an operator")
+
+
+def needs_kill_right(what: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator: it is done for whoever may trip the kill switch (KILL_BY)."""
+    return _checked(what, kill_locked, "whom KILL_BY names")
+
+
+def who_asks() -> str:
+    """Name who sits before this page: as signed in, else by the address."""
+    return of_session().named or f"console at {st.context.ip_address or 'this machine'}"
+
+
+def _checked(
+    what: str, is_locked: Callable[[], bool], whom: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def decorate(act: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(act)
+        def acted(*args: Any, **kwargs: Any) -> Any:
+            if not is_locked():
+                return act(*args, **kwargs)
+            counter = desk.current()
+            if counter is not None:
+                DOOR.deny(counter.settings.data_dir, who_asks(), what)
+            st.toast(f"Refused: {what} takes {whom}.", icon="🔒")
+            return None
+
+        return acted
+
+    return decorate

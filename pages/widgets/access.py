@@ -1,0 +1,111 @@
+"""Who you are, in the sidebar; the gate before everything for who is nobody; links for viewers."""
+
+from typing import Final
+
+import streamlit as st
+
+from engine import desk
+from engine.run.access import Role
+from engine.run.access_rules import SHARE_HOURS_MOST, share, share_link, takes_no_cookies
+from pages import access, oidc
+from pages.server import base_path
+from pages.widgets import plain
+
+LINK: Final = "access-link"
+PROBLEM: Final = "access-problem"
+NO_RIGHTS: Final = (
+    "You are a viewer: nobody is asked for a password here, and only a browser on the server's own machine, "
+    "with the server on loopback, is the operator. Set OPERATOR_PASSWORD_HASH (docs/access.md), or start "
+    "with `--server.address 127.0.0.1`."
+)
+
+
+def corner() -> None:
+    """Say who sits here, and give the way to sign in or out."""
+    counter, found = desk.current(), access.of_session()
+    if counter is None:
+        return
+    rules = access.rules(counter)
+    if not rules.asks and found.role == Role.OPERATOR:
+        return
+    if found.name:
+        st.caption(f"{plain.marked_down(found.name)}, {found.role.name.lower()}")
+        if found.held is None:
+            st.button("Sign out", key="access-out", on_click=st.logout)
+        elif access.SESSION_PASS not in st.session_state:
+            _link("Sign out…")
+    elif not rules.asks:
+        st.caption("Viewer", help=NO_RIGHTS)
+    if rules.asks and found.role < Role.OPERATOR:
+        _ways_in()
+
+
+def gate() -> None:
+    """Show nothing but the ways to sign in."""
+    st.header("Operator console", anchor=False)
+    st.write("Sign in to see it.")
+    _ways_in()
+
+
+def _ways_in() -> None:
+    if oidc.is_configured():
+        st.button("Sign in with the provider", key="access-oidc", on_click=st.login)
+    counter = desk.current()
+    rules = access.rules(counter) if counter is not None else None
+    if rules is None or not (rules.viewer_mark or rules.operator_mark):
+        return
+    if not takes_no_cookies():
+        _link("Sign in")
+        return
+    with st.form("access"):
+        st.text_input("Your name, for the audit trail", key="access-name", max_chars=40)
+        st.text_input("Password", key="access-password", type="password", max_chars=256)
+        st.form_submit_button("Sign in", on_click=_sign_in)
+    if st.session_state.get(PROBLEM):
+        st.error(st.session_state[PROBLEM])
+
+
+def _link(words: str) -> None:
+    """Lead to the sign-in page in this tab; Streamlit's own links open another."""
+    st.html(f'<a href="{base_path()}/sign-in" target="_self">{words}</a>')
+
+
+def _sign_in() -> None:
+    """Sign this session in: Streamlit's cloud lets no cookie of ours through."""
+    counter, state = desk.current(), st.session_state
+    if counter is None:
+        return
+    address = st.context.ip_address or "this machine"
+    made = access.DOOR.sign_in(counter.settings, state["access-name"], state["access-password"], address)
+    state["access-password"] = ""
+    state[PROBLEM] = made.problem
+    if made.text:
+        state[access.SESSION_PASS] = made.text
+
+
+@st.fragment
+def sharing() -> None:
+    """Show the form that makes a link for viewers, to operators where viewers are asked for a password."""
+    counter = desk.current()
+    if counter is None or access.locked() or access.rules(counter).stranger != Role.NOBODY:
+        return
+    st.subheader("Share with a viewer", anchor="share")
+    st.caption("Who has the link sees everything until it ends, and changes nothing.")
+    with st.form("share"):
+        st.number_input("Hours", 0.25, SHARE_HOURS_MOST, 8.0, 1.0, key="share-hours", format="%g")
+        st.form_submit_button("Make a link", on_click=_share)
+    if LINK in st.session_state:
+        st.code(st.session_state[LINK], language=None)
+
+
+@access.needs_operator("to make a share link")
+def _share() -> None:
+    counter, state = desk.current(), st.session_state
+    if counter is None:
+        return
+    try:
+        text = share(counter.settings, access.who_asks(), float(state["share-hours"]))
+    except (OSError, ValueError) as error:
+        state[LINK] = f"No link was made: {error}"
+        return
+    state[LINK] = share_link(st.context.url or "", base_path(), text)

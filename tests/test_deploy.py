@@ -1,0 +1,141 @@
+"""The files of ``deploy/`` name each other, Dockerfile and nginx.conf rightly; their tools accept them."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from engine.config import Settings
+from tests.clean_root import instructions
+
+ROOT = Path(__file__).resolve().parent.parent
+DEPLOY = ROOT / "deploy"
+UNIT = DEPLOY / "systemd" / "updown-console.service"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    told: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    return told["services"]
+
+
+def command_of_the_image() -> list[str]:
+    (command,) = [rest for word, rest in instructions((ROOT / "Dockerfile").read_text()) if word == "CMD"]
+    told: list[str] = json.loads(command)
+    return told
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    """It knows what goes wrong in Dockerfiles; a package of the tests carries it."""
+    hadolint = shutil.which("hadolint", path=str(Path(".venv/bin").absolute())) or shutil.which("hadolint")
+    if hadolint is None:
+        pytest.skip("no hadolint: make lock, then make test installs it")
+    done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("where", ["compose", "systemd"])
+def test_behind_a_proxy_the_console_listens_on_loopback_alone(services: dict[str, Any], where: str) -> None:
+    """And is else started as the image starts it."""
+    unit = re.search(r"^ExecStart=\S+/python (.*)$", UNIT.read_text(), re.MULTILINE)
+    assert unit is not None
+    command = services["console"]["command"] if where == "compose" else ["python", *unit[1].split()]
+    mine = [
+        word.replace("--server.address=0.0.0.0", "--server.address=127.0.0.1")
+        for word in command_of_the_image()
+    ]
+    assert command == mine
+
+
+def test_compose_opens_the_proxys_ports_and_no_other(services: dict[str, Any]) -> None:
+    """A console or a Prometheus that is published beside nginx is a way round it."""
+    assert [port for one in services.values() for port in one.get("ports", [])] == ["80:80", "443:443"]
+    assert {name: one.get("network_mode") for name, one in services.items() if name != "console"} == {
+        "nginx": "service:console", "prometheus": "service:console"
+    }  # fmt: skip
+    assert services["prometheus"]["profiles"] == ["metrics"]
+
+
+def test_compose_does_not_start_without_passwords(services: dict[str, Any]) -> None:
+    """Whoever reached 443 would see everything."""
+    for name in ("VIEWER_PASSWORD_HASH", "OPERATOR_PASSWORD_HASH"):
+        assert services["console"]["environment"][name].startswith(f"${{{name}:?")
+
+
+def test_every_container_can_write_to_little_and_do_little(services: dict[str, Any]) -> None:
+    """CIS Docker 5.3, 5.12, 5.14, 5.25."""
+    for name, one in services.items():
+        assert one["read_only"] is True, name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert "mem_limit" in one, name
+    assert services["console"]["cap_drop"] == ["ALL"]
+    grace = services["console"]["stop_grace_period"]
+    assert grace == "30s"
+
+
+def test_what_compose_mounts_is_where_it_is_read(services: dict[str, Any]) -> None:
+    """A certificate one folder off is found on the day of deployment."""
+    mounts = dict(line.split(":")[:2] for line in services["nginx"]["volumes"])
+    conf = (ROOT / "nginx.conf").read_text()
+    assert mounts.pop("../nginx.conf").startswith("/etc/nginx/conf.d/")
+    assert set(mounts.values()) == set(re.findall(r"ssl_certificate(?:_key)?\s+(\S+);", conf))
+    logs = re.findall(r"access_log (/\S+)/", conf)
+    assert set(logs) <= set(services["nginx"]["tmpfs"])
+    (volume,) = [rest for word, rest in instructions((ROOT / "Dockerfile").read_text()) if word == "VOLUME"]
+    assert services["console"]["volumes"] == [f"data:{volume}"]
+    assert services["console"]["environment"]["DATA_DIR"] == volume
+
+
+def test_prometheus_scrapes_where_the_engine_serves(services: dict[str, Any]) -> None:
+    """They share a network: loopback is enough, and nothing else is needed."""
+    config = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    targets = [
+        one
+        for job in config["scrape_configs"]
+        for static in job["static_configs"]
+        for one in static["targets"]
+    ]
+    assert targets == [f"127.0.0.1:{Settings.model_fields['metrics_port'].default}"]
+    assert services["console"]["environment"]["METRICS_HOST"] == "127.0.0.1"
+    assert "./prometheus:/etc/prometheus:ro" in services["prometheus"]["volumes"]
+
+
+def test_everything_compose_reads_from_the_repository_is_there(services: dict[str, Any]) -> None:
+    """But for what the operator brings: settings and the certificate."""
+    brought = {"./tls/console.crt", "./tls/console.key"}
+    for one in services.values():
+        for line in one.get("volumes", []):
+            source = line.split(":")[0]
+            assert source[0] != "." or source in brought or (DEPLOY / source).exists(), source
+
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    """A word it does not know is ignored with a warning in a log that nobody reads."""
+    here = tmp_path / UNIT.name
+    # The program is at its place on the operator's machine, not on this one.
+    here.write_text(
+        UNIT.read_text().replace("/opt/updown-console/.venv/bin/python", shutil.which("true") or "")
+    )
+    command = ["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", here]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    here.write_text(here.read_text().replace("ProtectSystem=strict", "ProtectSytem=strict"))
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "ProtectSytem" in done.stderr, "the check must be able to fail"
+
+
+@needs_systemd
+def test_systemd_calls_the_unit_well_protected() -> None:
+    """Its own score: 0 is locked away, 10 is anything goes; without a line of protection it is 9.2."""
+    command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", UNIT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-600:] + done.stderr

@@ -1,0 +1,131 @@
+"""Commands in the documents: each is run here, or the reason why not is written here."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+
+RUN = (
+    r"python -m engine (hash-password|share|kill|clear-kill|settings|sessions|arm|disarm|pause|resume)\b.*",
+    r"openssl req .*",
+    r"mkdir -p \S+",
+    r"cp \.env\.example \.env",
+    r"sudo (cp|install|sed) .*",
+)
+"""Run by this test, in a folder that has what they need; ``sudo`` and ``/etc`` are the folder's own."""
+
+NOT_HERE = {
+    r"make run.*": "tests/whole/test_first_run.py; tests/test_setup.py",
+    r"make (test|lint|campaign|lock|clean|screenshots)\b.*": "make test itself, or what would start it again",
+    r"streamlit run dashboard\.py.*": "tests/browser and tests/whole/test_streamlit_cloud.py",
+    r"docker .*": "no Docker runs here; tests/whole/test_image.py executes the Dockerfile",
+    r"sudo (apt-get|systemctl|useradd|nginx) .*": "changes the machine; tests/test_nginx.py",
+    r"sudo env PYTHON=\S+ sh \S+setup\.sh run": "tests/test_setup.py",
+    r"sudo -u updown .*": "a user that tests do not make; the command is run elsewhere in this file",
+    r"journalctl .*": "follows for ever, and no systemd runs here",
+    r"python -m engine (run|record|practice|verify|calibrat\w+|audit-frames|doctor|replay|export)\b.*": (
+        "tests/whole and tests/run have each, with the session or the venue that it needs"
+    ),
+}
+
+CODE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
+
+
+def commands() -> list[tuple[str, str]]:
+    """Return each command of a bash block once, with the first document that has it."""
+    found: dict[str, str] = {}
+    for document in DOCUMENTS:
+        for block in CODE.findall(document.read_text()):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.strip() and line[0] != "#":
+                    found.setdefault(line.strip(), str(document.relative_to(ROOT)))
+    return list(found.items())
+
+
+def is_run(command: str) -> bool:
+    return any(re.fullmatch(pattern, command) for pattern in RUN)
+
+
+def test_documents_have_commands_and_each_is_run_or_excused() -> None:
+    """A command that nobody runs is wrong from the first day on that something was renamed."""
+    unknown = [
+        f"{document}: {command}"
+        for command, document in commands()
+        if not is_run(command) and not any(re.fullmatch(pattern, command) for pattern in NOT_HERE)
+    ]
+    assert unknown == []
+    assert sum(is_run(command) for command, _ in commands()) > 8
+
+
+def test_no_excuse_is_left_over() -> None:
+    """A reason for a command that is gone hides the next one that looks like it."""
+    told = [command for command, _ in commands()]
+    spare = [one for one in RUN if not any(re.fullmatch(one, command) for command in told)]
+    assert spare == []
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder like the repository, with a ``sudo`` that asks nobody, and an ``/etc`` of its own."""
+    folder = tmp_path_factory.mktemp("documents")
+    for name in (".env.example", "nginx.conf", "deploy"):
+        source = ROOT / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    for program in programs.iterdir():
+        program.chmod(0o755)
+    for name in ("etc/nginx/conf.d", "etc/systemd/system", "opt"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "document"), [one for one in commands() if is_run(one[0])], ids=lambda one: one[:60]
+)
+def test_a_documented_command_does_what_it_is_there_for(place: Path, command: str, document: str) -> None:
+    """Word by word as it stands; only what lies below / is moved into the folder."""
+    if "openssl" in command and shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    moved = re.sub(r"(?<=\s)/(etc|opt)\b", rf"{place}/\1", command).replace(" -g updown", "")
+    if " -r . " in moved:  # the repository into /opt: not into itself
+        moved = moved.replace(" -r . ", f" -r {place}/deploy ")
+    path = os.pathsep.join([str(place / "bin"), os.environ["PATH"]])
+    variables = os.environ | {"PATH": path, "DATA_DIR": str(place / "data"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "-c", moved],
+        cwd=place,
+        env=variables,
+        input="a password of the documents\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, f"{document}: {done.stderr or done.stdout}"
+
+
+def test_every_alert_has_its_runbook_and_the_index_has_them_all() -> None:
+    """Whoever is woken needs one page, not a search."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+    alerts = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    index = (ROOT / "docs/runbooks/README.md").read_text()
+    assert index.index("RtdsStale") < min(index.index(one) for one in alerts if one != "RtdsStale")
+    books = {path.name for path in (ROOT / "docs/runbooks").glob("*.md")} - {"README.md"}
+    named = {one: f"{re.sub('(?<!^)(?=[A-Z])', '-', one).lower()}.md" for one in alerts}
+    assert books == set(named.values())
+    for alert, book in named.items():
+        text = (ROOT / "docs/runbooks" / book).read_text()
+        assert text.startswith(f"# {alert}: ")
+        assert all(f"## {part}" in text for part in ("What it means", "What to do", "Afterwards"))
+        assert f"[{alert}]({book})" in index

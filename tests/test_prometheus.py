@@ -1,0 +1,104 @@
+"""The files for Prometheus, with Debian's own: it accepts them, every alert fires, and it scrapes us."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.kill import KillSwitch
+from engine.metrics import Metrics
+from tests.core.builders import Core
+from tests.snapshots import order, snapshot_of
+from tests.test_nginx import free_port
+
+FOLDER = Path(__file__).resolve().parent.parent / "deploy/prometheus"
+PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
+
+pytestmark = pytest.mark.skipif(
+    None in (PROMETHEUS, PROMTOOL), reason="no prometheus: on Debian, apt-get install prometheus"
+)
+
+
+def promtool(*arguments: str) -> str:
+    done = subprocess.run(
+        [str(PROMTOOL), *arguments], capture_output=True, text=True, cwd=FOLDER, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_files_are_accepted_as_they_are() -> None:
+    """Configuration and rules, together."""
+    assert "SUCCESS" in promtool("check", "config", "prometheus.yml")
+
+
+def test_every_alert_fires_when_it_should_and_not_else() -> None:
+    """promtool plays series against the rules; each alert has both cases."""
+    promtool("test", "rules", "alerts_test.yml")
+    alerts = re.findall(r"- alert: (\w+)", (FOLDER / "alerts.yml").read_text())
+    tests = (FOLDER / "alerts_test.yml").read_text()
+    cases = re.findall(r"alertname: (\w+)\n\s+exp_alerts:(.*)", tests)
+    assert sorted(cases) == sorted((name, kind) for name in alerts for kind in ("", " []"))
+
+
+def test_an_alert_that_is_broken_is_noticed(tmp_path: Path) -> None:
+    """A check that cannot fail proves nothing."""
+    shutil.copy(FOLDER / "alerts_test.yml", tmp_path)
+    rules = (FOLDER / "alerts.yml").read_text()
+    (tmp_path / "alerts.yml").write_text(
+        rules.replace("updown_orders_unknown > 0", "updown_orders_unknown > 9")
+    )
+    done = subprocess.run(
+        [str(PROMTOOL), "test", "rules", str(tmp_path / "alerts_test.yml")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "OrderUnknown" in done.stdout + done.stderr
+
+
+def asked(port: int, question: str) -> list[dict[str, Any]]:
+    """Ask Prometheus, once it answers."""
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": question}, timeout=2)
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+    except (httpx.HTTPError, ValueError, KeyError):
+        return []
+    return found
+
+
+def test_debians_prometheus_scrapes_the_engine(tmp_path: Path) -> None:
+    """The shipped configuration with our port in it: the target is up, and a sample is what we told."""
+    ours, theirs = free_port(), free_port()
+    text = (FOLDER / "prometheus.yml").read_text()
+    assert "127.0.0.1:9102" in text
+    text = text.replace("127.0.0.1:9102", f"127.0.0.1:{ours}").replace("5s", "1s")
+    (tmp_path / "prometheus.yml").write_text(text)
+    shutil.copy(FOLDER / "alerts.yml", tmp_path)
+    metrics = Metrics(KillSwitch(tmp_path), tmp_path)
+    metrics.take(snapshot_of(Core(), orders=[order()]))
+    metrics.meter.closed("rtds", "twap silent for 12 s")
+    command = [
+        str(PROMETHEUS), f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/store",
+        f"--web.listen-address=127.0.0.1:{theirs}", "--log.level=error",
+    ]  # fmt: skip
+    with metrics.served("127.0.0.1", ours), (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            until = monotonic() + 30
+            while not asked(theirs, 'up{job="updown"} == 1') and monotonic() < until:
+                sleep(0.2)
+            said = (tmp_path / "log").read_text()
+            assert asked(theirs, 'up{job="updown"}')[0]["value"][1] == "1", said
+            (filled,) = asked(theirs, 'updown_orders_total{outcome="filled"}')
+            assert filled["value"][1] == "1"
+            (closed,) = asked(theirs, "updown_feed_reconnects_total")
+            assert (closed["metric"]["feed"], closed["metric"]["reason"]) == ("rtds", "silent")
+            assert asked(theirs, "updown_order_latency_seconds_bucket{le='+Inf',stage='answer'}")
+        finally:
+            process.terminate()
+            process.wait(10)
