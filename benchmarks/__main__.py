@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 NAMES = {
-    "sweep": "1,000 windows of 900 s by 240 configurations: numba, plain Python, Dask, memory",
+    "sweep": "1,000 windows of 900 s by 240 configurations: numba, plain Python, Dask; the engine beside it",
     "judge": "one decision, early exit and in full, in plain Python",
     "wire": "wire + book + decide on the burst capture, one core",
     "loopback": "a frame on a loopback socket until its decision, at 1,000 frames/s",

@@ -30,21 +30,21 @@ class _NoBroker:
         raise AssertionError(f"the scene allows no order, yet {intent.order_id} was wanted")
 
 
-def measure() -> dict[str, Any]:
-    """Return quantiles in milliseconds over 20 s at 1,000 frames/s."""
+def measure(seconds: int = SECONDS) -> dict[str, Any]:
+    """Return quantiles in milliseconds over so many seconds at 1,000 frames/s."""
     with tempfile.TemporaryDirectory() as folder:
-        return _measure(Path(folder))
+        return _measure(Path(folder), seconds)
 
 
-def _measure(folder: Path) -> dict[str, Any]:
+def _measure(folder: Path, seconds: int) -> dict[str, Any]:
     frames = burst_frames()
     (folder / "frames.json").write_text(json.dumps(frames))
-    command = [sys.executable, str(SENDER), str(folder), str(RATE), str(RATE * SECONDS)]
+    command = [sys.executable, str(SENDER), str(folder), str(RATE), str(RATE * seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sender:
         assert sender.stdout is not None
         port = int(sender.stdout.readline())
         journal = Journal(folder / "session.sqlite", {})
-        received, decisions, cpu_s = asyncio.run(_receive(frames, port, journal))
+        received, decisions, cpu_s = asyncio.run(_receive(frames, port, journal, RATE * seconds))
         journal.close()
         sender.wait(30)
     sent = json.loads((folder / "sent.json").read_text())
@@ -56,11 +56,13 @@ def _measure(folder: Path) -> dict[str, Any]:
         "p50_ms": round(spans[len(spans) // 2], 3),
         "p99_ms": round(spans[len(spans) * 99 // 100], 3),
         "max_ms": round(spans[-1], 3),
-        "engine_cpu_share": round(cpu_s / SECONDS, 3),
+        "engine_cpu_share": round(cpu_s / seconds, 3),
     }
 
 
-async def _receive(frames: list[str], port: int, journal: Journal) -> tuple[list[int], int, float]:
+async def _receive(
+    frames: list[str], port: int, journal: Journal, count: int
+) -> tuple[list[int], int, float]:
     """Feed the sender's frames to a session; note the monotonic time at which each was decided on."""
     session = Session(SystemClock(), journal, lambda _: None)
     session.broker = _NoBroker()
@@ -72,7 +74,7 @@ async def _receive(frames: list[str], port: int, journal: Journal) -> tuple[list
     def on_frame(frame: str | bytes) -> Heard:
         session.accept_frame("clob", frame, clob_market.parse)
         received.append(time.monotonic_ns())
-        if len(received) == RATE * SECONDS:
+        if len(received) == count:
             done.set()
         return NOTHING
 
@@ -83,7 +85,7 @@ async def _receive(frames: list[str], port: int, journal: Journal) -> tuple[list
     feed.on_frame = on_frame
     task = asyncio.create_task(feed.run())
     before = time.process_time()
-    await asyncio.wait_for(done.wait(), SECONDS * 3)
+    await asyncio.wait_for(done.wait(), 3 * count / RATE)
     cpu_s = time.process_time() - before
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import sweep_beside
 from engine.params import Params
 from engine.run import sweep_report
 from engine.run.sweep_kernel import ASSUMPTIONS
@@ -84,6 +85,7 @@ def measure() -> dict[str, Any]:
     told["memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     told["plain"] = _plain(trace)
     told["dask"] = _dask()
+    told["engine_beside_it"] = sweep_beside.measure()
     return told
 
 

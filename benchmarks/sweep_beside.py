@@ -1,7 +1,11 @@
-"""Does the engine feel a sweep? A frame's way to its decision, with a sweep in a process beside it and without."""
+"""Does the engine feel a sweep? A frame's way to its decision, with a sweep in another process or without.
+
+Part of ``python -m benchmarks sweep``.
+"""
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +19,7 @@ from typing import Any
 from benchmarks import loopback
 from engine.run.sweep_job import SAMPLE
 
-ROUNDS = 3
+ROUNDS, SECONDS = 9, 6
 PATIENCE_S = 240.0
 GRID = {
     "watch_return_threshold": [round(0.00002 * n, 5) for n in range(1, 21)],
@@ -32,12 +36,15 @@ def measure() -> dict[str, Any]:
     The sweep is what the console's page starts: the same command, giving way by ``--nice``, on all cores.
     """
     alone, beside, busy = [], [], []
-    for _ in range(ROUNDS):
-        alone.append(loopback.measure())
-        with running() as cpu_s:
-            before, began = cpu_s(), time.monotonic()
-            beside.append(loopback.measure())
-            busy.append((cpu_s() - before) / (time.monotonic() - began))
+    with running() as pid:
+        for _ in range(ROUNDS):
+            # In turns, so that whatever else this machine does falls on both.
+            os.kill(pid, signal.SIGSTOP)
+            alone.append(loopback.measure(SECONDS))
+            os.kill(pid, signal.SIGCONT)
+            before, began = _cpu_s(pid), time.monotonic()
+            beside.append(loopback.measure(SECONDS))
+            busy.append((_cpu_s(pid) - before) / (time.monotonic() - began))
     quiet, loud = (median(one["p99_ms"] for one in runs) for runs in (alone, beside))
     return {
         "p50_ms": {name: median(one["p50_ms"] for one in runs) for name, runs in _named(alone, beside)},
@@ -55,8 +62,8 @@ def _named(alone: list[Any], beside: list[Any]) -> list[tuple[str, list[Any]]]:
 
 
 @contextmanager
-def running() -> Iterator[Any]:
-    """Run a sweep that plays already, and stop it at the end; yield a function that tells its processor seconds.
+def running() -> Iterator[int]:
+    """Run a sweep that plays already, and end it; yield its process number.
 
     Raises:
         RuntimeError: It did not begin, or it was done too early.
@@ -70,11 +77,11 @@ def running() -> Iterator[Any]:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
             try:
                 _wait_until_it_plays(child, prefix.with_name("sweep.progress.json"))
-                yield lambda: _cpu_s(child.pid)
+                yield child.pid
                 if child.poll() is not None:
                     raise RuntimeError("the sweep was done before the engine was: take a larger grid")
             finally:
-                child.terminate()
+                child.kill()
                 child.wait(60)
 
 

@@ -56,9 +56,9 @@ def test_no_temperature_makes_the_decision_raise(expected: float, temperature: f
 
 
 def test_the_decision_follows_the_corrected_number() -> None:
-    """z = 2 is .9798; log-odds of 3.88 by 1.5 are .9300, and an ask of 92 cents is no longer cheap."""
+    """z = 2 is .9798; log-odds of 3.88 by 1.5 are .9300, and an ask of 93 cents is no longer cheap."""
     raw, layered = (
-        d.judge(GOOD._replace(cost_up=0.92), Params(layer_temperature=temperature))
+        d.judge(GOOD._replace(cost_up=0.93), Params(layer_temperature=temperature))
         for temperature in (1.0, 1.5)
     )
     assert layered.p_up == pytest.approx(0.9300, abs=1e-4)

@@ -90,6 +90,8 @@ def write_report(options: argparse.Namespace, settings: Settings) -> dict[str, A
     report |= report_of(usable.trace, settings.params())
     report["sessions"] = usable.sessions
     report["layer"] = layer_of(options, settings, usable.trace)
+    deciding = settings.layer()
+    report["decides_with"] = None if deciding is None else deciding.words
     prefix: Path = options.output_prefix
     sweep_report.write(prefix.with_name(f"{prefix.name}.json"), sweep_report.as_json(report))
     page = prefix.with_name(f"{prefix.name}.html")
@@ -168,6 +170,8 @@ def words(report: dict[str, Any]) -> list[str]:
     ]
     if report.get("layer"):
         lines.append(f"Shown beside the raw forecast: {report['layer']['words']}.")
+    if report.get("decides_with"):
+        lines.append(f"The engine decides with {report['decides_with']}; scores are of the raw forecast.")
     return lines
 
 

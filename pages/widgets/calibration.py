@@ -66,6 +66,10 @@ def shown() -> None:
         st.warning(
             f"Layer on: {plain.marked_down(report['layer']['words'])}. It is shown, and trades nothing."
         )
+    if report.get("decides_with"):
+        st.info(
+            f"The engine decides with {plain.marked_down(report['decides_with'])}; scored is the raw p_hat."
+        )
     tables.shown(report["scores"], _score_columns(), "calibration-scores")
     _charts(report)
     _cell(report)

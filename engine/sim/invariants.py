@@ -1,0 +1,297 @@
+"""What must hold after every event, whatever happened: seen from outside the core, by sums of its own.
+
+The witness knows what the engine cannot: the venue's own orders, trades and bank, and the true prices. It
+computes limits from the fills and the orders under way, not by the gate's code. What each invariant means:
+docs/reliability.md.
+"""
+
+import hashlib
+import zlib
+from collections import Counter
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.core.orders import UNKNOWN
+from engine.core.settlement import PriceAt
+from engine.core.state import State
+from engine.core.step import step
+from engine.events import (
+    AnyEvent,
+    BookReplaced,
+    EngineHalted,
+    LedgerRestored,
+    LevelsChanged,
+    OrderFilled,
+    OrderSigned,
+    OrderSubmitted,
+    PricePrinted,
+    Record,
+    SecondPassed,
+    TouchQuoted,
+    TradePrinted,
+)
+from engine.kill import KillSwitch
+from engine.practice.simulated.market import RULE
+from engine.sim import replayed, sums, truth
+from engine.sim.order_checks import OrderChecks
+from engine.sim.stand_ins import SimulatedLedger, SimulatedSession
+
+if TYPE_CHECKING:
+    from engine.sim.world import Result, World
+
+WITHOUT_END_S: Final = 40.0
+"""Wall seconds within which an order has ended or is known as unknown: its time-outs, and a slow disk."""
+
+MARKET_DATA: Final = frozenset((PricePrinted, LevelsChanged, BookReplaced, TouchQuoted, TradePrinted))
+
+CALM_S: Final = 55.0
+"""Wall seconds without a fault after which no order is of unknown fate any more."""
+
+REPLAYED_MOST: Final = 6_000
+REPLAYED_ONE_IN: Final = 3
+"""Longer sessions (of half an hour) are replayed on one seed in so many: it is a third of the work."""
+
+NAMES: Final = (
+    "durable before it leaves",
+    "no order under kill",
+    "no order under halt or pause",
+    "no order unarmed",
+    "no order after its deadline",
+    "no order on stale data",
+    "no order on a strike that is not proven",
+    "no order beyond a limit",
+    "one order a market",
+    "fill is the venue's",
+    "money is conserved",
+    "account agrees at the end",
+    "order ends known or halts",
+    "strike exact or marked",
+    "profit is the settlement's",
+    "replay is identical",
+    "recovery loses nothing",
+    "engine failed",
+)
+
+
+class Witness:
+    """Looks on, and notes the first things that do not hold."""
+
+    def __init__(self, world: "World") -> None:
+        self.world = world
+        self.violations: list[dict[str, Any]] = []
+        self.counts: Counter[str] = Counter()
+        self.digest = hashlib.sha256()
+        self.expected: str | None = None
+        """What the next session has to begin with, after a death."""
+        self.orders = OrderChecks(self)
+        self._heard_crc = 0
+        self._is_restored = False
+        """Whether the present session was told what earlier ones left."""
+        self.strikes: dict[str, object] = {}
+        self.lied: list[tuple[float, float]] = []
+
+    # --- where it looks -------------------------------------------------------------------------------------
+
+    def hook(self) -> None:
+        """Look on at every event, every effect, every request, and every point of a possible death."""
+        SimulatedSession.heard = staticmethod(self.heard)
+        SimulatedSession.watch = staticmethod(self.saw)
+        SimulatedSession.effect = staticmethod(self.orders.effect)
+        self.world.network.on_request = self.orders.at_the_wire
+
+    def broke(self, invariant: str, what: str) -> None:
+        """Note that something does not hold."""
+        assert invariant in NAMES, invariant
+        if len(self.violations) < 3:
+            self.violations.append({"invariant": invariant, "what": what, "at_s": round(self.world.now_s, 3)})
+
+    def fault(self, args: dict[str, Any]) -> None:
+        """Note when the venue itself tells untrue prices: no strike of that time can be held against us."""
+        if args["name"] in ("frozen-value", "wrong-symbol", "changed-rule"):
+            self.lied.append((self.world.now_s - 5.0, self.world.now_s + args["for_s"] + 70.0))
+
+    # --- lives ----------------------------------------------------------------------------------------------
+
+    def begin_life(self) -> None:
+        """Forget what only a session knows."""
+        self.orders.begin_life(killed=KillSwitch(self.world.settings.data_dir).is_tripped())
+        self.strikes.clear()
+        self._is_restored = False
+
+    def died(self, left: int, point: str) -> None:
+        """Work out what the files hold after a death, and so what the next session has to know.
+
+        Args:
+            left: Items of the recorder that a kill left.
+            point: Where it died.
+        """
+        world = self.world
+        session, items = world.session, world.journal.items
+        state = session.state
+        last = items[-1] if items else None
+        if point == "recorded" and isinstance(last, Record) and left == len(items):
+            step(state, last)  # recorded, and not taken in: recovery finds it in the journal
+        never_left = frozenset(
+            item.event.venue_order_id
+            for item in items[left:]
+            if isinstance(item, Record) and isinstance(item.event, OrderSigned)
+        )
+        if point == "ledger" and not replayed.has_record(items[:left], state.seq):
+            state = replayed.state_before(items, state.seq)  # neither file has what was being written
+        if self._is_restored:  # else it died before it knew anything, and the files are as they were
+            self.expected = sums.told(state, never_left)
+        self._replay(left)
+
+    def end_life(self, left: int) -> None:
+        """Check a session that ended by itself."""
+        if self._is_restored:
+            self.expected = sums.told(self.world.session.state)
+        if not SimulatedLedger.fails and self.world.journal.error is None:
+            self._replay(left)
+        else:
+            self.expected = None  # what a failed disk holds is asked for by the venue's own books at the end
+
+    # --- every event ----------------------------------------------------------------------------------------
+
+    def heard(self, event: AnyEvent) -> None:
+        """Note what an event says before the core decides on it."""
+        self.counts["events"] += 1
+        told = f"{event.ts_recv_ms} {event.__struct_config__.tag}"
+        self._heard_crc = zlib.crc32(told.encode(), self._heard_crc)
+        self.orders.heard(event)
+
+    def saw(self, session: SimulatedSession, event: AnyEvent) -> None:
+        """Look at the state after one event."""
+        kind = type(event)
+        if kind in MARKET_DATA:
+            return
+        if kind is SecondPassed:
+            self._each_second(session.state)
+        elif isinstance(event, LedgerRestored):
+            self._recovered(session.state)
+        elif isinstance(event, OrderSubmitted):
+            self.orders.left_on_paper(session, event.order_id)
+        elif kind is EngineHalted:
+            self.counts["halted"] += 1
+        if str(event.__struct_config__.tag).startswith("order_"):
+            self._order_event(session, event)
+
+    def _order_event(self, session: SimulatedSession, event: AnyEvent) -> None:
+        tag = str(event.__struct_config__.tag)
+        self.counts[tag] += 1
+        self.digest.update(f"{event.ts_recv_ms} {tag} {getattr(event, 'order_id', '')}\n".encode())
+        if isinstance(event, OrderFilled):
+            self.orders.filled(session, event)
+        self._money(session.state)
+
+    # --- money ----------------------------------------------------------------------------------------------
+
+    def _money(self, state: State) -> None:
+        wrong = sums.is_wrong(state.ledger)
+        if wrong:
+            self.broke("money is conserved", wrong)
+        bank = self.world.venue.exchange.chain.settling.bank
+        if any(bank.sums().values()):
+            self.broke("money is conserved", f"the venue's own bank: {bank.sums()}")
+
+    def _recovered(self, state: State) -> None:
+        expected, self.expected, self._is_restored = self.expected, None, True
+        if expected is not None and expected != sums.told(state):
+            self.broke("recovery loses nothing", sums.difference(expected, sums.told(state)))
+        self.counts["recoveries"] += expected is not None
+
+    # --- each second ----------------------------------------------------------------------------------------
+
+    def _each_second(self, state: State) -> None:
+        rate = self.world.script.terms.rate
+        for order in state.trading.in_flight.values():
+            if order.state == "unknown":
+                if UNKNOWN not in state.trading.alarms:
+                    self.broke("order ends known or halts", f"{order.intent.order_id}: no alarm")
+            elif state.now_ms - order.at_ms > WITHOUT_END_S * 1000 * rate and state.halted_why is None:
+                self.broke("order ends known or halts", f"{order.intent.order_id} is {order.state}")
+        for slug, market in state.markets.items():
+            strike = market.strike
+            if strike is None or strike.source == "estimate" or self.strikes.get(slug) is strike:
+                continue
+            self.strikes[slug] = strike
+            self.check_strike(market.contract.start_s, market.contract.rule, strike, slug)
+        if state.now_ms // 1000 % 30 == 0:
+            self._settlements(state)
+
+    def _replay(self, left: int) -> None:
+        if left > REPLAYED_MOST and self.world.script.seed % REPLAYED_ONE_IN:
+            return
+        journal = self.world.journal
+        wrong, count = replayed.compare(journal.path, journal.items[:left])
+        self.counts["replayed"] += count
+        if wrong:
+            self.broke("replay is identical", wrong)
+
+    # --- the end --------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Look at the end of the run: what is known has to be what the venue has."""
+        if self.violations or not SimulatedSession.made:
+            return
+        state, rate = self.world.session.state, self.world.script.terms.rate
+        self._settlements(state)
+        if state.halted_why is not None or state.killed:
+            return
+        calm_s, late = self.world.quiet_for_s() / rate, list(state.trading.in_flight)
+        if late and calm_s > CALM_S:
+            self.broke("order ends known or halts", f"{calm_s:.0f} wall seconds after the last fault: {late}")
+        if not state.dry_run:
+            wrong = truth.account_differs(self.world.venue, state.ledger)
+            self.counts["accounts compared"] += wrong is not None
+            if wrong:
+                self.broke("account agrees at the end", wrong)
+
+    def check_strike(self, start_s: int, rule: Any, strike: PriceAt, of: str) -> None:
+        """See whether a strike that is called proven is the true one; Gamma tells it as a double."""
+        true = self.world.tape.price_at(start_s, RULE)
+        if rule != RULE or true is None or self.was_lied_to(start_s):
+            return
+        self.counts["strikes checked"] += 1
+        told = true if strike.source == "exact" else Decimal(repr(float(true)))
+        if strike.value != told:
+            self.broke("strike exact or marked", f"{of}: {strike.value} ({strike.rung}), not {told}")
+
+    def was_lied_to(self, second: int) -> bool:
+        """Say whether the venue was told to tell untrue prices about a second."""
+        since_s = second - self.world.start_ms / 1000
+        return any(first <= since_s <= last for first, last in self.lied)
+
+    def _settlements(self, state: State) -> None:
+        self._money(state)
+        if state.halted_why is not None:
+            return
+        for slug, holding in state.ledger.holdings.items():
+            true = self.world.tape.truth(slug)
+            if true is None or holding.outcome is None:
+                continue
+            self.counts["settlements checked"] += 1
+            # Our own estimate may stand until the venue has spoken.
+            is_early = self.world.now_s < holding.end_s - self.world.start_ms / 1000 + 120
+            if holding.outcome != true.outcome and not is_early and not self.was_lied_to(holding.end_s):
+                self.broke("profit is the settlement's", f"{slug}: {holding.outcome}, not {true.outcome}")
+
+    def result(self) -> "Result":
+        """Return what became of the run."""
+        from engine.sim.world import Result  # noqa: PLC0415 (it imports this module)
+
+        world = self.world
+        self.digest.update(sums.told(world.session.state).encode() if SimulatedSession.made else b"")
+        for name, value in (("frames", world.network.frames), ("requests", world.network.requests)):
+            self.counts[name] = value
+            self.digest.update(f"{name} {value}\n".encode())
+        self.digest.update(f"{self.counts['events']} {self._heard_crc}".encode())
+        faults = sum(fault.kind.name != "" for fault in world.board._ended) + len(world.board._active)
+        counts = {**self.counts, **world.counts, "faults": faults, "lives": world.life}
+        return Result(
+            world.script.seed,
+            world.now_s,
+            self.digest.hexdigest()[:16],
+            self.violations,
+            dict(sorted(counts.items())),
+        )

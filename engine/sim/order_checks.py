@@ -1,0 +1,238 @@
+"""What must hold of orders: when they are intended, when they leave, when they fill.
+
+Limits and freshness are worked out anew, from what was told; none of the gates' code is used.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from engine.core.state import State
+from engine.core.step import Effect
+from engine.core.trading import OrderIntent
+from engine.events import (
+    AnyEvent,
+    BookReplaced,
+    KillSwitchChanged,
+    LevelsChanged,
+    OrderDenied,
+    OrderFilled,
+    OrderKilled,
+    OrderRejected,
+    OrderSigned,
+    PriceHistoryServed,
+    PricePrinted,
+    Record,
+    TradingPaused,
+)
+from engine.kill import KillSwitch
+from engine.practice.order_errors import Refused
+from engine.practice.order_reading import read_order
+from engine.sim import sums
+from engine.sim.stand_ins import SimulatedSession
+
+if TYPE_CHECKING:
+    from engine.sim.invariants import Witness
+
+NEWEST_PRICE_MS: Final = 9_000
+"""Age of the newest true Chainlink second beyond which an intent rests on the past: the threshold of 5 s, and
+4 s that a value may take to arrive."""
+
+BOOK_HEARD_MS: Final = 15_000
+
+
+class OrderChecks:
+    """What was told so far, as far as an order may rest on it; and every order."""
+
+    def __init__(self, witness: "Witness") -> None:
+        self._witness = witness
+        self._world = witness.world
+        self.orders: dict[str, OrderIntent] = {}
+        self.begin_life(killed=False)
+
+    def begin_life(self, *, killed: bool) -> None:
+        """Forget what only a session knows."""
+        self.open: dict[str, OrderIntent] = {}
+        self._named: set[str] = set()
+        self._killed, self._paused = killed, False
+        self._newest_price_ms = 0
+        self._books_ms: dict[str, int] = {}
+
+    def heard(self, event: AnyEvent) -> None:
+        """Note what an event says before the core decides on it."""
+        match event:
+            case PricePrinted():
+                if event.source == "chainlink":
+                    self._newest_price_ms = max(self._newest_price_ms, event.ts_venue_ms)
+            case PriceHistoryServed():
+                if event.source == "chainlink" and event.points:
+                    self._newest_price_ms = max(self._newest_price_ms, event.points[-1][0])
+            case LevelsChanged() | BookReplaced():
+                self._books_ms[event.market] = event.ts_recv_ms
+            case KillSwitchChanged():
+                self._killed = event.latched
+            case TradingPaused():
+                self._paused = event.paused
+            case OrderFilled() | OrderKilled() | OrderDenied() | OrderRejected():
+                self.open.pop(event.order_id, None)
+            case _:
+                pass
+
+    # --- intents --------------------------------------------------------------------------------------------
+
+    def effect(self, session: SimulatedSession, seq: int, effect: Effect) -> None:
+        """Look at an intent before anybody carries it out."""
+        if not isinstance(effect, OrderIntent):
+            return
+        self._witness.counts["orders"] += 1
+        self._witness.counts[f"orders {effect.side.lower()}"] += 1
+        state = session.state
+        self._witness.digest.update(
+            f"{state.now_ms} {effect.order_id} {effect.limit_e4} {effect.usd_e6}\n".encode()
+        )
+        if effect.order_id in self._named:
+            self._witness.broke("one order a market", f"the name {effect.order_id} is used twice")
+        if effect.side == "BUY":
+            self._check_leave(session, effect)
+            self._check_data(state, effect)
+            self._check_limits(state, effect)
+        self._named.add(effect.order_id)
+        self.orders[effect.order_id] = self.open[effect.order_id] = effect
+        del seq
+
+    def _check_leave(self, session: SimulatedSession, intent: OrderIntent) -> None:
+        state = session.state
+        if self._killed:
+            self._witness.broke("no order under kill", f"{intent.order_id} is intended")
+        if state.halted_why is not None or self._paused or state.breakers:
+            self._witness.broke("no order under halt or pause", f"{intent.order_id}: {state.halted_why}")
+        if session.failed.is_set():
+            self._witness.broke(
+                "no order under halt or pause", f"{intent.order_id} after the recorder failed"
+            )
+        busy = [name for name, other in self.open.items() if other.slug == intent.slug]
+        holding = state.ledger.holdings.get(intent.slug)
+        if busy or (holding is not None and any(f.side == "BUY" for f in holding.fills.values())):
+            self._witness.broke("one order a market", f"{intent.order_id} beside {busy or 'a holding'}")
+
+    def _check_data(self, state: State, intent: OrderIntent) -> None:
+        market = state.markets[intent.slug]
+        now_ms = self._world.session.clock.now_ms()
+        if now_ms - self._newest_price_ms > NEWEST_PRICE_MS:
+            self._witness.broke(
+                "no order on stale data", f"{intent.order_id}: price of {self._newest_price_ms}"
+            )
+        heard_ms = self._books_ms.get(market.contract.condition_id, 0)
+        if now_ms - heard_ms > BOOK_HEARD_MS:
+            self._witness.broke("no order on stale data", f"{intent.order_id}: book of {heard_ms}")
+        if not market.contract.start_s * 1000 <= now_ms < market.contract.end_s * 1000:
+            self._witness.broke("no order on stale data", f"{intent.order_id}: its window is not open")
+        strike = market.strike
+        if strike is None or strike.source == "estimate":
+            self._witness.broke("no order on a strike that is not proven", intent.order_id)
+        else:
+            self._witness.check_strike(market.contract.start_s, market.contract.rule, strike, intent.order_id)
+
+    def _check_limits(self, state: State, intent: OrderIntent) -> None:
+        broken = sums.beyond(state.ledger, list(self.open.values()), intent, sums.Bounds.of(state))
+        if broken:
+            self._witness.broke("no order beyond a limit", f"{intent.order_id}: {broken}")
+
+    # --- the wire -------------------------------------------------------------------------------------------
+
+    def at_the_wire(self, request: httpx.Request, body: bytes) -> None:
+        """Look at a request whose first byte leaves now."""
+        if request.method != "POST" or request.url.path not in ("/order", "/orders"):
+            return
+        self._witness.counts["posted"] += 1
+        try:
+            order = read_order(body)
+        except Refused as refusal:
+            self._witness.broke("durable before it leaves", f"the venue cannot read an order: {refusal}")
+            return
+        self._witness.digest.update(f"{order.id}\n".encode())
+        name = self._recorded(order.id, is_venues=True)
+        if name is None:
+            self._witness.broke("durable before it leaves", f"{order.id} left without a durable record")
+            return
+        intent = self.orders[name]
+        self._check_leaving(intent)
+        self._check_alone(order.id, order.token)
+
+    def left_on_paper(self, session: SimulatedSession, order_id: str) -> None:
+        if not session.state.dry_run:
+            return
+        if self._recorded(order_id, is_venues=False) is None:
+            self._witness.broke("durable before it leaves", f"{order_id} left without a durable record")
+        else:
+            self._check_leaving(self.orders[order_id])
+
+    def _recorded(self, order_id: str, *, is_venues: bool) -> str | None:
+        """Return the name of an order whose signing and intent are durable at this moment."""
+        journal = self._world.journal
+        signed: str | None = None
+        for item in reversed(journal.items[: journal.synced]):
+            if signed is None and isinstance(item, Record) and isinstance(item.event, OrderSigned):
+                told = item.event.venue_order_id if is_venues else item.event.order_id
+                signed = item.event.order_id if told == order_id else None
+            elif signed is not None and not isinstance(item, Record):
+                effect = item[2]
+                if isinstance(effect, OrderIntent) and effect.order_id == signed:
+                    return signed
+        return None
+
+    def _check_leaving(self, intent: OrderIntent) -> None:
+        now_ms = self._world.session.clock.now_ms()
+        if now_ms > intent.deadline_ms + 1:
+            self._witness.broke(
+                "no order after its deadline", f"{intent.order_id}: {now_ms - intent.deadline_ms} ms"
+            )
+        if intent.side == "SELL":
+            return
+        folder = self._world.settings.data_dir
+        tripped = KillSwitch(folder).read()
+        wall_ms = self._world.wall_ms()
+        if tripped is not None and wall_ms - tripped.since_ms > 1:
+            self._witness.broke(
+                "no order under kill", f"{intent.order_id} left {wall_ms - tripped.since_ms} ms after"
+            )
+        if self._world.script.terms.is_live and not (folder / "ARMED").is_file() and tripped is None:
+            self._witness.broke("no order unarmed", intent.order_id)
+
+    def _check_alone(self, order_id: str, token: str) -> None:
+        """See whether the venue holds another BUY of this market that lives or filled."""
+        exchange = self._world.venue.exchange
+        found = self._world.venue.markets.of_token(token)
+        for entry in exchange.orders.values():
+            if found is None or entry.order.id == order_id or entry.market is not found[0]:
+                continue
+            lives = entry.status in ("DELAYED", "LIVE")
+            filled = any(trade.status != "FAILED" for trade in entry.trades)
+            is_buy = entry.order.side == "BUY" and self._side_of(order_id) == "BUY"
+            if lives or (filled and is_buy):
+                self._witness.broke(
+                    "one order a market", f"{order_id} beside {entry.order.id} ({entry.status})"
+                )
+
+    def _side_of(self, venue_order_id: str) -> str:
+        name = self._recorded(venue_order_id, is_venues=True)
+        return "" if name is None else self.orders[name].side
+
+    # --- fills ---------------------------------------------------------------------------------------------
+
+    def filled(self, session: SimulatedSession, event: OrderFilled) -> None:
+        self._witness.counts["fills"] += bool(event.fills)
+        if session.state.dry_run:
+            wrong = sums.paper_fill_is_wrong(self.orders.get(event.order_id), event)
+            if wrong:
+                self._witness.broke("fill is the venue's", f"{event.order_id}: {wrong}")
+            return
+        trades = self._world.venue.exchange.chain.trades
+        for told in event.trades:
+            trade = trades.get(told.trade_id)
+            ours = (told.shares_e6, told.cost_e6, told.fee_e6)
+            theirs = None if trade is None else (trade.fill.size_e6, trade.fill.usd_e6, trade.fill.fee_e6)
+            if ours != theirs:
+                self._witness.broke(
+                    "fill is the venue's", f"{event.order_id} {told.trade_id}: {ours}, not {theirs}"
+                )

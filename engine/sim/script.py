@@ -1,0 +1,210 @@
+"""What happens in a run, and when: a script drawn from a seed, which can be cut down and written on a command
+line. What it does not know: how any of it is done.
+"""
+
+import random
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from engine.practice.fault_terms import Value
+from engine.practice.faults import KINDS
+from engine.sim.net import CALM, Luck
+
+What: TypeAlias = Literal["fault", "crash", "disk", "kill", "pause", "disarm", "exit", "restart"]
+
+FIRST_S: Final = 20.0
+"""Nothing goes wrong before an engine has started once."""
+
+QUIET_SHARE: Final = 0.1
+"""Nothing new begins in the last part of a run, so that faults at work come to their end."""
+
+ACTIONS_AN_HOUR: Final = 10.0
+"""On average; some hours have forty, some one."""
+
+ORDER_FAULTS: Final[tuple[tuple[str, dict[str, Value]], ...]] = (
+    ("lost-answer", {}),
+    ("lost-answer", {"executed": "no"}),
+    ("lost-answer", {"count": 1}),
+    ("slow-order", {"ms": 3_000}),
+    ("slow-order", {"ms": 1_500, "what": "order"}),
+    ("slow-order", {"ms": 3_000, "what": "order"}),
+    ("order-error", {}),
+    ("order-error", {"executed": "yes"}),
+    ("order-error", {"error": "fok"}),
+    ("order-error", {"error": "balance"}),
+    ("order-error", {"error": "duplicate", "executed": "yes"}),
+    ("low-allowance", {}),
+    ("425", {}),
+    ("post-only", {"retry_after_s": 5}),
+    ("cancel-only", {}),
+    ("trading-disabled", {}),
+    ("429", {"retry_after_s": 2}),
+    ("429", {"retry_after_s": 1, "of": "both"}),
+    ("closed-only", {}),
+    ("401-clock", {}),
+    ("ghost-fill", {}),
+    ("ghost-fill", {"count": 1}),
+    ("retrying-trade", {}),
+    ("stuck-redeem", {}),
+    ("duplicate-event", {}),
+    ("duplicate-event", {"s": 5}),
+)
+"""Faults of orders and trades with their arguments; those of feeds are the registry's own ``soak`` ones."""
+
+OTHER_FAULTS: Final[tuple[tuple[str, dict[str, Value]], ...]] = (
+    ("frozen-value", {"topic": "chainlink"}),
+    ("frozen-value", {}),
+    ("changed-rule", {}),
+    ("changed-rule", {"to": "spot"}),
+    ("closed-accepting", {}),
+    ("geo-403", {}),
+)
+
+CRASH_POINTS: Final = ("now", "record", "recorded", "output", "sync", "ledger", "ledgered")
+
+
+class Action(NamedTuple):
+    """One thing that happens, venue seconds after the beginning."""
+
+    at_s: float
+    what: What
+    args: dict[str, Any]
+
+    def told(self) -> str:
+        """Describe it in one line."""
+        return f"{self.at_s:.1f} s: {self.what} {self.args}"
+
+
+class Terms(NamedTuple):
+    """What the whole run is like."""
+
+    is_live: bool
+    order_kind: str
+    rate: float
+    limits: str
+    luck: Luck
+    has_holes: bool
+    """Whether seconds of prices are missing as often as recorded, beside what faults take."""
+    has_long_windows: bool
+    """Whether windows of 15 minutes are listed too."""
+
+
+class Script(NamedTuple):
+    """A run: its seed, its length in venue seconds, what it is like, what happens in it."""
+
+    seed: int
+    length_s: float
+    terms: Terms
+    actions: tuple[Action, ...]
+    kept: tuple[int, ...]
+    """The places of ``actions`` in the whole script of the seed."""
+
+    def command(self, whole_hours: float) -> str:
+        """Write the command that repeats this run."""
+        words = [f"python -m engine drill --seeds {self.seed}:{self.seed + 1} --hours {whole_hours:g}"]
+        if self.length_s < whole_hours * 3600:
+            words.append(f"--until {self.length_s:g}")
+        words.append(f"--only {','.join(map(str, self.kept)) or 'none'}")
+        if self.terms.luck == CALM:
+            words.append("--calm")
+        return " ".join(words)
+
+    def cut(
+        self, *, length_s: float | None = None, without: int | None = None, calm: bool = False
+    ) -> "Script":
+        """Return a shorter one: until a time, without one of its actions, or on a network that is well."""
+        length = self.length_s if length_s is None else min(length_s, self.length_s)
+        pairs = [
+            (place, action)
+            for place, action in zip(self.kept, self.actions, strict=True)
+            if action.at_s < length and place != without
+        ]
+        terms = self.terms._replace(luck=CALM) if calm else self.terms
+        return Script(
+            self.seed, length, terms, tuple(one for _, one in pairs), tuple(place for place, _ in pairs)
+        )
+
+    def only(self, places: tuple[int, ...]) -> "Script":
+        """Return one with these actions alone."""
+        dropped = [place for place in self.kept if place not in places]
+        script = self
+        for place in dropped:
+            script = script.cut(without=place)
+        return script
+
+
+def script_of(seed: int, hours: float) -> Script:
+    """Draw the script of a seed.
+
+    Args:
+        seed: Any whole number.
+        hours: Venue hours.
+    """
+    rng = random.Random(f"script {seed}")
+    length_s = hours * 3600
+    terms = _terms(rng)
+    count = 1 + int(rng.expovariate(1.0 / (ACTIONS_AN_HOUR * hours)))
+    last_s = max(FIRST_S, (1.0 - QUIET_SHARE) * length_s)
+    moments = sorted(round(rng.uniform(FIRST_S, last_s), 1) for _ in range(count))
+    actions = tuple(_action(rng, at_s, terms) for at_s in moments)
+    return Script(seed, length_s, terms, actions, tuple(range(count)))
+
+
+def _terms(rng: random.Random) -> Terms:
+    luck = rng.choice(
+        (
+            CALM,
+            CALM,
+            Luck(mean_delay_s=0.02, slow_share=0.01),
+            Luck(mean_delay_s=0.01, slow_share=0.03, slow_s=0.8, break_after_s=40.0),
+            Luck(mean_delay_s=0.01, lost_asked=0.02, lost_answer=0.02, break_after_s=90.0),
+        )
+    )
+    return Terms(
+        is_live=rng.random() < 0.6,
+        order_kind=rng.choice(("FOK", "FOK", "FAK")),
+        rate=rng.choice((40.0, 60.0, 60.0)),
+        limits=rng.choice(("wide", "wide", "hourly", "tight")),
+        luck=luck,
+        has_holes=rng.random() < 0.5,
+        has_long_windows=rng.random() < 0.5,
+    )
+
+
+def _action(rng: random.Random, at_s: float, terms: Terms) -> Action:
+    draw = rng.random()
+    if draw < 0.25:
+        args = {
+            "point": rng.choice(CRASH_POINTS),
+            "count": rng.choice((1, 1, 2, 5, 30)),
+            "down_s": rng.uniform(1, 60),
+        }
+        return Action(at_s, "crash", args)
+    if draw < 0.30:
+        where = rng.choice(("journal", "ledger", "sync"))
+        return Action(at_s, "disk", {"where": where, "down_s": rng.uniform(5, 60)})
+    if draw < 0.34:
+        return Action(at_s, "kill", {"for_s": rng.uniform(20, 200)})
+    if draw < 0.37:
+        return Action(at_s, "pause", {"for_s": rng.uniform(20, 200)})
+    if draw < 0.43:
+        return Action(at_s, "exit", {"least_e4": rng.choice((100, 2_000, 5_000))})
+    if draw < 0.46:
+        return Action(at_s, "restart", {"down_s": rng.uniform(1, 60)})
+    if draw < 0.48 and terms.is_live:
+        return Action(at_s, "disarm", {"for_s": rng.uniform(20, 200)})
+    if draw < 0.78 and terms.is_live:
+        return _fault(rng, at_s, *rng.choice(ORDER_FAULTS), longest_s=240)
+    if draw < 0.82:
+        return _fault(rng, at_s, *rng.choice(OTHER_FAULTS), longest_s=60)
+    kinds = [kind for kind in KINDS.values() if kind.soak]
+    kind = rng.choice(kinds)
+    args = dict(rng.choice(kind.soak))
+    feeds = [one for argument in kind.arguments if argument.name == "feed" for one in argument.choices]
+    if feeds and "feed" not in args:
+        args["feed"] = rng.choice(feeds)
+    return _fault(rng, at_s, kind.name, args, longest_s=90)
+
+
+def _fault(rng: random.Random, at_s: float, name: str, args: dict[str, Value], *, longest_s: float) -> Action:
+    for_s = round(rng.uniform(5, longest_s), 1)
+    return Action(at_s, "fault", {"name": name, "args": args, "for_s": for_s})

@@ -1,0 +1,138 @@
+"""A drill is repeatable, trades, and writes the shortest command that finds a failure again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.sim import campaign
+from engine.sim.campaign import Done, SeedLedger, shrunk, told_of
+from engine.sim.drill import Wish
+from engine.sim.net import CALM
+from engine.sim.script import Script, script_of
+from engine.sim.world import Result
+
+ROOT = Path(__file__).parents[2]
+
+
+def drill(*arguments: str, hash_seed: str = "0") -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "drill", *arguments, "--json"],
+        cwd=ROOT,
+        check=False,
+        env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        timeout=170,
+    )
+    return done.returncode, json.loads(done.stdout or "{}")
+
+
+@pytest.mark.whole
+def test_the_same_seed_gives_the_same_run_bit_for_bit_whatever_the_process() -> None:
+    """Else a failure could not be repeated: sets of strings, addresses, real clocks all differ by process."""
+    first = drill("--seeds", "24,37", "--hours", "0.1", hash_seed="1")
+    second = drill("--seeds", "24,37", "--hours", "0.1", hash_seed="4711")
+    names = ("digest", "orders", "fills", "crashes", "faults", "counts")
+    assert [first[1][name] for name in names] == [second[1][name] for name in names]
+    assert first[0] == second[0] == 0
+
+
+@pytest.mark.whole
+def test_a_bounded_drill_trades_dies_recovers_and_breaks_nothing() -> None:
+    """Paper and live, on networks well and ill: the part of the campaign that every change has to pass."""
+    status, result = drill("--seeds", "16,24,36,37", "--hours", "0.15", "--jobs", "2")
+    assert (status, result["violations"]) == (0, [])
+    assert result["simulated_hours"] >= 0.6
+    assert result["orders"] > 5
+    assert result["fills"] > 2
+    assert result["crashes"] > 2
+    assert result["faults"] > 5
+    assert {"posted", "replayed", "recoveries", "strikes checked", "settlements checked"} <= set(
+        result["counts"]
+    )
+
+
+def broken_by(places: set[int], monkeypatch: pytest.MonkeyPatch) -> list[Script]:
+    """Let runs break an invariant wherever these actions are all in the script."""
+    tried: list[Script] = []
+
+    def run_all(scripts: list[Script], jobs: int) -> object:
+        for script in scripts:
+            tried.append(script)
+            breaks = places <= set(script.kept)
+            what = [{"invariant": "money is conserved", "what": "x", "at_s": 99.0}] if breaks else []
+            yield script, Result(script.seed, 1.0, "", what, {}), 0.1
+
+    monkeypatch.setattr(campaign, "run_all", run_all)
+    return tried
+
+
+def test_a_failure_is_cut_down_to_the_actions_that_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody reads a script of forty actions."""
+    script = next(s for s in map(script_of, range(300), [2.0] * 300) if len(s.actions) > 20)
+    at_s = script.actions[12].at_s + 1.0
+    tried = broken_by({3, 11}, monkeypatch)
+    violation = {"invariant": "money is conserved", "what": "x", "at_s": at_s}
+    shortest = shrunk(script, Result(script.seed, 1.0, "", [violation], {}), lambda _: None)
+    assert shortest.kept == (3, 11)
+    assert shortest.length_s == at_s + 1.0
+    assert shortest.terms.luck == CALM
+    assert len(tried) < campaign.SHRINK_RUNS
+
+
+def test_the_command_written_makes_the_script_again() -> None:
+    """It is what is pasted into a report."""
+    script = script_of(5, 1.0)
+    shortest = script.only(script.kept[:1]).cut(length_s=1_234.5, calm=True)
+    words = shortest.command(1.0).split()
+    given = dict(zip(words[4::2], words[5::2], strict=False))
+    wish = Wish.read(given["--seeds"], hours=float(given["--hours"]), jobs=1, more=None, ledger=Path("x"))
+    again = wish.shortened(float(given["--until"]), given["--only"], calm="--calm" in words)
+    assert again.scripts == (shortest,)
+
+
+def test_scripts_are_drawn_from_the_seed_alone() -> None:
+    """The command names a seed and nothing else."""
+    assert script_of(7, 1.0) == script_of(7, 1.0)
+    assert script_of(7, 1.0) != script_of(8, 1.0)
+
+
+def test_a_ledger_of_seeds_goes_on_after_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    """A campaign is stopped at any moment, and no seed may count twice."""
+    book = SeedLedger(tmp_path / "reports" / "seeds.jsonl")
+    for seed in (0, 1):
+        book.add(Done(seed, 1.0, "d", 3_600.0, 3.0, 2.5, [], {"orders": 2}))
+    with book.path.open("ab") as file:
+        file.write(b'{"seed":2,"hou')
+    assert [one.seed for one in book.read()] == [0, 1]
+    wish = Wish.read(None, hours=1.0, jobs=1, more=3.0, ledger=book.path)
+    assert [script.seed for script in wish.scripts] == [2, 3, 4]
+
+
+def test_figures_are_added_up_over_seeds() -> None:
+    """So that nobody can claim a drill in which nothing happened."""
+    done = [Done(seed, 1.0, "d", 3_600.0, 9.0, 2.0, [], {"orders": 2, "crashes": seed}) for seed in (0, 1, 2)]
+    told = told_of(done, 6.0, {})
+    assert told["simulated_hours"] == 3.0
+    assert told["times_real_time"] == 1_800.0
+    assert (told["orders"], told["crashes"], told["violations"]) == (6, 3, [])
+
+
+@pytest.mark.parametrize("seeds", ["a:b", "5:5", "5:4", ":3", "1:x", "", "1,x"])
+def test_seeds_that_name_none_are_refused(seeds: str) -> None:
+    """A drill of nothing would hold."""
+    with pytest.raises(ValueError, match="--seeds"):
+        Wish.read(seeds, hours=1.0, jobs=1, more=None, ledger=Path("x"))
+
+
+def test_seeds_and_more_are_one_or_the_other() -> None:
+    """One repeats, the other goes on."""
+    with pytest.raises(ValueError, match="either"):
+        Wish.read("0:1", hours=1.0, jobs=1, more=1.0, ledger=Path("x"))
+    with pytest.raises(ValueError, match="either"):
+        Wish.read(None, hours=1.0, jobs=1, more=None, ledger=Path("x"))

@@ -1,0 +1,385 @@
+"""Every invariant fires where it is broken: a check that cannot fail proves nothing."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from engine import events as e
+from engine.contract import Contract
+from engine.core.decide import Decision
+from engine.core.settlement import PriceAt
+from engine.core.state import Market
+from engine.core.trading import Order, OrderIntent
+from engine.practice.simulated.market import FEE, RULE
+from engine.sim import order_checks, replayed, sums, truth
+from engine.sim.clock import VirtualLoop
+from engine.sim.invariants import NAMES
+from engine.sim.memory_journal import MemoryJournal
+from engine.sim.script import script_of
+from engine.sim.stand_ins import SimulatedSession
+from engine.sim.world import World
+from tests.practice.signing import body as signed_body
+
+LIVE = next(seed for seed in range(100) if script_of(seed, 0.1).terms.is_live)
+PAPER = next(seed for seed in range(100) if not script_of(seed, 0.1).terms.is_live)
+
+
+class Bench:
+    """A world that stands still just before the end of a window, with a session that knows it."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        MemoryJournal.made, SimulatedSession.made = [], []
+        self.world = World(script_of(seed, 0.1).only(()), folder, VirtualLoop())
+        self.world.settings.data_dir.mkdir()
+        self.witness = self.world.witness
+        self.checks = self.witness.orders
+        self.journal = MemoryJournal(folder / "s.sqlite", {})
+        self.session = SimulatedSession(self.world.venue.clock, self.journal, lambda _: None)  # type: ignore[arg-type]
+        self.state = self.session.state
+        self.play_to_a_boundary()
+        self.state.dry_run = not self.world.script.terms.is_live
+        self.state.limits = self.world.settings.limits()
+        self.state.params = self.world.settings.params()
+        self.state.now_ms = self.world.venue.clock.now_ms()
+        self.state.trading.cash_e6 = 10_000_000_000
+        self.contract = self.running()
+        self.market = self.state.markets[self.contract.slug] = Market(self.contract, self.state.now_ms)
+        value = self.world.tape.price_at(self.contract.start_s, RULE)
+        assert value is not None
+        self.market.strike = PriceAt(value, "exact", 0.0, "test", 0, 0)
+        self.checks.heard(self.price())
+        self.checks.heard(self.book())
+
+    def play_to_a_boundary(self) -> None:
+        """Let the tape's path know a window's start, and stand a minute after it."""
+        boundary_s = self.world.start_ms // 1000 // 300 * 300 + 300
+        for moment in self.world.tape.moments():
+            if moment.due_ms > (boundary_s + 60) * 1000:
+                break
+        self.world.venue.clock.anchor((boundary_s + 60) * 1000, 1e-9, self.world.loop.time())
+
+    def running(self) -> Contract:
+        now_s = self.world.venue.clock.now_ms() // 1000
+        contract = self.world.tape.contract(f"btc-updown-5m-{now_s // 300 * 300}")
+        assert contract is not None
+        return contract
+
+    def price(self) -> e.PricePrinted:
+        now_ms = self.state.now_ms
+        return e.PricePrinted(
+            ts_recv_ms=now_ms,
+            source="chainlink",
+            value=RULE_VALUE,
+            ts_venue_ms=now_ms - 2_000,
+            ts_sent_ms=None,
+        )
+
+    def book(self) -> e.BookReplaced:
+        return e.BookReplaced(
+            ts_recv_ms=self.state.now_ms,
+            market=self.contract.condition_id,
+            token=self.contract.token_up,
+            bids=(),
+            asks=(),
+            ts_venue_ms=self.state.now_ms,
+        )
+
+    def intent(self, name: str = "x#1", **changes: Any) -> OrderIntent:
+        return structs.replace(
+            OrderIntent(
+                order_id=name,
+                slug=self.contract.slug,
+                outcome="UP",
+                token=self.contract.token_up,
+                limit_e4=5_000,
+                usd_e6=10_000_000,
+                deadline_ms=self.state.now_ms + 1_000,
+                decided_seq=1,
+                end_s=self.contract.end_s,
+                fee=FEE,
+            ),
+            **changes,
+        )
+
+    def filled(self, **changes: Any) -> e.OrderFilled:
+        event = e.OrderFilled(
+            ts_recv_ms=self.state.now_ms, order_id="x#1", fills=((5_000, 20_000_000),), fee_e6=350_000
+        )
+        return structs.replace(event, **changes)
+
+    def intend(self, **changes: Any) -> None:
+        self.checks.effect(self.session, 1, self.intent(**changes))
+
+    @property
+    def broken(self) -> set[str]:
+        return {violation["invariant"] for violation in self.witness.violations}
+
+
+RULE_VALUE = Decimal(100_000)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Callable[[int], Bench]]:
+    loops: list[VirtualLoop] = []
+
+    def make(seed: int) -> Bench:
+        made = Bench(tmp_path, seed)
+        loops.append(made.world.loop)
+        return made
+
+    yield make
+    for loop in loops:
+        loop.close()
+    asyncio.set_event_loop(None)
+
+
+def past(bench: Bench, **changes: Any) -> e.PastFill:
+    fill = e.PastFill(
+        order_id="x#1",
+        slug=bench.contract.slug,
+        end_s=bench.contract.end_s,
+        outcome="UP",
+        shares_e6=20_000_000,
+        cost_e6=10_000_000,
+        fee_e6=350_000,
+        at_ms=bench.state.now_ms,
+        probability=0.9,
+        trade_id="t",
+    )
+    return structs.replace(fill, **changes)
+
+
+def test_an_order_that_is_right_breaks_nothing(bench: Callable[[int], Bench]) -> None:
+    """What always fires says nothing either."""
+    paper = bench(PAPER)
+    paper.intend()
+    paper.journal.items = [
+        (1, 0, paper.intent()),
+        e.Record(2, e.OrderSigned(ts_recv_ms=0, order_id="x#1", venue_order_id="", maker_e6=1, taker_e6=0)),
+    ]
+    paper.journal.synced = 2
+    paper.checks.left_on_paper(paper.session, "x#1")
+    paper.checks.filled(paper.session, paper.filled())
+    assert paper.witness.violations == []
+
+
+def killed(one: Bench) -> None:
+    event = e.KillSwitchChanged(ts_recv_ms=0, latched=True, who="x", why="y")
+    one.checks.heard(event)
+    one.intend()
+
+
+def halted(one: Bench) -> None:
+    one.state.halted_why = "drift"
+    one.intend()
+
+
+def paused(one: Bench) -> None:
+    one.checks.heard(e.TradingPaused(ts_recv_ms=0, paused=True, who="x", why="y"))
+    one.intend()
+
+
+def breaker(one: Bench) -> None:
+    one.state.breakers["edge"] = "gone"
+    one.intend()
+
+
+def unarmed(one: Bench) -> None:
+    one.checks._check_leaving(one.intent())
+
+
+def late(one: Bench) -> None:
+    one.checks._check_leaving(one.intent(deadline_ms=one.state.now_ms - 10, side="SELL"))
+
+
+def old_price(one: Bench) -> None:
+    one.checks._newest_price_ms -= order_checks.NEWEST_PRICE_MS
+    one.intend()
+
+
+def old_book(one: Bench) -> None:
+    one.checks._books_ms[one.contract.condition_id] -= order_checks.BOOK_HEARD_MS + 1
+    one.intend()
+
+
+def no_window(one: Bench) -> None:
+    one.market.contract = structs.replace(one.contract, end_s=one.state.now_ms // 1000 - 1)
+    one.intend()
+
+
+def guessed_strike(one: Bench) -> None:
+    assert one.market.strike is not None
+    one.market.strike = one.market.strike._replace(source="estimate")
+    one.intend()
+
+
+def wrong_strike(one: Bench) -> None:
+    assert one.market.strike is not None
+    wrong = one.market.strike._replace(value=one.market.strike.value + Decimal("1e-18"))
+    one.witness.check_strike(one.contract.start_s, RULE, wrong, "x")
+
+
+def too_large(one: Bench) -> None:
+    one.intend(usd_e6=10_000_001)
+
+
+def too_many(one: Bench) -> None:
+    one.state.limits = one.state.limits._replace(max_trades_per_hour=1.0)
+    one.state.ledger.book(past(one, slug="another", trade_id="t"))
+    one.intend()
+
+
+def too_much_lost(one: Bench) -> None:
+    one.state.limits = one.state.limits._replace(max_daily_loss_usd=20.0)
+    one.state.ledger.book(past(one, slug="another"))
+    one.state.ledger.settle("another", "DOWN", one.state.now_ms)
+    one.intend()
+
+
+def twice(one: Bench) -> None:
+    one.intend()
+    one.intend(name="x#2")
+
+
+def bought_already(one: Bench) -> None:
+    one.state.ledger.book(past(one))
+    one.intend(name="x#2")
+
+
+def not_durable_on_paper(one: Bench) -> None:
+    one.intend()
+    one.checks.left_on_paper(one.session, "x#1")
+
+
+def not_durable_live(one: Bench) -> None:
+    body = signed_body(one.contract.token_up, "BUY", 10_000_000, 20_000_000)
+    request = order_checks.httpx.Request("POST", "http://127.0.0.1:1/order")
+    one.checks.at_the_wire(request, body)
+
+
+def over_the_limit(one: Bench) -> None:
+    one.intend()
+    one.checks.filled(one.session, one.filled(fills=((5_100, 19_000_000),), fee_e6=332_400))
+
+
+def wrong_fee(one: Bench) -> None:
+    one.intend()
+    one.checks.filled(one.session, one.filled(fee_e6=350_010))
+
+
+def trade_of_nobody(one: Bench) -> None:
+    trade = e.Trade("t", 20_000_000, 10_000_000, 350_000)
+    one.checks.filled(one.session, one.filled(trades=(trade,)))
+
+
+def cent_gone(one: Bench) -> None:
+    one.state.ledger.book(past(one))
+    one.state.ledger.cash_e6 += 1
+    one.witness._money(one.state)
+
+
+def no_end(one: Bench) -> None:
+    order = Order(one.intent(), one.state.now_ms - 10**8)
+    order.state = "sent"
+    one.state.trading.in_flight["x#1"] = order
+    one.witness._each_second(one.state)
+
+
+def unknown_without_alarm(one: Bench) -> None:
+    order = Order(one.intent(), one.state.now_ms)
+    order.state = "unknown"
+    one.state.trading.in_flight["x#1"] = order
+    one.witness._each_second(one.state)
+
+
+def paid_wrongly(one: Bench) -> None:
+    slug, true = next(iter(one.world.tape._truths.items()))
+    one.state.ledger.book(past(one, slug=slug, end_s=0))
+    one.state.ledger.settle(slug, "DOWN" if true.outcome == "UP" else "UP", one.state.now_ms)
+    one.witness._settlements(one.state)
+
+
+def forgotten(one: Bench) -> None:
+    one.state.ledger.book(past(one))
+    one.witness.expected = sums.told(one.state)
+    one.state.ledger.undo(one.contract.slug, e.PastFillStatus("x#1", "t", "FAILED", 0))
+    one.witness._recovered(one.state)
+
+
+def other_account(one: Bench) -> None:
+    one.state.ledger.book(past(one))
+    wrong = truth.account_differs(one.world.venue, one.state.ledger)
+    assert wrong
+    one.witness.broke("account agrees at the end", wrong)
+
+
+def other_replay(one: Bench) -> None:
+    opened = e.SessionOpened(
+        ts_recv_ms=1,
+        session="s",
+        venue="external",
+        dry_run=True,
+        profile="",
+        params={},
+        limits={},
+        killed=False,
+    )
+    second = e.Record(2, e.SecondPassed(ts_recv_ms=2))
+    made = Decision("nobody", 2, 2, 0, 0, None, None, None, None)
+    one.journal.items = [e.Record(1, opened), second, (2, 0, made)]
+    one.journal.pour(3, "ended")
+    wrong, _ = replayed.compare(one.journal.path, one.journal.items)
+    assert wrong
+    one.witness.broke("replay is identical", wrong)
+
+
+PLANTED: list[tuple[str, Callable[[Bench], None], int]] = [
+    ("no order under kill", killed, PAPER),
+    ("no order under halt or pause", halted, PAPER),
+    ("no order under halt or pause", paused, PAPER),
+    ("no order under halt or pause", breaker, PAPER),
+    ("no order unarmed", unarmed, LIVE),
+    ("no order after its deadline", late, LIVE),
+    ("no order on stale data", old_price, PAPER),
+    ("no order on stale data", old_book, PAPER),
+    ("no order on stale data", no_window, PAPER),
+    ("no order on a strike that is not proven", guessed_strike, PAPER),
+    ("strike exact or marked", wrong_strike, PAPER),
+    ("no order beyond a limit", too_large, PAPER),
+    ("no order beyond a limit", too_many, PAPER),
+    ("no order beyond a limit", too_much_lost, PAPER),
+    ("one order a market", twice, PAPER),
+    ("one order a market", bought_already, PAPER),
+    ("durable before it leaves", not_durable_on_paper, PAPER),
+    ("durable before it leaves", not_durable_live, LIVE),
+    ("fill is the venue's", over_the_limit, PAPER),
+    ("fill is the venue's", wrong_fee, PAPER),
+    ("fill is the venue's", trade_of_nobody, LIVE),
+    ("money is conserved", cent_gone, PAPER),
+    ("order ends known or halts", no_end, LIVE),
+    ("order ends known or halts", unknown_without_alarm, LIVE),
+    ("profit is the settlement's", paid_wrongly, PAPER),
+    ("recovery loses nothing", forgotten, LIVE),
+    ("account agrees at the end", other_account, LIVE),
+    ("replay is identical", other_replay, PAPER),
+]
+
+
+@pytest.mark.parametrize(("name", "plant", "seed"), PLANTED, ids=[one[1].__name__ for one in PLANTED])
+def test_an_invariant_fires_where_it_is_broken(
+    bench: Callable[[int], Bench], name: str, plant: Callable[[Bench], None], seed: int
+) -> None:
+    """One planted violation each."""
+    one = bench(seed)
+    plant(one)
+    assert name in one.broken, one.witness.violations
+
+
+def test_every_invariant_has_a_planted_violation() -> None:
+    """A new one must not come without."""
+    assert {name for name, _, _ in PLANTED} | {"engine failed"} == set(NAMES)
