@@ -51,6 +51,9 @@ REPLAYED_MOST: Final = 6_000
 REPLAYED_ONE_IN: Final = 3
 """Longer sessions (of half an hour) are replayed on one seed in so many: it is a third of the work."""
 
+ASKED_WITHIN_S: Final = 12.0
+"""Wall seconds within which an outcome is asked for: taken up every five, and Gamma may pause for eight."""
+
 NAMES: Final = (
     "durable before it leaves",
     "no order under kill",
@@ -81,10 +84,11 @@ class Witness:
         self.violations: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self.digest = hashlib.sha256()
-        self.expected: str | None = None
-        """What the next session has to begin with, after a death."""
+        self.expected: tuple[str, ...] = ()
+        """What the next session has to begin with, after a death: one of these; empty for whatever it has."""
         self.orders = OrderChecks(self)
         self._heard_crc = 0
+        self._life_began_s = 0.0
         self._is_restored = False
         """Whether the present session was told what earlier ones left."""
         self.strikes: dict[str, object] = {}
@@ -117,6 +121,7 @@ class Witness:
         self.orders.begin_life(killed=KillSwitch(self.world.settings.data_dir).is_tripped())
         self.strikes.clear()
         self._is_restored = False
+        self._life_began_s = self.world.now_s
 
     def died(self, left: int, point: str) -> None:
         """Work out what the files hold after a death, and so what the next session has to know.
@@ -139,17 +144,21 @@ class Witness:
         if point == "ledger" and not replayed.has_record(items[:left], state.seq):
             state = replayed.state_before(items, state.seq)  # neither file has what was being written
         if self._is_restored:  # else it died before it knew anything, and the files are as they were
-            self.expected = sums.told(state, never_left)
+            self.expected = (sums.told(state, never_left),)
+            if point in ("recorded", "ledger") and isinstance(last, Record) and not _is_of_an_order(last):
+                # An outcome that only the journal has is not taken from there: the venue is asked again.
+                before = replayed.state_before(items, last.seq)
+                self.expected += (sums.told(before, never_left),)
         self._replay(left)
 
     def end_life(self, left: int) -> None:
         """Check a session that ended by itself."""
         if self._is_restored:
-            self.expected = sums.told(self.world.session.state)
+            self.expected = (sums.told(self.world.session.state),)
         if not SimulatedLedger.fails and self.world.journal.error is None:
             self._replay(left)
         else:
-            self.expected = None  # what a failed disk holds is asked for by the venue's own books at the end
+            self.expected = ()  # what a failed disk holds is asked for by the venue's own books at the end
 
     # --- every event ----------------------------------------------------------------------------------------
 
@@ -195,10 +204,10 @@ class Witness:
             self.broke("money is conserved", f"the venue's own bank: {bank.sums()}")
 
     def _recovered(self, state: State) -> None:
-        expected, self.expected, self._is_restored = self.expected, None, True
-        if expected is not None and expected != sums.told(state):
-            self.broke("recovery loses nothing", sums.difference(expected, sums.told(state)))
-        self.counts["recoveries"] += expected is not None
+        expected, self.expected, self._is_restored = self.expected, (), True
+        if expected and sums.told(state) not in expected:
+            self.broke("recovery loses nothing", sums.difference(expected[0], sums.told(state)))
+        self.counts["recoveries"] += bool(expected)
 
     # --- each second ----------------------------------------------------------------------------------------
 
@@ -238,6 +247,7 @@ class Witness:
         self._settlements(state)
         if state.halted_why is not None or state.killed:
             return
+        self._unsettled(state)
         calm_s, late = self.world.quiet_for_s() / rate, list(state.trading.in_flight)
         if late and calm_s > CALM_S:
             self.broke("order ends known or halts", f"{calm_s:.0f} wall seconds after the last fault: {late}")
@@ -246,6 +256,17 @@ class Witness:
             self.counts["accounts compared"] += wrong is not None
             if wrong:
                 self.broke("account agrees at the end", wrong)
+
+    def _unsettled(self, state: State) -> None:
+        """See that every holding was paid out whose window the venue resolved, if there was time to ask."""
+        world = self.world
+        rate, now_s = world.script.terms.rate, world.now_s
+        if min(now_s - self._life_began_s, world.quiet_for_s()) < ASKED_WITHIN_S * rate:
+            return
+        for slug, holding in state.ledger.holdings.items():
+            since_s = now_s - (holding.end_s - world.start_ms / 1000)
+            if holding.fills and holding.outcome is None and since_s > 120 + ASKED_WITHIN_S * rate:
+                self.broke("profit is the settlement's", f"{slug} was never settled")
 
     def check_strike(self, start_s: int, rule: Any, strike: PriceAt, of: str) -> None:
         """See whether a strike that is called proven is the true one; Gamma tells it as a double."""
@@ -295,3 +316,9 @@ class Witness:
             self.violations,
             dict(sorted(counts.items())),
         )
+
+
+def _is_of_an_order(record: Record) -> bool:
+    """Say whether a record tells of an order or a trade of ours: recovery takes those from the journal."""
+    tag = str(record.event.__struct_config__.tag)
+    return tag.startswith("order_") or tag in ("account_trade_told", "trade_status_told")

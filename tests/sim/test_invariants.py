@@ -304,9 +304,16 @@ def paid_wrongly(one: Bench) -> None:
     one.witness._settlements(one.state)
 
 
+def never_paid(one: Bench) -> None:
+    one.state.ledger.book(past(one, end_s=0))
+    one.witness._life_began_s = -1e9
+    one.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
+    one.witness._unsettled(one.state)
+
+
 def forgotten(one: Bench) -> None:
     one.state.ledger.book(past(one))
-    one.witness.expected = sums.told(one.state)
+    one.witness.expected = (sums.told(one.state),)
     one.state.ledger.undo(one.contract.slug, e.PastFillStatus("x#1", "t", "FAILED", 0))
     one.witness._recovered(one.state)
 
@@ -364,6 +371,7 @@ PLANTED: list[tuple[str, Callable[[Bench], None], int]] = [
     ("order ends known or halts", no_end, LIVE),
     ("order ends known or halts", unknown_without_alarm, LIVE),
     ("profit is the settlement's", paid_wrongly, PAPER),
+    ("profit is the settlement's", never_paid, PAPER),
     ("recovery loses nothing", forgotten, LIVE),
     ("account agrees at the end", other_account, LIVE),
     ("replay is identical", other_replay, PAPER),
