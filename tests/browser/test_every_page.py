@@ -47,6 +47,7 @@ def sidebar(page: Page) -> Locator:
     return page.locator(".control:not(.narrow)")
 
 
+@pytest.mark.campaign
 def test_no_page_scrolls_sideways_on_the_narrowest_phone_or_at_double_size(
     scripted: Serve, visit: Open
 ) -> None:

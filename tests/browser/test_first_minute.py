@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit, serve
 
-pytestmark = [pytest.mark.browser, pytest.mark.whole, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.whole, pytest.mark.campaign, pytest.mark.timeout(240)]
 
 Open = Callable[..., Visit]
 

@@ -117,6 +117,7 @@ def test_scrubbing_playing_stepping_and_jumping_move_the_moment(console: Console
     expect(page.locator(".replay-note")).to_contain_text("No fault before this")
 
 
+@pytest.mark.campaign
 def test_playing_goes_on_until_the_end_and_space_stops_it(console: Console, visit: Open) -> None:
     """A player that runs past the end, or cannot be stopped, is none."""
     page = opened(console, visit, f"?session={SESSION}")

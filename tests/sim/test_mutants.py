@@ -32,6 +32,7 @@ def test_there_are_five_of_each_group() -> None:
 
 
 @pytest.mark.whole
+@pytest.mark.campaign
 def test_two_planted_bugs_are_caught() -> None:
     """One of the strategy, one of time."""
     done = subprocess.run(

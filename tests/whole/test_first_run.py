@@ -31,9 +31,9 @@ def test_twenty_seconds_already_yield_decisions(tmp_path: Path) -> None:
 def test_the_opening_keeps_its_promise_and_the_journal_replays(tmp_path: Path) -> None:
     """A trade that settles, a refusal, a gap, exact boundaries; then the same decisions again, bit for bit.
 
-    Six times as fast as the default, so that the test takes a sixth; latency and hold scale with it.
+    Four times as fast as the default, so that the test takes a quarter; latency and hold scale with it.
     """
-    ran = run_command("run", "--seconds", "23", cwd=tmp_path, PRACTICE_SPEED="30")
+    ran = run_command("run", "--seconds", "34", cwd=tmp_path, PRACTICE_SPEED="20")
     assert ran.returncode == 0, ran.stderr
     result = last_json(ran.stdout)
     assert result["fills"] >= 1
