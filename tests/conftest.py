@@ -57,14 +57,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def taking_turns(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Order files so that a browser, a process and a quick one take turns, as long as there are all three.
+    """Order files: after each browser two with processes, as long as there are both; the quick ones last.
 
-    Workers take whole files in this order: so the long ones begin early, none is left alone with one at the
-    end, and no two or three browsers fight for two cores while nobody waits for a clock.
+    Workers take whole files in this order: the long ones begin early, none is left alone with one at the end,
+    and seldom do two browsers, never three, fight for two cores while nobody waits for a clock.
     """
     files: dict[str, dict[str, list[pytest.Item]]] = {kind: {} for kind in KINDS}
     for item in items:
         kind = next(kind for kind in KINDS if not kind or item.get_closest_marker(kind))
         files[kind].setdefault(item.nodeid.partition("::")[0], []).append(item)
-    turns = zip_longest(*(files[kind].values() for kind in KINDS), fillvalue=[])
-    return [item for turn in turns for file in turn for item in file]
+    browsers, wholes, quick = (list(files[kind].values()) for kind in KINDS)
+    turns = zip_longest(browsers, wholes[::2], wholes[1::2], fillvalue=[])
+    return [item for file in [*(file for turn in turns for file in turn), *quick] for item in file]
