@@ -75,13 +75,14 @@ def test_no_page_scrolls_sideways_on_the_narrowest_phone_or_at_double_size(
     assert wide == []
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("script", "word", "said"),
     [
         ("silent", "UNKNOWN", "silent"),
-        pytest.param("empty", "STARTING", "Waiting for", marks=pytest.mark.campaign),
-        pytest.param("long", "HALTED", "HALTED", marks=pytest.mark.campaign),
-        pytest.param("dead", "ENGINE DOWN", "failed", marks=pytest.mark.campaign),
+        ("empty", "STARTING", "Waiting for"),
+        ("long", "HALTED", "HALTED"),
+        ("dead", "ENGINE DOWN", "failed"),
     ],
 )
 def test_no_page_hides_how_the_engine_is(

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from engine.run.replay import Player
 from engine.run.replay_index import build
+from engine.run.replay_list import listed
 from tests.books import keep_journal, traded
 from tests.browser.conftest import Console, Visit, serve
 from tests.browser.test_books import LEFT, NOT_FOUND
@@ -90,7 +91,8 @@ def test_scrubbing_playing_stepping_and_jumping_move_the_moment(console: Console
     """Every way to move leads where the player says, and the address follows."""
     page = opened(console, visit, f"?session={SESSION}")
     one = player(console)
-    wait_at(page, one.span.first_ms)
+    opening_ms = listed(console.data_dir / "sessions" / f"{SESSION}.sqlite").opening_ms
+    wait_at(page, one.seek(opening_ms).at_ms)
     slider = page.locator(".replay-slider")
     second = one.span.first_ms // 1000 + 400
     slider.evaluate(
@@ -122,7 +124,8 @@ def test_playing_goes_on_until_the_end_and_space_stops_it(console: Console, visi
     """A player that runs past the end, or cannot be stopped, is none."""
     page = opened(console, visit, f"?session={SESSION}")
     one = player(console)
-    wait_at(page, one.span.first_ms)
+    opening_ms = listed(console.data_dir / "sessions" / f"{SESSION}.sqlite").opening_ms
+    wait_at(page, one.seek(opening_ms).at_ms)
     page.locator(".replay-speed").select_option("100×")
     page.get_by_role("button", name="play or pause (space)").click()
     page.wait_for_timeout(1_000)

@@ -24,9 +24,11 @@ SITE = {"rtds": "wss://rtds.example"}
 def keep(folder: Path, core: Core, name: str = "one", status: str = "ended", **meta: str) -> Path:
     """Write what a core was told into a session's journal, as a run does."""
     path = folder / "sessions" / f"{name}.sqlite"
-    journal = Journal(path, SITE | meta)
+    journal, state = Journal(path, SITE | meta), State()
     for record in core.records:
         journal.record(record)
+        for place, effect in enumerate(step(state, record)):
+            journal.record_output(record.seq, place, effect)
     journal.close(status)
     return path
 
