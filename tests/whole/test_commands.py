@@ -35,7 +35,7 @@ pytestmark = pytest.mark.whole
 
 SLUG = "btc-updown-5m-1790000100"
 EAGER = {
-    "PRACTICE_SPEED": "40",
+    "PRACTICE_SPEED": "25",
     "WATCH_RETURN_THRESHOLD": "0.00001",
     "HAMMER_SECS": "250",
     "D_MIN": "0.5",
