@@ -50,10 +50,12 @@ def lost_e6(venue: VenueDouble) -> int:
 
 
 EXTENTS = [
-    *[(behaviour, "seams") for behaviour in BEHAVIOURS],
-    *[pytest.param(behaviour, "every", marks=pytest.mark.campaign) for behaviour in BEHAVIOURS],
+    (BEHAVIOURS[0], "every"),
+    *[(behaviour, "seams") for behaviour in BEHAVIOURS[1:]],
+    *[pytest.param(behaviour, "every", marks=pytest.mark.campaign) for behaviour in BEHAVIOURS[1:]],
 ]
-"""Each dies once at each seam that lies behind the wire, and at every point in a campaign."""
+"""The answer that is lost asks most of a second life: it dies at every point. The others die once at each
+seam that lies behind the wire, and at every point in a campaign."""
 
 
 @pytest.mark.parametrize(("behaviour", "extent"), EXTENTS)
