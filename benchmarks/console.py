@@ -60,6 +60,15 @@ CLICK = f"""async () => {{
   return [wall, performance.now() - began];
 }}"""
 
+TELLS = f"""async ([route, word]) => {{
+  const began = performance.now();
+  await fetch(route, {{ method: "POST" }});
+  const said = () => {FIND}(".status .mode")?.textContent ?? "";
+  while (!said().startsWith(word)) await new Promise((done) => setTimeout(done, 5));
+  return performance.now() - began;
+}}"""
+SILENCES = 5
+
 
 class Server:
     """A console as its own process."""
@@ -96,6 +105,7 @@ def measure(seconds: float = SECONDS) -> dict[str, Any]:
                 result[name] = _scenario(chromium, server, (tabs, clients), window)
                 if name == "pushed_1":
                     result["kill"] = _kill(chromium, server)
+                    result["told"] = _told(chromium, server)
         with _server(FRAME="benchmarks/console_plotly.py") as server:
             told = _scenario(chromium, server, (1, 0), min(seconds, WINDOW_S), ".plotly")
             result["baseline_plotly_fragment_1"] = told
@@ -182,6 +192,25 @@ def _kill(chromium: Any, server: Server) -> dict[str, Any]:
         }
     page.context.close()
     return told
+
+
+def _told(chromium: Any, server: Server) -> dict[str, Any]:
+    """How long until the page says that the engine is silent, and that its thread is dead."""
+    page = chromium.new_context().new_page()
+    page.goto(server.url)
+    page.wait_for_selector(".card .phase", timeout=60_000)
+    silent: list[float] = []
+    for _ in range(SILENCES):
+        page.wait_for_timeout(2000)
+        silent.append(page.evaluate(TELLS, ["/stuck/engine?seconds=4", "UNKNOWN"]))
+        page.wait_for_timeout(4000)
+    dead = page.evaluate(TELLS, ["/stuck/dead", "ENGINE DOWN"])
+    page.context.close()
+    return {
+        "silent_p50_ms": _quantile(silent, 0.5),
+        "silent_max_ms": _quantile(silent, 1.0),
+        "dead_ms": round(dead, 1),
+    }
 
 
 def _lags(published: list[list[float]], seen: list[list[float]]) -> list[float]:

@@ -85,10 +85,8 @@ def rows_of(download: Download, folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(opened))
 
 
-@pytest.mark.parametrize(
-    "script",
-    ["long", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("empty", "live", "silent"))],
-)
+@pytest.mark.campaign
+@pytest.mark.parametrize("script", ["long", "empty", "live", "silent"])
 def test_each_page_says_how_things_stand(scripted: Serve, visit: Open, script: str) -> None:
     """Empty, live, stale and halted: said on the page, with what there is and the kill control beside it."""
     tab = visit(scripted(script))
@@ -102,6 +100,7 @@ def test_each_page_says_how_things_stand(scripted: Serve, visit: Open, script: s
         expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
+@pytest.mark.campaign
 def test_no_page_scrolls_sideways_on_a_phone(kept: Console, visit: Open) -> None:
     """320 pixels is also what 200 % of 640 leaves; tables scroll inside themselves, full ones too."""
     tab = visit(kept, size=(320, 700))
@@ -136,6 +135,7 @@ def test_what_is_downloaded_opens_and_is_whole(kept: Console, visit: Open, tmp_p
     assert Path(held.path()).read_text(encoding="utf-8").startswith("# Handover, ")
 
 
+@pytest.mark.campaign
 def test_no_address_made_by_hand_breaks_a_page(kept: Console, visit: Open) -> None:
     """Anybody can send an operator a link: nothing of it runs, and the page is shown all the same."""
     tab = visit(kept)

@@ -76,6 +76,7 @@ def test_the_theme_follows_the_system_at_once(scripted: Serve, visit: Open) -> N
     expect(page.locator(".price canvas")).to_have_count(1)
 
 
+@pytest.mark.campaign
 def test_no_frozen_copy_of_the_page_survives_a_change_of_theme(scripted: Serve, visit: Open) -> None:
     """Streamlit mounts the panels anew: what it leaves behind would show old numbers above the live ones."""
     page = visit(scripted("live")).page
@@ -90,6 +91,7 @@ def test_no_frozen_copy_of_the_page_survives_a_change_of_theme(scripted: Serve, 
     expect(page.locator(".nodata")).to_be_hidden()
 
 
+@pytest.mark.campaign
 def test_numbers_move_by_themselves(scripted: Serve, visit: Open) -> None:
     """A console that looks alive but is not would be worse than none: the countdown falls on every look."""
     page = visit(scripted("live")).page
@@ -109,6 +111,7 @@ def test_before_the_first_snapshot_the_page_says_what_will_come(scripted: Serve,
     picture(page, "empty-dark")
 
 
+@pytest.mark.campaign
 def test_a_missed_strike_names_the_next_boundary(scripted: Serve, visit: Open) -> None:
     """The engine started inside a window: it must not guess that strike, and says when the next one is."""
     page = visit(scripted("opening")).page
@@ -213,6 +216,7 @@ def test_the_kill_goes_through_the_session_where_its_route_is_out_of_reach(
     assert (console.data_dir / "KILL").exists()
 
 
+@pytest.mark.campaign
 def test_a_zoom_outlives_the_updates_until_it_is_reset(scripted: Serve, visit: Open) -> None:
     """A chart that jumps back while one looks at it cannot be read."""
     page = visit(scripted("live")).page
@@ -329,6 +333,7 @@ def test_doubted_books_and_lost_seconds_are_told_in_words(scripted: Serve, visit
     ), "the strip is drawn"
 
 
+@pytest.mark.campaign
 def test_orders_that_may_leave_in_fallback_are_said_by_the_name_of_their_setting(
     scripted: Serve, visit: Open
 ) -> None:
@@ -356,6 +361,7 @@ def test_a_tab_that_closes_is_forgotten_and_the_server_ends_at_once(scripted: Se
     one.errors.clear()  # the browser reports that the server went away
 
 
+@pytest.mark.campaign
 def test_a_restarted_server_finds_its_tabs_again(tmp_path: Path, visit: Open) -> None:
     """A server's update must not need a hand at every screen; old numbers must not survive it either."""
     with serve("tests/browser/fake_dashboard.py", tmp_path, FAKE_SCRIPT="settled") as console:

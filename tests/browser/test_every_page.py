@@ -185,6 +185,7 @@ def test_the_same_keys_work_on_every_page_and_kill_even_while_one_types(scripted
     assert who == {True, False}, "both ways were taken"
 
 
+@pytest.mark.campaign
 def test_a_time_in_utc_is_the_readers_own_when_pointed_at(scripted: Serve, visit: Open) -> None:
     """On the live page and on Streamlit's own; a zone half an hour off is no mere shift of hours."""
     tab = visit(scripted("paused"), size=WIDE)
@@ -201,6 +202,7 @@ def test_a_time_in_utc_is_the_readers_own_when_pointed_at(scripted: Serve, visit
     expect(cell).to_have_attribute("title", "20 Aug 14:34:00 UTC is 20:04:00 here")
 
 
+@pytest.mark.campaign
 def test_the_tour_brings_what_it_speaks_of_into_sight(scripted: Serve, visit: Open) -> None:
     """On a phone everything but the first step lies below the screen."""
     tab = visit(scripted("live"), size=(390, 844))

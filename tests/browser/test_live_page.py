@@ -68,6 +68,7 @@ def _still_killed(folder: Path, visit: Open) -> None:
         page.context.close()
 
 
+@pytest.mark.campaign
 def test_a_second_console_on_the_same_data_shows_why_it_does_not_trade(tmp_path: Path, visit: Open) -> None:
     """Two engines on one data folder would trade twice: the second page says so instead of looking broken."""
     with serve("dashboard.py", tmp_path):

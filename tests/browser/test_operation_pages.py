@@ -67,6 +67,7 @@ def test_panic_is_one_screen_and_kills_by_key(scripted: Serve, visit: Open) -> N
     assert (console.data_dir / "KILL").exists()
 
 
+@pytest.mark.campaign
 def test_a_kill_from_two_tabs_at_once_is_one_latch_shown_in_both(scripted: Serve, visit: Open) -> None:
     """Two operators see the same odd thing: neither may get an error, and the first reason stays."""
     console = scripted("live")
@@ -108,10 +109,8 @@ def test_the_tour_goes_by_key_and_is_remembered_in_the_address(scripted: Serve, 
     expect(page.get_by_role("button", name="Take the tour")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    "script",
-    ["silent", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("empty", "dead", "long"))],
-)
+@pytest.mark.campaign
+@pytest.mark.parametrize("script", ["silent", "empty", "dead", "long"])
 def test_each_page_says_how_the_engine_is(scripted: Serve, visit: Open, script: str) -> None:
     """Empty, stale, gone and halted: said on the page, with the kill control beside it."""
     console = scripted(script)

@@ -56,6 +56,7 @@ def test_a_changed_rule_is_shown_in_full_on_the_card_and_on_the_truth_page(
     picture(page, "truth-rule-dark")
 
 
+@pytest.mark.campaign
 def test_a_drift_tops_the_truth_page_and_the_live_page_comes_back_whole(scripted: Serve, visit: Open) -> None:
     """The alarm says what to do; the kill works from here too, even where its route is out of reach."""
     console = scripted("long")
@@ -80,6 +81,7 @@ def test_a_drift_tops_the_truth_page_and_the_live_page_comes_back_whole(scripted
     expect(line).to_contain_text("KILLED by", timeout=15_000)
 
 
+@pytest.mark.campaign
 def test_the_truth_page_fits_a_phone_with_its_kill_on_the_first_screen(scripted: Serve, visit: Open) -> None:
     """Tables scroll inside themselves; the sidebar with its kill control is folded away there."""
     page = visit(scripted("long"), size=(390, 844)).page

@@ -1,6 +1,6 @@
 """Everything that can happen to money, in any order, against a plain second opinion (``money_model``).
 
-``make test`` plays a few hundred stories; the campaign of 10,000 is ``MONEY_RUNS=10000 pytest
+``make test`` plays a few dozen stories; the campaign of 10,000 is ``MONEY_RUNS=10000 pytest
 tests/core/test_money_machine.py`` (``make campaign``).
 """
 
@@ -28,7 +28,7 @@ from engine.run.ledger_schema import prepare
 from tests.core.builders import contract
 from tests.core.money_model import DAY_MS, HOUR_MS, STATUSES, Plain
 
-RUNS = int(os.environ.get("MONEY_RUNS", "200"))
+RUNS = int(os.environ.get("MONEY_RUNS", "60"))
 STEPS = 50
 
 pytestmark = pytest.mark.timeout(7_200)  # a campaign takes as long as it takes

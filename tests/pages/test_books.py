@@ -91,14 +91,15 @@ def test_a_kill_is_said_on_every_page(open_script: Open, page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_no_address_made_by_hand_breaks_a_page(open_script: Open, page: str) -> None:
-    """Anybody can send an operator a link. Each word meets half of the garbage."""
+    """Anybody can send an operator a link. Each word meets a quarter of the garbage."""
     counter = open_script("long")
     keep_ledger(ledger_of(counter.settings), 300)
     keep_journal(journal_of(counter.settings, "fake"), [record.event for record in traded().records])
-    for turn in range(0, len(GARBAGE), 2):
+    for turn in range(0, len(GARBAGE), 4):
         shown(page, **{word: GARBAGE[(turn + at) % len(GARBAGE)] for at, word in enumerate(WORDS)})
 
 
+@pytest.mark.campaign
 def test_with_ten_thousand_rows_every_book_is_there_in_two_seconds(open_script: Open) -> None:
     """The issue's figure, in this process's own CPU time: wall time on a shared machine measures the others.
 

@@ -138,6 +138,7 @@ def figures(model: str, rule: str, hours: tuple[int, int]) -> dict[int, dict[str
     return {row["tau"]: row for row in calibrate([path], wish)["rows"] if row["boundaries"] == "pseudo"}
 
 
+@pytest.mark.campaign
 @needs_recordings
 def test_the_engine_is_as_good_as_it_says() -> None:
     """The figures of docs/model.md on the hours it was not chosen on, and on the spot rule better than the
@@ -154,6 +155,7 @@ def test_the_engine_is_as_good_as_it_says() -> None:
         assert spot[tau]["brier"] < seed[tau]["brier"]
 
 
+@pytest.mark.campaign
 @needs_recordings
 def test_the_live_core_forecasts_what_calibration_scores() -> None:
     """One formula: the state that events lead to says the same probability as the scored one, to the bit."""

@@ -50,12 +50,11 @@ def lost_e6(venue: VenueDouble) -> int:
 
 
 EXTENTS = [
-    (BEHAVIOURS[0], "every"),
-    *[(behaviour, "seams") for behaviour in BEHAVIOURS[1:]],
-    *[pytest.param(behaviour, "every", marks=pytest.mark.campaign) for behaviour in BEHAVIOURS[1:]],
+    *[(behaviour, "seams") for behaviour in BEHAVIOURS[:3]],
+    *[pytest.param(behaviour, "seams", marks=pytest.mark.campaign) for behaviour in BEHAVIOURS[3:]],
+    *[pytest.param(behaviour, "every", marks=pytest.mark.campaign) for behaviour in BEHAVIOURS],
 ]
-"""The answer that is lost asks most of a second life: it dies at every point. The others die once at each
-seam that lies behind the wire, and at every point in a campaign."""
+"""Once at each seam that lies behind the wire, as a part of the campaign, which dies at every point."""
 
 
 @pytest.mark.parametrize(("behaviour", "extent"), EXTENTS)

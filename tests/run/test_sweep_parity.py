@@ -144,7 +144,10 @@ def random_rows(seed):
     return rows, table
 
 
-@pytest.mark.parametrize("path", sorted({"plain", best_path()}))
+@pytest.mark.parametrize(
+    "path",
+    ["plain", *(pytest.param(path, marks=pytest.mark.campaign) for path in {best_path()} - {"plain"})],
+)
 def test_every_decision_on_the_sample_is_the_live_cores(path):
     """Difference 0, over windows of the product's own market, three rules, three assumptions on fills."""
     records = sample_records(4)

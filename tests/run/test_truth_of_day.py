@@ -114,6 +114,7 @@ def test_a_finished_session_is_read_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert truth_of_last_day(tmp_path, NOW_MS) == (0, 0), "what is gone is not remembered"
 
 
+@pytest.mark.campaign
 @pytest.mark.whole
 def test_leaving_the_books_out_changes_no_verdict(tmp_path: Path) -> None:
     """A real run over sockets: the same verdicts with and without books, and as the run itself said."""

@@ -1,8 +1,6 @@
 """Arming for real: the command against a practice venue that is given by its addresses, like a live one."""
 
-import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from tests.core.builders import Core, contract
 from tests.run.test_truth_of_day import keep
 from tests.whole.processes import last_json, practice_venue, run_command
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.staged]
 
 MADE = credentials_of(PRACTICE_ADDRESS, 0)
 KEYS = {
@@ -101,32 +99,34 @@ def test_with_every_condition_met_the_command_arms(tmp_path: Path) -> None:
         assert KEYS[name].removeprefix("0x") not in left, name
 
 
-WRONG: tuple[tuple[dict[str, str], list[str]], ...] = (
-    ({"WALLET_ADDRESS": "0x" + "ab" * 20}, ["wallet address", "doctor", "truth"]),
-    ({"API_PASSPHRASE": "another"}, ["api key", "doctor", "truth"]),
-    ({"WALLET_ADDRESS": ""}, ["keys", "wallet address", "doctor", "truth"]),
-    ({"DRY_RUN": "true"}, ["DRY_RUN", "truth"]),
+@pytest.mark.parametrize(
+    ("changes", "checks"),
+    [
+        ({"API_PASSPHRASE": "another"}, ["api key", "doctor", "truth"]),
+        *(
+            pytest.param(*wrong, marks=pytest.mark.campaign)
+            for wrong in (
+                ({"WALLET_ADDRESS": "0x" + "ab" * 20}, ["wallet address", "doctor", "truth"]),
+                ({"WALLET_ADDRESS": ""}, ["keys", "wallet address", "doctor", "truth"]),
+                ({"DRY_RUN": "true"}, ["DRY_RUN", "truth"]),
+            )
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-"""One thing that is wrong with the account, and what has to fail; the windows are missing in all of these."""
+def test_one_thing_that_is_wrong_with_the_account_refuses(
+    tmp_path: Path, changes: dict[str, str], checks: list[str]
+) -> None:
+    """Found by asking the exchange itself; the windows are missing in all of these."""
+    with practice_venue("--seed", "1", cwd=tmp_path) as urls:
+        ran = run_command(*ARM, cwd=tmp_path, **(urls | KEYS | changes))
+    assert ran.returncode == 1, ran.stderr
+    told = last_json(ran.stdout)
+    assert [line["check"] for line in told["checks"] if line["state"] == "fail"] == checks
+    assert not (tmp_path / "data" / ARM_FILE_NAME).exists()
 
 
-def test_one_thing_that_is_wrong_with_the_account_refuses(tmp_path: Path) -> None:
-    """Each is found by asking the exchange itself. Two ask at a time: they wait for sockets most of it."""
-
-    def asked(number: int) -> subprocess.CompletedProcess[str]:
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        return run_command(*ARM, cwd=folder, **(urls | KEYS | WRONG[number][0]))
-
-    with practice_venue("--seed", "1", cwd=tmp_path) as urls, ThreadPoolExecutor(2) as pool:
-        every = list(pool.map(asked, range(len(WRONG))))
-    for number, ((changes, checks), ran) in enumerate(zip(WRONG, every, strict=True)):
-        assert ran.returncode == 1, ran.stderr
-        told = last_json(ran.stdout)
-        assert [line["check"] for line in told["checks"] if line["state"] == "fail"] == checks, changes
-        assert not (tmp_path / str(number) / "data" / ARM_FILE_NAME).exists()
-
-
+@pytest.mark.campaign
 def test_a_window_that_differs_refuses_whatever_the_others_say(tmp_path: Path) -> None:
     """Twenty-five agree, one does not: somebody has to find out why."""
     with practice_venue("--seed", "1", cwd=tmp_path) as urls:

@@ -21,10 +21,10 @@ from engine.events import (
     OrderFilled,
     OrderKilled,
     OrderSubmitted,
-    SecondPassed,
     TradingPaused,
 )
-from engine.journal import RecordedOrder, read_events, read_orders, read_outputs
+from engine.journal import RecordedOrder, read_orders
+from engine.journal_read import read_blocks, read_kinds, records_in
 from engine.kill import KillSwitch
 from engine.run import commands
 from engine.trail import Trail
@@ -46,8 +46,13 @@ EAGER = {
     "LEAST_ROI": "-1",
     "MAX_SURPRISE": "1000",
     "RECORD_RAW": "false",
+    "PRICE_STALENESS_THRESHOLD": "60",
+    "MAX_CLOCK_SKEW_MS": "60000",
 }
-"""Settings with which practice buys in every window it can, several times a wall minute."""
+"""Settings with which practice buys in every window it can, several times a wall minute.
+
+A busy machine that is 0.2 s late is 5 s late at this speed; what is stale or skewed is not asked here.
+"""
 
 
 def journal_of(folder: Path) -> Path:
@@ -57,20 +62,24 @@ def journal_of(folder: Path) -> Path:
 
 def events_of(folder: Path, kind: type[Any]) -> list[tuple[int, AnyEvent]]:
     """Return the journal's events of a kind, with their numbers."""
-    return [
-        (record.seq, record.event)
-        for record in read_events(journal_of(folder))
-        if isinstance(record.event, kind)
-    ]
+    tag = str(kind.__struct_config__.tag)
+    return [(record.seq, record.event) for record in read_kinds(journal_of(folder), (tag,))]
+
+
+def clock_of(folder: Path) -> int | None:
+    """Return the engine's own time when it wrote its last block, ms; None before the first."""
+    return clock_in(journal_of(folder))
+
+
+def clock_in(path: Path) -> int | None:
+    for block in read_blocks(path, "number = (SELECT max(number) FROM block WHERE events > 0)"):
+        return records_in(path, block)[-1].event.ts_recv_ms
+    return None
 
 
 def is_up(folder: Path) -> bool:
     """Say whether an engine takes commands: its clock ticks, its folder is there."""
-    return (
-        has_session(folder)
-        and (folder / commands.FOLDER_NAME).is_dir()
-        and bool(events_of(folder, SecondPassed))
-    )
+    return has_session(folder) and (folder / commands.FOLDER_NAME).is_dir() and clock_of(folder) is not None
 
 
 def test_every_command_works_beside_a_running_engine(tmp_path: Path) -> None:
@@ -261,14 +270,14 @@ def sales(folder: Path) -> list[RecordedOrder]:
 
 def intents(folder: Path) -> list[int]:
     """Return the numbers of the events that led to an order."""
-    return [seq for seq, _, kind, _ in read_outputs(journal_of(folder)) if kind == "OrderIntent"]
+    return [order.seq for order in read_orders(journal_of(folder)).values() if order.intent is not None]
 
 
 def pass_seconds(folder: Path, seconds: int) -> None:
     """Wait until the engine's own clock has gone on by so much; 400 hold the invitation of a whole window."""
-    first = events_of(folder, SecondPassed)[-1][1].ts_recv_ms
+    first = clock_of(folder) or 0
     until(
-        lambda: events_of(folder, SecondPassed)[-1][1].ts_recv_ms >= first + seconds * 1000,
+        lambda: (clock_of(folder) or 0) >= first + seconds * 1000,
         patience_s=90.0,
         every_s=0.3,
     )

@@ -221,6 +221,7 @@ def test_swapped_labels_change_no_side(scene: Scene) -> None:
     scene.until(scene.is_well)
 
 
+@pytest.mark.campaign
 def test_a_missing_boundary_makes_a_marked_estimate_and_then_the_venues_word(scene: Scene) -> None:
     """No report of the first second: an estimate with its error, no trade on it, the served price later."""
     with scene.fault("missing-boundary", topic="all"):

@@ -17,14 +17,15 @@ import pytest
 from engine.core.decide import Decision
 from engine.errors import JournalError
 from engine.events import OrderFilled, OrderKilled, OrderUnknown
-from engine.journal import RecordedOrder, read_events, read_meta, read_orders, read_outputs
+from engine.journal import RecordedOrder, read_meta, read_orders, read_outputs
+from engine.journal_read import read_kinds
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY
 from engine.run.arming import Arm
 from engine.venue.fills import Fees
 from engine.venue.official import OfficialExchange
 from engine.venue.official_client import Access
 from tests.whole.processes import practice_venue, run_command
-from tests.whole.test_commands import EAGER
+from tests.whole.test_commands import EAGER, clock_in
 from tests.whole.test_operation import started, until
 from tests.whole.test_secrets import MADE, RIGHT, settings_of
 
@@ -128,13 +129,15 @@ class Lives:
         journals = self.journals()
         return [
             (record.seq, record.event)
-            for record in (read_events(journals[life]) if len(journals) > life else ())
+            for record in (
+                read_kinds(journals[life], (str(kind.__struct_config__.tag),)) if len(journals) > life else ()
+            )
             if isinstance(record.event, kind) and record.event.order_id == order_id
         ]
 
     def is_over(self, life: int, end_s: int) -> bool:
         """Say whether a session's own clock is past the end of a window."""
-        return any(record.event.ts_recv_ms >= end_s * 1000 for record in read_events(self.journals()[life]))
+        return (clock_in(self.journals()[life]) or 0) >= end_s * 1000
 
     def decided(self, life: int, slug: str) -> int:
         """Count the decisions about a window."""

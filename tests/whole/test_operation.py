@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.journal import read_events
+from engine.events import KillSwitchChanged
+from engine.journal_read import read_kinds
 from engine.kill import KillSwitch
 from engine.trail import Trail
 from tests.test_nginx import free_port
@@ -61,8 +62,8 @@ def tripped_in_journal(folder: Path) -> list[str]:
     (journal,) = (path for path in (folder / "sessions").glob("*.sqlite") if ".raw-" not in path.name)
     return [
         record.event.who
-        for record in read_events(journal)
-        if record.event.__struct_config__.tag == "kill_switch_changed" and record.event.latched
+        for record in read_kinds(journal, ("kill_switch_changed",))
+        if isinstance(record.event, KillSwitchChanged) and record.event.latched
     ]
 
 
@@ -135,6 +136,7 @@ def test_sigusr1_and_the_token_reach_the_console(tmp_path: Path) -> None:
     assert [deed.who.split(" at ")[0] for deed in Trail(data).read()[0]] == ["SIGUSR1", "kill route"]
 
 
+@pytest.mark.campaign
 def test_commands_work_beside_a_running_engine(tmp_path: Path) -> None:
     """The lock on the data folder is for engines, not for whoever looks or stops."""
     with started("-m", "engine", "run", "--seconds", "90", cwd=tmp_path) as engine:
@@ -206,6 +208,7 @@ def test_on_a_terminal_clearing_asks(tmp_path: Path) -> None:
     assert "checked everything" in Trail(tmp_path / "data").read()[0][-1].why
 
 
+@pytest.mark.campaign
 def test_the_doctor_finds_an_external_venue_that_is_not_there(tmp_path: Path) -> None:
     """Each line says what is wrong with what, and what to do; the exit status says that something is."""
     port = free_port()

@@ -11,6 +11,8 @@ const ACK_MS = 200;
 const RETRY_MS = [250, 500, 1000, 2000, 4000];
 const WATCH_MS = 50;
 const BETWEEN_ASKS_MS = 20; // what is asked within one turn goes out as one message, and that names one fragment
+const AFTER_DEED_MS = 250; // after a click or a key press: a widget's own message names another fragment
+const HELD_LIMIT_MS = 1000; // a key that is held down must not starve the page
 const frameDecoder = new TextDecoder();
 
 const stream = {
@@ -29,6 +31,8 @@ const stream = {
   words: new Set(),
   waiting: [], // what fragments are to be asked, in order
   asking: false,
+  deedAt: -Infinity, // when the operator last clicked or pressed a key
+  heldAt: null, // since when the next ask waits for the operator
 
   get pushed() {
     return performance.now() - this.pushedAt < PUSH_SILENT_MS;
@@ -133,13 +137,22 @@ const stream = {
   },
 
   // Asks a fragment, or waits until what another was asked has gone out: two timers that are both late (a busy
-  // page) run one right after the other, before Streamlit sends either.
+  // page) run one right after the other, before Streamlit sends either. The operator's own deed goes first.
   send(trigger, what) {
     this.waiting.push([trigger, what]);
     if (!this.asking) this.sendNext();
   },
 
   sendNext() {
+    const at = performance.now();
+    const held = at - (this.heldAt ??= at);
+    const calm = this.deedAt + AFTER_DEED_MS - at;
+    if (this.waiting.length && calm > 0 && held < HELD_LIMIT_MS) {
+      this.asking = true;
+      setTimeout(() => this.sendNext(), calm);
+      return;
+    }
+    this.heldAt = null;
     const next = this.waiting.shift();
     this.asking = next !== undefined;
     if (!next) return;
@@ -211,6 +224,9 @@ const stream = {
 };
 
 setInterval(() => stream.watch(), WATCH_MS);
+for (const deed of ["pointerdown", "click", "keydown", "change"]) {
+  document.addEventListener(deed, () => (stream.deedAt = performance.now()), { capture: true, passive: true });
+}
 document.addEventListener("visibilitychange", () => stream.wake());
 document.addEventListener("resume", () => stream.wake());
 window.addEventListener("online", () => stream.wake());

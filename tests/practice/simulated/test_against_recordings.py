@@ -20,7 +20,7 @@ from engine.practice.simulated.path import BtcPath
 from engine.practice.tape import BookMoment, PriceMoment
 from tests.shared_data import needs_recordings, recording
 
-pytestmark = needs_recordings
+pytestmark = [pytest.mark.campaign, needs_recordings]
 
 START_S = 1_790_000_100
 SEEDS = (11, 12, 13, 14)

@@ -121,6 +121,7 @@ def test_markets_are_listed_a_day_ahead_and_no_further() -> None:
     assert len(tokens) == 20
 
 
+@pytest.mark.campaign
 def test_no_edge_is_planted() -> None:
     """Buying at the displayed ask at random moments earns nothing beyond chance, before any fee."""
     earned: list[float] = []
