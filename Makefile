@@ -25,8 +25,12 @@ run: ## start the console at http://localhost:8501 (PORT=9000 changes the port)
 test: ## install what the tests need, then lint and run all tests (ARGS="-k name" is passed to pytest)
 	@sh scripts/setup.sh test
 	@sh scripts/setup_system.sh
-	@$(MAKE) --no-print-directory checks
+	@$(MAKE) --no-print-directory --jobs=2 checks compiled
 	@exec $(PY) -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
+
+.PHONY: compiled
+compiled: # in a fresh clone each worker would compile every test; beside mypy, which takes one core, it costs nothing
+	@$(PY) -m pytest --collect-only --quiet > /dev/null || true
 
 campaign: ## run what takes too long for make test, among it 10,000 random stories of money (MONEY_RUNS=1000 plays fewer)
 	@sh scripts/setup.sh test
@@ -46,6 +50,11 @@ mutants: ## plant bugs one by one in a copy and see that each is caught (ARGS="-
 oracle: ## let NautilusTrader play the sample too and compare its trades with the sweep's (ARGS="--windows 40")
 	@sh scripts/setup.sh test
 	@$(PY) scripts/oracle.py --set-up $(ARGS)
+
+.PHONY: fuzz
+fuzz: ## give every parser bytes that a coverage-guided fuzzer thinks of (SECONDS=60 for all; ARGS="--only csv journal")
+	@sh scripts/setup.sh test
+	@$(PY) scripts/fuzz.py --set-up --seconds $(or $(SECONDS),60) $(ARGS)
 
 lint: ## check style, types and import directions
 	@sh scripts/setup.sh test
@@ -71,5 +80,5 @@ screenshots: ## save pictures of every page, both themes, three widths (ARGS="FO
 	@$(PY) scripts/screenshots.py $(or $(ARGS),reports/screenshots)
 
 clean: ## remove .venv and every cache; what runs have written under data/ stays
-	rm -rf .venv .venv-oracle .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info
+	rm -rf .venv .venv-oracle .venv-fuzz .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,6 +26,8 @@ TONES: Final = {
     "under way": ("#5f9e6e", "-"),
 }
 """Tone and hatching of each outcome: the hatching says it without the tone."""
+FEW = 8
+"""So many orders an hour, at most, are marked one by one on the axis."""
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -108,7 +110,9 @@ def by_hour(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
         if any(values):
             marker = {"color": tone, "pattern": {"shape": hatching}}
             drawn.add_trace(go.Bar(x=hours, y=values, name=name, marker=marker))
-    drawn.update_yaxes(title_text="orders", tickformat="d")
+    few = all(sum(row[name] for name in TONES) <= FEW for row in rows)
+    # Half an order is none: left alone, Plotly would write some numbers twice.
+    drawn.update_yaxes(title_text="orders", tickformat="d", dtick=1 if few else None)
     drawn.update_xaxes(type="category")
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
     margin = {"l": 8, "r": 8, "t": 40, "b": 8}
