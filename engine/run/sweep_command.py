@@ -131,7 +131,7 @@ def parser() -> argparse.ArgumentParser:
         "--path",
         choices=("auto", *PATHS),
         default="auto",
-        help="numba where it is installed, else plain Python",
+        help="plain Python, or numba where it is installed and there is enough to play",
     )
     add("--seed", type=int, default=1, metavar="N", help="of the bootstrap and of the search")
     add("--yes", action="store_true", help=f"more than {ASKS_BEFORE:,} configurations are meant")
@@ -177,15 +177,14 @@ def sweep(asked: Asked) -> dict[str, Any]:
     say = _Said(asked)
     plan_told = plan_of(asked)
     sweep_report.write(asked.file("plan.json"), sweep_report.as_json(plan_told))
-    path = best_path() if options.path == "auto" else options.path
-    say.words(f"playing by {words_of_path(path)}")
     total = options.trials if options.search == "tpe" else asked.grid.size
     parts = asked.prefix.with_name(f"{asked.prefix.name}.parts")
     watch = Watch(parts, "" if options.fresh else plan_told["fingerprint"], total, say.progress)
-    plan = Plan(asked.grid.names, asked.base, path, options.every_moment)
     traces = _Traces(asked, say)
+    plan = Plan(asked.grid.names, asked.base, "plain", options.every_moment)
     partial = ""
     try:
+        plan = plan._replace(path=_path(traces, plan, total, say))
         rows = _search(traces, plan, watch) if options.search == "tpe" else _grid(traces, plan, watch)
     except (KeyboardInterrupt, WorkerLost) as error:
         partial = str(error) or "cancelled"
@@ -200,6 +199,16 @@ def sweep(asked: Asked) -> dict[str, Any]:
         watch.clear()
     say.state("partial" if partial else "done", report["verdict"])
     return report
+
+
+def _path(traces: "_Traces", plan: Plan, total: int, say: "_Said") -> str:
+    """Choose by what configurations are played, once it is known how much there is to play."""
+    options = traces.asked.options
+    path = str(options.path)
+    if path == "auto":
+        path = best_path(total * traces.first(plan).trace.columns.ts_ms.size)
+    say.words(f"playing by {words_of_path(path)}")
+    return path
 
 
 def plan_of(asked: Asked) -> dict[str, Any]:
@@ -288,6 +297,11 @@ class _Traces:
         self._model: Any = None
         self._usable: Usable | None = None
 
+    def first(self, plan: Plan) -> Usable:
+        """Return the windows as the first configuration's model sees them."""
+        values = tuple(values[0] for values in self.asked.grid.values)
+        return self.of(configuration(plan.names, values, plan.base))
+
     def of(self, tried: Configuration) -> Usable:
         """Return the windows as a configuration's model sees them."""
         model = model_of(tried)
@@ -313,8 +327,7 @@ def _grid(traces: _Traces, plan: Plan, watch: Watch) -> list[Row]:
 def _search(traces: _Traces, plan: Plan, watch: Watch) -> list[Row]:
     """Search with TPE."""
     asked = traces.asked
-    first = tuple(values[0] for values in asked.grid.values)
-    usable = traces.of(configuration(plan.names, first, plan.base))
+    usable = traces.first(plan)
     return sweep_search.search(
         usable.trace, plan, asked.grid, (asked.options.trials, asked.options.seed), watch
     )

@@ -42,14 +42,18 @@ class Loaded(NamedTuple):
     draws: Floats
 
 
+WORTH_COMPILING = 30_000_000
+"""Moments times configurations; plain Python plays 4 million a second, compiling takes 8 s."""
+
+
 def numba_is_there() -> bool:
     """Say whether the optional extra ``sweep`` is installed."""
     return importlib.util.find_spec("numba") is not None
 
 
-def best_path() -> str:
-    """Return ``numba`` where it is installed, else ``plain``."""
-    return "numba" if numba_is_there() else "plain"
+def best_path(moments: int) -> str:
+    """Return ``numba`` where it is installed and so many moments are worth its compiling, else ``plain``."""
+    return "numba" if moments >= WORTH_COMPILING and numba_is_there() else "plain"
 
 
 @lru_cache(maxsize=len(PATHS))

@@ -23,7 +23,14 @@ from engine.run.row_records import records_of_rows
 from engine.run.sweep_command import main
 from engine.run.sweep_grid import KEYS, SweepError, configuration, grid_of, model_of
 from engine.run.sweep_metrics import FIGURES, column, drawdown, figures
-from engine.run.sweep_play import Configuration, best_path, loaded, numba_is_there, play
+from engine.run.sweep_play import (
+    WORTH_COMPILING,
+    Configuration,
+    best_path,
+    loaded,
+    numba_is_there,
+    play,
+)
 from engine.run.sweep_run import Chunk, Plan, Watch, chunks_of, here, over_cores, over_dask, run
 from engine.run.sweep_trace import trace_of
 from engine.run.wide_csv import read_rows, write_rows
@@ -492,8 +499,9 @@ def test_the_seeds_command_runs_on_the_bundled_sample(tmp_path):
 
 
 def test_numba_is_used_where_it_is_there():
-    """And the plain path is what is left without it."""
-    assert best_path() == ("numba" if numba_is_there() else "plain")
+    """And worth its compiling; the plain path is what is left without it."""
+    assert best_path(WORTH_COMPILING) == ("numba" if numba_is_there() else "plain")
+    assert best_path(WORTH_COMPILING - 1) == "plain"
 
 
 # --- the verdict --------------------------------------------------------------------------------------------

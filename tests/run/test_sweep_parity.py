@@ -26,7 +26,7 @@ from engine.run.markets_table import read_markets
 from engine.run.recordings import records_of_file
 from engine.run.row_records import records_of_rows
 from engine.run.sweep_kernel import ASSUMPTIONS, OUT
-from engine.run.sweep_play import Configuration, best_path, draws_of, loaded, numba_is_there, play, watched
+from engine.run.sweep_play import Configuration, draws_of, loaded, numba_is_there, play, watched
 from engine.run.sweep_run import Plan, Watch, here, over_cores, run
 from engine.run.sweep_trace import chosen, joined, trace_of
 from engine.run.wide_csv import read_rows
@@ -47,6 +47,8 @@ CONFIGURATIONS = (
     Configuration(CAREFUL, latency_ms=10.0),
 )
 FEE = FeeSchedule(Decimal("0.07"), Decimal(1))
+COMPILED = ("numba",) if numba_is_there() else ()
+QUICKEST = (*COMPILED, "plain")[0]
 
 
 def compared(records, configuration, path, assumptions=ASSUMPTIONS):
@@ -146,7 +148,7 @@ def random_rows(seed):
 
 @pytest.mark.parametrize(
     "path",
-    ["plain", *(pytest.param(path, marks=pytest.mark.campaign) for path in {best_path()} - {"plain"})],
+    ["plain", *(pytest.param(path, marks=pytest.mark.campaign) for path in COMPILED)],
 )
 def test_every_decision_on_the_sample_is_the_live_cores(path):
     """Difference 0, over windows of the product's own market, three rules, three assumptions on fills."""
@@ -163,7 +165,7 @@ def test_every_decision_on_random_data_is_the_live_cores(seed):
     """Wild prices, holes, empty sides, levels too thin to fill, windows with and without a fee schedule."""
     rows, table = random_rows(seed)
     records = list(records_of_rows(rows, table))
-    counts = np.sum([compared(records, one, best_path()) for one in CONFIGURATIONS[:2]], axis=0)
+    counts = np.sum([compared(records, one, QUICKEST) for one in CONFIGURATIONS[:2]], axis=0)
     assert counts[0] > 1_000
     assert counts[1] > 0
 
