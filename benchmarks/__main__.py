@@ -16,7 +16,7 @@ NAMES = {
     "recorder": "the recorder's threads at 2,000 frames/s",
     "verify": "the proof by replay: events/s of reading, deciding and comparing; the journal's size",
     "outages": "from the end of an outage until data is fresh and books are right",
-    "soak": "practice at ten times the clock with random faults: memory, books, strikes, errors",
+    "soak": "the console at ten times the clock, random faults, five tabs coming and going: what grows?",
     "orders": "an intent until its first byte is on the socket, live and paper; the kill switch, loop stuck",
     "conservation": "1,000 orders with every outcome mixed: cash and shares of venue and ledger",
     "what_if": "a what-if over 100 windows of 2,000 rows: read, and decided by two sets of parameters",
@@ -36,10 +36,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--json", action="store_true", help="one line of JSON for each benchmark")
     parser.add_argument("--seconds", type=float, help=f"how long {', '.join(TIMED)} runs")
+    parser.add_argument("--minutes", type=float, help="the same in minutes")
     arguments = parser.parse_args()
     for name in arguments.names or NAMES:
         result: dict[str, Any] = {"benchmark": name, "what": NAMES[name], "python": platform.python_version()}
-        options = {"seconds": arguments.seconds} if name in TIMED and arguments.seconds else {}
+        seconds = arguments.minutes * 60 if arguments.minutes else arguments.seconds
+        options = {"seconds": seconds} if name in TIMED and seconds else {}
         result |= importlib.import_module(f"benchmarks.{name}").measure(**options)
         json.dump(result, sys.stdout, indent=None if arguments.json else 2)
         sys.stdout.write("\n")

@@ -5,12 +5,14 @@ Where they come from, and which wins, is ``engine.settings_sources``; what each 
 is used. What it does not know: whether a URL answers (``engine doctor`` asks).
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 from engine import settings_sources
 from engine.errors import SettingsError
@@ -313,6 +315,10 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError("; ".join(lines)) from None
     except UnicodeDecodeError as error:
         raise SettingsError(f"{env_file} is not UTF-8 text (byte {error.start})") from None
+    except SourceError as error:  # its own words may hold the value
+        field = re.search(r'field "(\w+)"', str(error))
+        name = field[1].upper() if field else "a setting"
+        raise SettingsError(f"{name} (from {folder}): the file cannot be read as UTF-8 text") from None
 
 
 def live_faults(settings: Settings) -> list[str]:

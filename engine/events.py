@@ -596,6 +596,9 @@ class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
     """When an operator last cleared the breakers: they judge only what settled after it."""
     before_e6: UsdE6 = 0
     """What windows older than the fills that are told came to."""
+    named: tuple[tuple[str, int], ...] = ()
+    """Windows that go on, with the highest number that an order of them was named by; older journals tell
+    none, and named orders anew."""
 
 
 # --- the account, as the user channel tells it --------------------------------------------------------------

@@ -111,11 +111,12 @@ class Journal:
         if path.exists():
             raise JournalError(f"{path} is there already: a session is written once, by one engine")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Few statements are kept: groups differ in size, and the largest weigh a megabyte each.
             self._database = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, cached_statements=4
             )
+            path.chmod(0o600)  # what it holds of orders is its owner's; the log beside it follows
             self._database.executescript(_SCHEMA)
             told = {**meta, "schema": str(SCHEMA_VERSION)}
             self._packer = Packer(told)

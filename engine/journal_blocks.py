@@ -52,6 +52,9 @@ CHANGING: Final = ("status", "ended_ms", "last_seq", "chain", "flushed_ns")
 _HEAD: Final = struct.Struct(">10q")
 _CHECK: Final = struct.Struct(">I")
 
+_UNREADABLE: Final = (zlib.error, msgspec.MsgspecError, UnicodeError, RecursionError)
+"""All that unpacking raises on bytes that are not what was written."""
+
 _encode: Final = msgspec.msgpack.Encoder().encode
 _events: Final[msgspec.msgpack.Decoder[list[AnyEvent]]] = msgspec.msgpack.Decoder(list[AnyEvent])
 _outputs: Final = msgspec.msgpack.Decoder(list[tuple[int, int, str, msgspec.Raw]])
@@ -81,6 +84,21 @@ class Block(NamedTuple):
     chain: bytes
     body: bytes
     made: bytes
+
+
+_KINDS: Final = (*(int,) * 10, str, *(bytes,) * 4)
+"""Of what kind each column is. SQLite keeps anything in any: a flipped bit makes a number of a text."""
+
+
+def block_of(row: Sequence[Any]) -> Block:
+    """Return a row of a journal as a block.
+
+    Raises:
+        JournalError: A column is missing, or is not of the kind that was written.
+    """
+    if tuple(type(value) for value in row) != _KINDS:
+        raise JournalError(f"block {str(row[0])[:20] if row else ''} is damaged: a column is of another kind")
+    return Block(*row)
 
 
 class Output(NamedTuple):
@@ -173,12 +191,13 @@ def events_in(block: Block) -> list[AnyEvent]:
     Raises:
         JournalError: The block is damaged; it says which records.
     """
-    if not block.body:
-        return []
     try:
-        return _events.decode(zlib.decompress(block.body))
-    except (zlib.error, msgspec.MsgspecError) as error:
+        found = _events.decode(zlib.decompress(block.body)) if block.body else []
+    except _UNREADABLE as error:
         raise JournalError(f"{_range(block)} cannot be read: {error}") from error
+    if not len(found) == block.events == block.last_seq - block.first_seq + 1:
+        raise JournalError(f"{_range(block)} cannot be read: the block holds {len(found):,}")
+    return found
 
 
 def outputs_in(block: Block) -> list[Output]:
@@ -191,7 +210,7 @@ def outputs_in(block: Block) -> list[Output]:
         return []
     try:
         rows = _outputs.decode(zlib.decompress(block.made))
-    except (zlib.error, msgspec.MsgspecError) as error:
+    except _UNREADABLE as error:
         raise JournalError(f"decisions at {_range(block)} cannot be read: {error}") from error
     return [Output(seq, place, kind, bytes(body)) for seq, place, kind, body in rows]
 

@@ -29,7 +29,7 @@ from engine.events import (
     SessionOpened,
     TradeStatusTold,
 )
-from engine.journal_blocks import FREQUENT, LATE_MOST, Block, Output, events_in, outputs_in
+from engine.journal_blocks import FREQUENT, LATE_MOST, Block, Output, block_of, events_in, outputs_in
 from engine.units import Milliseconds
 
 SCHEMA_VERSION: Final = 2
@@ -128,7 +128,7 @@ def read_blocks(path: Path, where: str = "", values: tuple[Any, ...] = ()) -> It
             except sqlite3.Error as error:
                 damage = error
         for row in rows:
-            yield Block(*row)
+            yield _block_of(path, row)
         if damage is not None:
             raise _unreadable(path, damage) from damage
         if len(rows) < CHUNK_BLOCKS:
@@ -173,7 +173,7 @@ def read_outputs(path: Path) -> Iterator[tuple[int, int, str, bytes]]:
             final_seq = passed.popleft()[1]
         while held and held[0].seq <= final_seq:
             yield heappop(held)
-        for output in outputs_in(block):
+        for output in _outputs_in(path, block):
             heappush(held, output)
     yield from sorted(held)
 
@@ -227,10 +227,13 @@ def read_orders(path: Path) -> dict[str, RecordedOrder]:
     for output in sorted(
         output
         for block in read_blocks(path, *holding(("OrderIntent",)))
-        for output in outputs_in(block)
+        for output in _outputs_in(path, block)
         if output.kind == "OrderIntent"
     ):
-        intent = _intent.decode(output.body)
+        try:
+            intent = _intent.decode(output.body)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise JournalError(f"{path.name}: the order at record {output.seq:,} cannot be read") from error
         at_ms = _arrival_of(path, output.seq)
         orders[intent.order_id] = RecordedOrder(output.seq, at_ms, intent, None, False, ())
     kinds = tuple(f"order_{end}" for end in ("signed", "submitted", "filled", "killed", "denied", "rejected"))
@@ -313,8 +316,22 @@ def _connected(path: Path, patience_s: float) -> sqlite3.Connection:
     return database
 
 
+def _outputs_in(path: Path, block: Block) -> list[Output]:
+    try:
+        return outputs_in(block)
+    except JournalError as error:
+        raise JournalError(f"{path.name}: {error}") from error
+
+
+def _block_of(path: Path, row: Any) -> Block:
+    try:
+        return block_of(row)
+    except JournalError as error:
+        raise JournalError(f"{path.name}: {error}") from error
+
+
 def _meta(database: sqlite3.Connection) -> dict[str, str]:
-    return dict(database.execute("SELECT key, value FROM meta"))
+    return {str(key): str(value) for key, value in database.execute("SELECT key, value FROM meta")}
 
 
 def _check_format(path: Path, meta: dict[str, str]) -> None:

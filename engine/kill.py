@@ -119,12 +119,12 @@ class KillSwitch:
         return None
 
     def _latch(self, latch: Latch) -> Latch:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             latch = self._write(latch)
         except OSError:
             # A full disk still takes an empty file, and that is a latch too.
-            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o644))
+            os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600))
             log.error("the latch could not be written whole", extra={"who": latch.who, "why": latch.why})
         self._sync_folder()
         return latch
@@ -133,7 +133,8 @@ class KillSwitch:
         """Write the file, whole or not at all; who comes second between two gets the first one's."""
         draft = self.path.with_name(f"{FILE_NAME}.{os.getpid()}.{time.monotonic_ns()}")
         try:
-            with draft.open("wb") as file:
+            # Its owner's alone: a reason may name people. Who may list the folder sees that it is there.
+            with open(draft, "xb", opener=_private) as file:
                 file.write(msgspec.json.encode(latch))
                 file.flush()
                 os.fsync(file.fileno())
@@ -170,3 +171,7 @@ class KillSwitch:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

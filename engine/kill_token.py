@@ -28,7 +28,7 @@ def open_token(folder: Path, file_name: str = FILE_NAME) -> str:
     if token is not None:
         return token
     token = secrets.token_urlsafe(32)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = folder / f"{file_name}.{os.getpid()}.{secrets.token_hex(4)}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -58,6 +58,9 @@ class Params(NamedTuple):
     """Fee rate where a market publishes no schedule: ``FEE_BPS`` / 10,000 of the dollars spent."""
     layer_temperature: float = 1.0
     """Divides the log-odds of ``p_hat`` (``CALIBRATION_LAYER``, docs/calibration.md); 1: no layer."""
+    seed_model: float = 0.0
+    """1: decide by the seed's spot formula (``engine.core.seed``) instead. No setting has it: a what-if may
+    ask what it would have done, an engine never trades by it."""
 
 
 class Limits(NamedTuple):

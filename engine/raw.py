@@ -69,6 +69,11 @@ class RawFrame(NamedTuple):
     text: str | bytes
 
 
+_UNREADABLE: Final = (
+    sqlite3.Error, zlib.error, msgspec.MsgspecError, UnicodeError, RecursionError, TypeError,
+)  # fmt: skip
+"""All that reading raises on a file that is none; TypeError where a column holds no bytes."""
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[tuple[int, int, int, str, int, int, Any]])  # text or bytes
 
@@ -282,13 +287,14 @@ def read_raw(path: Path) -> Iterator[RawFrame]:
 def _read_segment(path: Path) -> Iterator[RawFrame]:
     if not path.is_file():
         raise JournalError(f"no raw segment at {path}")
-    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    # As a quoted address: a path may hold # and ?.
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     inflate = zlib.decompressobj()
     try:
         for (body,) in database.execute("SELECT body FROM block ORDER BY number"):
             for row in _decoder.decode(inflate.decompress(body)):
                 yield RawFrame(*row)
-    except (sqlite3.DatabaseError, zlib.error, msgspec.MsgspecError) as error:
+    except _UNREADABLE as error:
         raise JournalError(f"{path} is not a raw segment this version can read: {error}") from error
     finally:
         database.close()

@@ -92,7 +92,7 @@ def read_secrets_toml() -> dict[str, Any]:
             continue
         except UnicodeDecodeError as error:
             raise SettingsError(f"{file} is not UTF-8 text (byte {error.start})") from None
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets without end
             where = re.search(r"line \d+", str(error))
             raise SettingsError(f"{file} is not TOML{f' ({where[0]})' if where else ''}: mend it") from None
         found |= {name.lower(): value for name, value in read.items() if isinstance(value, SCALARS)}

@@ -70,7 +70,7 @@ class Trail:
         """
         deed = Deed(time.time_ns() // 1_000_000, what, plain(who), plain(why))
         line = msgspec.json.encode(deed) + b"\n"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             if self._is_torn(descriptor):

@@ -39,6 +39,9 @@ WARM_AFTER_S: Final = 3.0
 """The first page is served before it."""
 TABLE_LIBRARIES: Final = ("pyarrow", "pandas")
 
+SAFE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""On each answer of these routes: a browser keeps none of it, and takes none for a page."""
+
 log = logging.getLogger("engine.console")
 
 
@@ -162,17 +165,17 @@ async def metrics(request: Request) -> Response:
     """
     counter = desk.current()
     if counter is not None and not counter.settings.metrics_on_server:
-        return Response("METRICS_ON_SERVER is false\n", 404, media_type="text/plain")
+        return Response("METRICS_ON_SERVER is false\n", 404, SAFE, media_type="text/plain")
     if (
         counter is not None
         and access.of_request(request).role < Role.VIEWER
         and not has_token(request.headers, counter.settings.data_dir)
     ):
-        return Response("sign in, or bring the token of DATA_DIR\n", 401, media_type="text/plain")
+        return Response("sign in, or bring the token of DATA_DIR\n", 401, SAFE, media_type="text/plain")
     told = counter.host.metrics if counter is not None and isinstance(counter.host, EngineHost) else None
     if told is None:
-        return Response("no engine in this process\n", 503, media_type="text/plain")
-    headers = {"Cache-Control": "no-store", "Content-Type": CONTENT_TYPE}
+        return Response("no engine in this process\n", 503, SAFE, media_type="text/plain")
+    headers = SAFE | {"Content-Type": CONTENT_TYPE}
     return Response(await run_in_threadpool(told.exposition), headers=headers)
 
 
@@ -208,5 +211,4 @@ async def no_guard_here(_request: Request) -> Response:
 
 
 def _json(body: object, status: int) -> Response:
-    headers = {"Cache-Control": "no-store"}
-    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")
+    return Response(msgspec.json.encode(body), status, SAFE, media_type="application/json")

@@ -17,9 +17,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine import desk
 from engine.desk import Desk, Health
-from engine.run.access import Role, same_site
-from pages import access
 from pages.component import message
+from pages.server_socket import turned_away, words
 
 PUSH_EVERY_S: Final = 0.1
 """Event to pixels p95 125 ms at this pace (reference measurement)."""
@@ -36,8 +35,6 @@ UNDER_WAY: Final = 12
 """Frames sent and not acknowledged from which on a tab is left alone; a tab that is well has two."""
 WHOLE_AGAIN_S: Final = 5.0
 TAB_LIMIT: Final = 256
-WORD_LIMIT: Final = 400
-"""Characters of what a tab may say at once."""
 
 log = logging.getLogger("engine.console")
 
@@ -49,6 +46,9 @@ class Word(msgspec.Struct):
     session: str
     calm: bool = False
     tab: str = ""
+
+
+_word: Final = msgspec.json.Decoder(Word)
 
 
 class Tab:
@@ -103,11 +103,7 @@ class Pusher:
 
     async def serve(self, socket: WebSocket) -> None:
         """Feed one tab until it goes; another site's page, and who may see nothing, are turned away."""
-        if not same_site(socket.headers):
-            await socket.close(1008, "the request comes from another site")
-            return
-        if access.of_request(socket).role < Role.VIEWER:
-            await socket.close(1008, "sign in first")
+        if await turned_away(socket):
             return
         if len(self.tabs) >= TAB_LIMIT:
             await socket.close(1013, "too many tabs")
@@ -128,20 +124,7 @@ class Pusher:
                 await sending
 
     async def _listen(self, socket: WebSocket, tab: Tab) -> None:
-        while True:
-            try:
-                text = await socket.receive_text()
-                if len(text) > WORD_LIMIT:
-                    raise msgspec.DecodeError("too long")
-                word = msgspec.json.decode(text, type=Word)
-            except (WebSocketDisconnect, RuntimeError):
-                return
-            except (KeyError, msgspec.DecodeError):
-                await socket.close(1003, "this is not what a tab says")
-                return
-            if access.of_request(socket).role < Role.VIEWER:  # signed out, or the pass has ended
-                await socket.close(1008, "sign in again")
-                return
+        async for word in words(socket, _word):
             first = tab.word is None
             tab.hear(word)
             _touch(tab, pushed=True)

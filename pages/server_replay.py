@@ -14,17 +14,17 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine import desk
 from engine.desk import Desk
-from engine.run.access import Role, same_site
 from engine.run.replay_host import Ask, PlayerProcess
 from engine.run.replay_list import source_of
-from pages import access
 from pages.component import replay_message
+from pages.server_socket import turned_away, words
 
 TABS_MOST: Final = 6
 """Players at once: each is a process of about 60 MB."""
-WORD_LIMIT: Final = 400
 
 log = logging.getLogger("engine.console")
+
+_ask: Final = msgspec.json.Decoder(Ask)
 
 
 class Replays:
@@ -34,19 +34,18 @@ class Replays:
         self.open = 0
 
     async def serve(self, socket: WebSocket) -> None:
-        """Play for one tab until it goes; another site's page is turned away."""
+        """Play for one tab until it goes; another site's page, and who may see nothing, are turned away."""
         counter = desk.current()
-        if counter is None or not same_site(socket.headers):
-            await socket.close(1008, "the request comes from another site, or there is no engine")
+        if await turned_away(socket):
+            return
+        if counter is None:
+            await socket.close(1011, "no engine runs in this process")
             return
         if self.open >= TABS_MOST:
             await socket.accept()
-            words = f"{TABS_MOST} replays are open already; close one."
-            await socket.send_bytes(replay_message.problem(words))
+            full = f"{TABS_MOST} replays are open already; close one."
+            await socket.send_bytes(replay_message.problem(full))
             await socket.close(1013, "too many replays")
-            return
-        if access.of_request(socket).role < Role.VIEWER:
-            await socket.close(1008, "sign in first")
             return
         await socket.accept()
         self.open += 1
@@ -66,17 +65,7 @@ class Replays:
 
 async def _answer_all(socket: WebSocket, process: PlayerProcess, counter: Desk) -> None:
     talk = replay_message.Talk(counter.settings)
-    while True:
-        try:
-            text = await socket.receive_text()
-            if len(text) > WORD_LIMIT:
-                raise msgspec.ValidationError("too long")
-            ask = msgspec.json.decode(text, type=Ask)
-        except (WebSocketDisconnect, RuntimeError):
-            return
-        except (KeyError, msgspec.MsgspecError):
-            await socket.close(1003, "this is not what a replay is asked")
-            return
+    async for ask in words(socket, _ask):
         try:
             frame = await run_in_threadpool(lambda ask=ask: talk.frame(process.ask(ask)))
             await socket.send_bytes(frame)

@@ -206,8 +206,7 @@ MUTANTS: Final = (
         "engine/core/risk.py",
         "ledger.trades_since(state.now_ms - HOUR_MS) + in_flight(state)",
         "ledger.trades_since(state.now_ms - HOUR_MS // 60) + in_flight(state)",
-        seeds="19",
-        hours="1",
+        ("tests/core/test_risk.py",),
     ),
     # --- recovery
     Mutant(
@@ -236,6 +235,22 @@ MUTANTS: Final = (
         "            case Lost(reason):\n"
         "                return self._event(OrderKilled, intent, reason=reason)",
         ("tests/venue/test_order_thread.py", "tests/venue/test_official.py"),
+    ),
+    Mutant(
+        "outcomes-not-asked",
+        "recovery",
+        "engine/run/ledger_recovery.py",
+        "        _recover_outcomes(database, path)\n",
+        "",
+        ("tests/run/test_ledger_outcomes.py",),
+    ),
+    Mutant(
+        "names-begin-anew",
+        "recovery",
+        "engine/core/restoring.py",
+        "    trading.named |= dict(event.named)\n",
+        "",
+        ("tests/core/test_orders.py",),
     ),
     Mutant(
         "breakers-forgotten",

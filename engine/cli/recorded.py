@@ -203,6 +203,7 @@ def what_if(  # noqa: PLR0913, PLR0917 (as above)
 def why_no_trade(
     session: Annotated[str | None, typer.Argument(help="A session, or a recording.")] = None,
     day: Annotated[datetime | None, typer.Option(help="All windows of a UTC day.", formats=TIMES[:1])] = None,
+    progress: Annotated[Path | None, typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:
     """Say how far each window came, what stopped it, and what each gate saved or cost."""
@@ -211,7 +212,7 @@ def why_no_trade(
 
     if (session is None) == (day is None):
         raise typer.BadParameter("give either a session or --day DATE")
-    report = why(load_settings(), session, day)
+    report = why(load_settings(), session, day, progress)
     if json:
         print_json(report)
     else:

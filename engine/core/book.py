@@ -17,12 +17,21 @@ Three things it takes care of, each measured on the burst capture of 2026-04-21 
   moved since its stamp.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from engine.events import BookReplaced, Level, LevelChange, Side
+from engine.params import Params
 from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, UsdE6
 
 BookState: TypeAlias = Literal["live", "empty", "crossed", "awaiting snapshot"]
+
+
+class Priced(NamedTuple):
+    """What our order would cost by these parameters: average price a share, and dollars filled."""
+
+    params: Params
+    cost: float
+    depth: float
 
 
 class Book:
@@ -30,7 +39,8 @@ class Book:
 
     ``bid`` and ``ask`` are the best prices, None for an empty side; never an index into what the venue sent,
     which lists the worst level first. ``checked`` and ``disagree`` count the stated touches that were
-    compared, and those that did not hold.
+    compared, and those that did not hold. ``priced`` is what ``engine.core.assess`` found our order to cost,
+    until an ask changes.
     """
 
     __slots__ = (
@@ -42,6 +52,8 @@ class Book:
         "_disputed",
         "_doubt_ms",
         "_doubts",
+        "_is_sure",
+        "_newest_ms",
         "_snapshot_ms",
         "_stated",
         "_touch_ms",
@@ -49,6 +61,7 @@ class Book:
         "bid",
         "checked",
         "disagree",
+        "priced",
         "tick_e4",
         "token",
     )
@@ -67,6 +80,11 @@ class Book:
         self._ask_stamps: dict[PriceE4, Milliseconds] = {}
         self._snapshot_ms: Milliseconds = 0
         self._touch_ms: Milliseconds = 0
+        self._newest_ms: Milliseconds = 0
+        """No stamp of the book is later: what is stamped at or after it is newer than all that is known."""
+        self._is_sure = False
+        """Whether it neither awaits its snapshot nor is or was doubted."""
+        self.priced: Priced | None = None
         self._awaiting = True
         self._disputed = False
         self._doubts = 0
@@ -76,10 +94,10 @@ class Book:
     def void(self) -> None:
         """Forget every level: only a snapshot brings the book back (new tick, new connection, old window)."""
         self._bids, self._asks, self._bid_stamps, self._ask_stamps = {}, {}, {}, {}
-        self.bid = self.ask = None
-        self._snapshot_ms = self._touch_ms = 0
+        self.bid = self.ask = self.priced = None
+        self._snapshot_ms = self._touch_ms = self._newest_ms = 0
         self._awaiting = True
-        self._disputed = False
+        self._disputed = self._is_sure = False
         self._forget_doubts()
 
     @property
@@ -90,7 +108,7 @@ class Book:
         includes locked. A book that contradicts the venue's own statement awaits a snapshot, or a statement
         that agrees again.
         """
-        if self._awaiting or self._is_doubtful():
+        if not self._is_sure:
             return "awaiting snapshot"
         if self.bid is None:
             return "empty" if self.ask is None else "live"
@@ -112,10 +130,16 @@ class Book:
             return  # a snapshot from before the one in hand
         if self._doubts and stamp > self._doubt_ms:
             self.settle()
-        self._bids, self._bid_stamps = _merged(event.bids, self._bids, self._bid_stamps, stamp)
-        self._asks, self._ask_stamps = _merged(event.asks, self._asks, self._ask_stamps, stamp)
+        if stamp >= self._newest_ms:
+            self._bids, self._bid_stamps = _levels(event.bids), {}
+            self._asks, self._ask_stamps = _levels(event.asks), {}
+        else:
+            self._bids, self._bid_stamps = _merged(event.bids, self._bids, self._bid_stamps, stamp)
+            self._asks, self._ask_stamps = _merged(event.asks, self._asks, self._ask_stamps, stamp)
         self._snapshot_ms = stamp
+        self._newest_ms = max(self._newest_ms, stamp)
         self._awaiting = self._disputed = False
+        self.priced = None
         if event.tick_e4 is not None:
             self.tick_e4 = event.tick_e4
         bid, ask = max(self._bids, default=None), min(self._asks, default=None)
@@ -124,10 +148,9 @@ class Book:
             self._touch_ms = max(self._touch_ms, stamp)
         if self._doubts and stamp >= self._doubt_ms and (bid, ask) == self._stated:
             self._forget_doubts()
+        self._is_sure = not self._doubts
 
-    def change(  # noqa: PLR0912 (one straight run: a call would cost as much as what it does)
-        self, change: LevelChange, ts_venue_ms: Milliseconds
-    ) -> bool:
+    def change(self, change: LevelChange, ts_venue_ms: Milliseconds) -> bool:
         """Set one level to its new size, and compare the touch that the venue states with it.
 
         Args:
@@ -136,39 +159,60 @@ class Book:
         Returns:
             Whether the touch or the trust in it changed: whether there is something new to decide on.
         """
-        if self._awaiting or self._doubts or self._disputed:
+        if not self._is_sure:
             return self._change_in_doubt(change, ts_venue_ms)
         # A thousand times a second nothing but one size changes and the statement holds: that is one
         # straight run here, without a call (docs/replay.md, "Speed").
-        bid, ask, size = self.bid, self.ask, change.size_e6
-        price = change.price_e4
-        if ts_venue_ms >= self._snapshot_ms:
-            if change.side == "BUY":
-                stamps = self._bid_stamps
-                if price not in stamps or ts_venue_ms >= stamps[price]:
-                    stamps[price] = ts_venue_ms
-                    if size and bid is not None and price <= bid:
-                        self._bids[price] = size
-                    else:
-                        self._move_bid(price, size)
-            else:
-                stamps = self._ask_stamps
-                if price not in stamps or ts_venue_ms >= stamps[price]:
-                    stamps[price] = ts_venue_ms
-                    if size and ask is not None and price >= ask:
-                        self._asks[price] = size
-                    else:
-                        self._move_ask(price, size)
-        moved = self.bid != bid or self.ask != ask
-        if moved and ts_venue_ms > self._touch_ms:
-            self._touch_ms = ts_venue_ms
-        if change.stated and ts_venue_ms >= self._touch_ms:
+        price, size, bid, ask = change.price_e4, change.size_e6, self.bid, self.ask
+        if change.side == "BUY":
+            levels, stamps = self._bids, self._bid_stamps
+            stays = size and bid is not None and price <= bid
+        else:
+            levels, stamps = self._asks, self._ask_stamps
+            stays = size and ask is not None and price >= ask
+            self.priced = None
+        if ts_venue_ms >= self._newest_ms:
+            self._newest_ms = ts_venue_ms
+        elif ts_venue_ms < self._snapshot_ms or ts_venue_ms < stamps.get(price, 0):
+            return self._is_contradicted(change, ts_venue_ms)
+        stamps[price] = ts_venue_ms
+        if stays:
+            levels[price] = size
+            if not change.stated or ts_venue_ms < self._touch_ms:
+                return False
             self.checked += 1
-            if change.best_bid_e4 != self.bid or change.best_ask_e4 != self.ask:
-                self._doubts = 1
-                self._doubt_ms, self._stated = ts_venue_ms, (change.best_bid_e4, change.best_ask_e4)
-                return True
-        return moved
+            if change.best_bid_e4 == bid and change.best_ask_e4 == ask:
+                return False
+            self._doubt(change, ts_venue_ms)
+            return True
+        return self._move(change, ts_venue_ms)
+
+    def _move(self, change: LevelChange, stamp: Milliseconds) -> bool:
+        """Set a level that may move the touch; say whether it moved, or the book is in doubt now."""
+        bid, ask = self.bid, self.ask
+        if change.side == "BUY":
+            self._move_bid(change.price_e4, change.size_e6)
+        else:
+            self._move_ask(change.price_e4, change.size_e6)
+        moved = self.bid != bid or self.ask != ask
+        if moved and stamp > self._touch_ms:
+            self._touch_ms = stamp
+        return self._is_contradicted(change, stamp) or moved
+
+    def _is_contradicted(self, change: LevelChange, stamp: Milliseconds) -> bool:
+        """Compare the touch that goes with a change; say whether the book is in doubt now."""
+        if not change.stated or stamp < self._touch_ms:
+            return False
+        self.checked += 1
+        if change.best_bid_e4 == self.bid and change.best_ask_e4 == self.ask:
+            return False
+        self._doubt(change, stamp)
+        return True
+
+    def _doubt(self, change: LevelChange, stamp: Milliseconds) -> None:
+        """Begin to doubt a book that was sure."""
+        self._doubts, self._is_sure = 1, False
+        self._doubt_ms, self._stated = stamp, (change.best_bid_e4, change.best_ask_e4)
 
     def _change_in_doubt(self, change: LevelChange, ts_venue_ms: Milliseconds) -> bool:
         """Do what ``change`` does for a book that awaits its snapshot, or that is or was doubted."""
@@ -185,6 +229,7 @@ class Book:
         moved = self.bid != bid or self.ask != ask
         if moved and ts_venue_ms > self._touch_ms:
             self._touch_ms = ts_venue_ms
+        self._newest_ms = max(self._newest_ms, ts_venue_ms)
         if change.stated:
             self.check(change.best_bid_e4, change.best_ask_e4, ts_venue_ms)
         return moved or not self._is_doubtful()
@@ -208,9 +253,10 @@ class Book:
         if bid == self.bid and ask == self.ask:
             if ts_venue_ms >= self._doubt_ms:
                 self._forget_doubts()
-                self._disputed = False
+                self._disputed, self._is_sure = False, True
             return
         self._doubts += 1
+        self._is_sure = False
         if ts_venue_ms >= self._doubt_ms:
             self._doubt_ms, self._stated = ts_venue_ms, (bid, ask)
 
@@ -220,6 +266,7 @@ class Book:
             self.disagree += self._doubts
             self._disputed = True
         self._forget_doubts()
+        self._is_sure = not (self._awaiting or self._disputed)
 
     def depth(self, side: Side, n: int) -> tuple[Level, ...]:
         """Return the best ``n`` levels, best first: the bids for ``BUY``, the asks for ``SELL``."""
@@ -272,6 +319,7 @@ class Book:
         if stamp < self._snapshot_ms or stamp < self._ask_stamps.get(price, 0):
             return
         self._ask_stamps[price] = stamp
+        self.priced = None
         self._move_ask(price, size)
 
     def _move_ask(self, price: PriceE4, size: SizeE6) -> None:
@@ -289,6 +337,7 @@ class Book:
         if stamp < stamps.get(change.price_e4, 0):
             return
         stamps[change.price_e4] = stamp
+        self._newest_ms = max(self._newest_ms, stamp)
         if change.size_e6:
             levels[change.price_e4] = change.size_e6
         else:
@@ -302,6 +351,12 @@ class Book:
         self._stated = (None, None)
 
 
+def _levels(snapshot: tuple[Level, ...]) -> dict[PriceE4, SizeE6]:
+    """Return a snapshot's levels; those of size 0 are none."""
+    levels = dict(snapshot)
+    return {price: size for price, size in levels.items() if size} if 0 in levels.values() else levels
+
+
 def _merged(
     snapshot: tuple[Level, ...],
     levels: dict[PriceE4, SizeE6],
@@ -309,11 +364,7 @@ def _merged(
     stamp: Milliseconds,
 ) -> tuple[dict[PriceE4, SizeE6], dict[PriceE4, Milliseconds]]:
     """Lay the levels that changed after a snapshot over it; return levels and their stamps."""
-    merged = dict(snapshot)
-    if 0 in merged.values():
-        merged = {price: size for price, size in merged.items() if size}
-    if not stamps or max(stamps.values()) <= stamp:
-        return merged, {}
+    merged = _levels(snapshot)
     newer = {price: changed for price, changed in stamps.items() if changed > stamp}
     for price in newer:
         merged.pop(price, None)

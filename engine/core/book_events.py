@@ -3,7 +3,7 @@
 from engine import events as e
 from engine.contract import Outcome
 from engine.core import books, connections, windows
-from engine.core.state import Market, State
+from engine.core.state import FeedState, Market, State
 
 
 def replaced(state: State, event: e.BookReplaced) -> tuple[Market] | None:
@@ -24,23 +24,29 @@ def levels_changed(state: State, event: e.LevelsChanged) -> tuple[Market] | None
     """Levels changed; only a moved touch is worth a decision."""
     # Nineteen of twenty events are this one: what ``connections`` does for the others is written out here.
     arrived, stamp = event.ts_recv_ms, event.ts_venue_ms
-    feed = state.feeds.get("clob") or connections.feed_of(state, "clob")
+    feed = state.clob or _clob(state)
     feed.frames += 1
     feed.arrived_ms = arrived
-    least = state.least_lags[-1]
+    least = state.least_lag_now_ms
     if least is None or arrived - stamp < least:
-        state.least_lags[-1] = arrived - stamp
+        state.least_lag_now_ms = arrived - stamp
     tokens, moved = state.tokens, None
     for change in event.changes:
-        token = change.token
-        if token not in tokens:
+        try:
+            market, outcome = tokens[change.token]
+        except KeyError:  # of a window that is over: rare, and looking first is paid for each time
             state.unknown_tokens += 1
             continue
-        market, outcome = tokens[token]
         market.book_arrived_ms = arrived
         if (market.up if outcome == "UP" else market.down).change(change, stamp):
             moved = market
     return None if moved is None else (moved,)
+
+
+def _clob(state: State) -> FeedState:
+    """Find the market channel's connection, once for all."""
+    state.clob = connections.feed_of(state, "clob")
+    return state.clob
 
 
 def touch_quoted(state: State, event: e.TouchQuoted) -> None:

@@ -32,9 +32,9 @@ def heard(state: State, name: str, event: e.Event) -> None:
 def stamped(state: State, stamp_ms: int, event: e.Event) -> None:
     """Note how soon after its stamp something arrived: less than nothing would be a wrong clock."""
     lag_ms = event.ts_recv_ms - stamp_ms
-    least = state.least_lags[-1]
+    least = state.least_lag_now_ms
     if least is None or lag_ms < least:
-        state.least_lags[-1] = lag_ms
+        state.least_lag_now_ms = lag_ms
 
 
 def frames_lost(state: State, event: e.FramesLost) -> None:

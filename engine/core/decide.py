@@ -149,8 +149,18 @@ def probability_up(strike: float, expected: float, deviation: float) -> float:
     return 0.5 + (z / (1.0 + z * z) + math.atan(z)) / math.pi
 
 
+def normal_up(strike: float, expected: float, deviation: float) -> float:
+    """Return the same for a normal settlement price: the seed's formula (``engine.core.seed``)."""
+    if deviation <= 0.0:
+        return 1.0 if expected >= strike else 0.0
+    return 0.5 * (1.0 + math.erf((expected - strike) / deviation * math.sqrt(0.5)))
+
+
 def believed_up(numbers: Numbers, params: Params) -> float:
-    """Return the probability of Up that is decided by: the model's, corrected by a layer where one is on."""
+    """Return the probability of Up that is decided by: the model's, corrected by a layer where one is on; in
+    a what-if that asks for it, the seed's."""
+    if params.seed_model > 0.0:
+        return normal_up(numbers.strike, numbers.expected, numbers.deviation)
     return tempered(
         probability_up(numbers.strike, numbers.expected, numbers.deviation), params.layer_temperature
     )

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from engine.core.prices import PriceTrack
 from engine.core.state import State
+from engine.events import Source
 from engine.params import Params
 from engine.snapshot import Mark
 from engine.units import Milliseconds
@@ -24,6 +25,12 @@ CLOCK_STALE_MS: Final = 600_000
 """A measurement of the clock says nothing of now after ten minutes; it is taken every quarter of a minute."""
 
 
+_CHAINLINK: Final[tuple[Source, int]] = ("chainlink", 0)
+_BINANCE: Final[tuple[Source, int]] = ("binance", 0)
+_SPOT: Final[tuple[Source, int]] = ("spot", 0)
+"""Tracks that every state has from its beginning: at each decision they are looked up, not asked for."""
+
+
 class Divergence(NamedTuple):
     """Spot less Chainlink at the newest second of Chainlink."""
 
@@ -34,7 +41,7 @@ class Divergence(NamedTuple):
 
 def price_is_fresh(state: State) -> bool:
     """Say whether the raw settlement feed told something new within the threshold, and something recent."""
-    return _is_fresh(state.track("chainlink"), state.now_ms, state.params)
+    return _is_fresh(state.tracks[_CHAINLINK], state.now_ms, state.params)
 
 
 def spot_is_fresh(state: State) -> bool:
@@ -66,7 +73,7 @@ def orders_in_fallback(state: State) -> bool:
 def spot_track(state: State) -> PriceTrack:
     """Return the source that shows BTC move beside the settlement feed: the exchange's own ticker, or Binance
     as RTDS relays it where that one is fresh and the ticker is not."""
-    spot, binance = state.track("spot"), state.track("binance")
+    spot, binance = state.tracks[_SPOT], state.tracks[_BINANCE]
     if _is_fresh(spot, state.now_ms, state.params) or not _is_fresh(binance, state.now_ms, state.params):
         return spot if spot.newest_s is not None else binance
     return binance
@@ -86,15 +93,25 @@ def spot_move(state: State) -> float | None:
 
 def divergence(state: State) -> Divergence | None:
     """Compare spot with the newest second of the settlement feed; None where spot is not near that second."""
-    chainlink, spot = state.track("chainlink"), spot_track(state)
+    near = _near(state.tracks[_CHAINLINK], spot_track(state))
+    if near is None:
+        return None
+    ours, theirs, newest = near
+    return Divergence(theirs - ours, (theirs - ours) / ours * 10_000, newest)
+
+
+def _near(chainlink: PriceTrack, spot: PriceTrack) -> tuple[float, float, int] | None:
+    """Return Chainlink's newest price, spot's nearest to it, and Chainlink's second."""
     newest = chainlink.newest_s
     if newest is None or spot.newest_s is None:
         return None
     ours = chainlink.dollars(newest)
+    if ours is None:
+        return None
     for offset in NEAR_S:
         theirs = spot.dollars(newest + offset)
-        if ours is not None and theirs is not None:
-            return Divergence(theirs - ours, (theirs - ours) / ours * 10_000, newest)
+        if theirs is not None:
+            return ours, theirs, newest
     return None
 
 
@@ -103,10 +120,12 @@ def diverges(state: State) -> bool:
 
     With a spot source that ever spoke, not knowing is a reason too; without one there is nothing to compare.
     """
-    found = divergence(state)
-    if found is None:
-        return spot_track(state).newest_s is not None
-    return abs(found.bp) > state.params.max_divergence_bp
+    spot = spot_track(state)
+    near = _near(state.tracks[_CHAINLINK], spot)
+    if near is None:
+        return spot.newest_s is not None
+    ours, theirs, _ = near
+    return abs((theirs - ours) / ours * 10_000) > state.params.max_divergence_bp
 
 
 def clock_is_right(state: State) -> bool | None:

@@ -274,11 +274,13 @@ class Ledger:
         """Return what is lost if every open holding pays nothing; only of windows that end then, if told."""
         if end_s is None:
             return self._open_cost_e6
+        if not self._unsettled:
+            return 0
         return sum(holding.at_stake_e6 for holding in self._unsettled.values() if holding.end_s == end_s)
 
     def trades_since(self, since_ms: Milliseconds) -> int:
         """Count orders that filled at or after a moment, of those of the last day."""
-        return sum(at_ms >= since_ms for at_ms in self._times_ms)
+        return sum(at_ms >= since_ms for at_ms in self._times_ms) if self._times_ms else 0
 
     def spent_since_e6(self, since_ms: Milliseconds) -> UsdE6:
         """Return what fills took out of the cash at or after a moment (what they brought counts against it).
@@ -380,7 +382,9 @@ class Ledger:
 
 def cost_of(fills: tuple[Level, ...]) -> UsdE6:
     """Return what fills cost, rounded half to even to a millionth of a dollar in total, not by level."""
-    total = sum(price_e4 * size_e6 for price_e4, size_e6 in fills)
+    total = 0
+    for price_e4, size_e6 in fills:
+        total += price_e4 * size_e6
     whole, rest = divmod(total, ONE_E4)
     half = ONE_E4 // 2
     return whole + (1 if rest > half or (rest == half and whole % 2) else 0)

@@ -113,11 +113,8 @@ def _holds_up_an_exit(order: Order, slug: str) -> bool:
 def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIntent:
     contract, book = market.contract, market.book_of(wanted.outcome)
     market.attempts += 1
-    held = state.ledger.holdings.get(contract.slug)
-    known = state.trading.orders.keys() | {name for name, _ in (held.fills if held else ())}
-    names = (f"{contract.slug}#{market.attempts + more}" for more in range(len(known) + 1))
     intent = OrderIntent(
-        order_id=next(name for name in names if name not in known),  # an earlier session named orders too
+        order_id=_name(state, market),
         slug=contract.slug,
         outcome=wanted.outcome,
         token=book.token,
@@ -138,6 +135,18 @@ def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIn
     take_up(state, order)
     state.marks.append(Mark(state.now_ms, "order", contract.slug, text))
     return intent
+
+
+def _name(state: State, market: Market) -> str:
+    """Name an order as no session has named one before: a window's orders are numbered on over restarts."""
+    slug, named = market.contract.slug, state.trading.named
+    held = state.ledger.holdings.get(slug)
+    known = state.trading.orders.keys() | {name for name, _ in (held.fills if held else ())}
+    number = max(market.attempts, named.get(slug, 0) + 1)
+    while f"{slug}#{number}" in known:
+        number += 1
+    named[slug] = number
+    return f"{slug}#{number}"
 
 
 def take_up(state: State, order: Order) -> None:

@@ -5,14 +5,18 @@ for the average it belongs to and for the report of its very second, and says no
 What it does not know: what a value is for. Missing seconds stay missing; nothing is invented here.
 """
 
+from bisect import bisect_left, bisect_right
 from decimal import Decimal
 from itertools import islice
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from engine.units import Milliseconds
 
 KEPT_S: Final = 1_080
 """Seconds kept: 900 for the volatility, 60 for an average, and room for late reports (79 s was seen)."""
+
+SHORT_S: Final = 90
+"""Up to so many seconds are looked up one by one: walking to the newest of a thousand would take longer."""
 
 JUMP_SHARE: Final = 0.05
 """A report so far off the last one is not believed. On the recorded day the largest move of a whole minute
@@ -42,6 +46,7 @@ class PriceTrack:
         "_doubts",
         "_floats",
         "_late",
+        "_on_time",
         "_rough",
         "arrived_ms",
         "lag_ms",
@@ -51,6 +56,8 @@ class PriceTrack:
     def __init__(self) -> None:
         self._by_second: dict[int, Decimal] = {}
         self._floats: dict[int, float] = {}
+        self._on_time: dict[int, float] = {}
+        """Those that did not come late, and so in the order of their seconds."""
         self._arrived: dict[int, Milliseconds] = {}
         self._late: set[int] = set()
         self._rough: set[int] = set()
@@ -88,7 +95,9 @@ class PriceTrack:
             self._rough.discard(second)
         if newest is not None and second < newest:
             self._late.add(second)
+            self._on_time.pop(second, None)  # an exact report of a second that was known roughly
             return "late"
+        self._on_time[second] = self._floats[second]
         self.newest_s = second
         self.arrived_ms = arrived_ms
         self.lag_ms = arrived_ms - stamp_ms
@@ -103,6 +112,7 @@ class PriceTrack:
         if not self._believes(second, float(value), self._floats[second]):
             return "jump"
         self._put(second, value, arrived_ms)
+        self._on_time[second] = self._floats[second]
         self.newest_s, self.arrived_ms = second, arrived_ms
         return "new"
 
@@ -132,24 +142,33 @@ class PriceTrack:
 
     def between(self, first: int, last: int) -> list[tuple[int, float]]:
         """Return (second, dollars) for every known second from ``first`` to ``last``, both included."""
-        floats, newest = self._floats, self.newest_s
-        if newest is not None and not self._late:
-            # Without late ones the keys lie in order, and without holes a second's place is its distance.
-            oldest = newest - len(floats) + 1
-            if first >= oldest and next(iter(floats)) == oldest:
-                return list(islice(floats.items(), first - oldest, max(first, last + 1) - oldest))
+        if not self._late:
+            return self.in_order(first, last)
+        floats = self._floats
         return [(second, floats[second]) for second in range(first, last + 1) if second in floats]
+
+    def around(self, first: int, last: int, reach_s: int) -> list[tuple[int, float]]:
+        """Return what is known from the nearest second at or before ``first`` to the nearest at or after
+        ``last``; neither is further outside than ``reach_s``."""
+        floats = self._floats
+        begin = next((second for second in range(first, first - reach_s - 1, -1) if second in floats), first)
+        end = next((second for second in range(last, last + reach_s + 1) if second in floats), last)
+        return [(second, floats[second]) for second in range(begin, end + 1) if second in floats]
 
     def values_in_order(self, first: int, last: int) -> tuple[list[float], int]:
         """Return the dollars that ``in_order`` does, and the seconds from the first of them to the last."""
-        floats, newest = self._floats, self.newest_s
-        if newest is not None and not self._late and first <= last <= newest:
-            oldest = newest - len(floats) + 1
-            if next(iter(floats)) == oldest and last >= oldest:
-                begin = max(first, oldest)
-                return list(islice(floats.values(), begin - oldest, last + 1 - oldest)), last - begin
-        points = self.in_order(first, last)
-        return [value for _, value in points], points[-1][0] - points[0][0] if points else 0
+        seconds, values = self._on_time_in(first, last)
+        return values, seconds[-1] - seconds[0] if seconds else 0
+
+    def _on_time_in(self, first: int, last: int) -> tuple[list[int], list[float]]:
+        on_time = self._on_time
+        if last - first <= SHORT_S:
+            seconds = [second for second in range(first, last + 1) if second in on_time]
+            return seconds, [on_time[second] for second in seconds]
+        # They lie in order: nothing has to be looked up one by one, whatever seconds are missing.
+        seconds = list(on_time)
+        begin, end = bisect_left(seconds, first), bisect_right(seconds, last)
+        return seconds[begin:end], list(islice(on_time.values(), begin, end))
 
     def without_holes(self, first: int, last: int) -> list[float] | None:
         """Return the dollars of every second from ``first`` to ``last``; None where one is missing."""
@@ -161,10 +180,7 @@ class PriceTrack:
 
     def in_order(self, first: int, last: int) -> list[tuple[int, float]]:
         """Return (second, dollars) as ``between`` does, without the values that came late."""
-        if not self._late:
-            return self.between(first, last)
-        late = self._late
-        return [point for point in self.between(first, last) if point[0] not in late]
+        return list(zip(*self._on_time_in(first, last), strict=True))
 
     def last_step(self, longest_s: int) -> float:
         """Return the last move, dollars a second; 0.0 where the value before is older than ``longest_s``."""
@@ -175,6 +191,16 @@ class PriceTrack:
             return 0.0
         (before_s, before), (now_s, now) = points[-2:]
         return (now - before) / (now_s - before_s)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what cannot be made of the rest: a replay's checkpoints hold many tracks."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "_on_time"}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        for name, value in kept.items():
+            setattr(self, name, value)
+        late = self._late
+        self._on_time = {second: value for second, value in self._floats.items() if second not in late}
 
     def _put(self, second: int, value: Decimal, arrived_ms: Milliseconds) -> None:
         self._by_second[second] = value
@@ -199,7 +225,7 @@ class PriceTrack:
 
     def _start_over(self) -> None:
         """Forget all values: no step across the jump may be taken for volatility, nor bridged."""
-        for known in (self._by_second, self._floats, self._arrived):
+        for known in (self._by_second, self._floats, self._on_time, self._arrived):
             known.clear()
         self._late.clear()
         self._rough.clear()
@@ -215,5 +241,6 @@ class PriceTrack:
             if second > oldest:
                 second = min(self._by_second)
             del self._by_second[second], self._floats[second], self._arrived[second]
+            self._on_time.pop(second, None)
             self._late.discard(second)
             self._rough.discard(second)

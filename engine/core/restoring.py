@@ -30,6 +30,7 @@ def restored(state: State, event: e.LedgerRestored) -> list[Market]:
         _let_go(state, past)
     state.breakers |= dict(event.breakers)
     trading.traded_before |= set(event.unresolved)
+    trading.named |= dict(event.named)
     breakers.look(state)
     return list(state.markets.values())
 

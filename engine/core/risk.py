@@ -31,6 +31,7 @@ BALANCE_STALE_S: Final = 60.0
 
 ENDS_A_MARKET: Final = ("filled", "partial", "failed")
 """Orders after which a market is left alone, with those under way."""
+BUSY: Final = frozenset((*IN_FLIGHT, *ENDS_A_MARKET))
 
 
 def blocks(state: State, market: Market) -> int:
@@ -84,8 +85,9 @@ def _session_blocks(state: State) -> int:
         bits |= gate.PRICE
     if state.fallback_since_ms is not None and not health.orders_in_fallback(state):
         bits |= gate.FALLBACK
-    if any(topic.is_frozen for (source, _), topic in state.topics.items() if source in SETTLING):
-        bits |= gate.FROZEN
+    for (source, _), topic in state.topics.items():
+        if topic.is_frozen and source in SETTLING:
+            bits |= gate.FROZEN
     if health.diverges(state):
         bits |= gate.DIVERGENCE
     if state.sigma_usd is None:
@@ -114,30 +116,33 @@ def _market_blocks(state: State, market: Market) -> int:
 
 def _limit_blocks(state: State, market: Market) -> int:
     bits = 0
-    busy = any(order.state in IN_FLIGHT or order.state in ENDS_A_MARKET for order in market.orders)
+    if market.orders and any(order.state in BUSY for order in market.orders):
+        bits |= gate.ONE_ORDER
     if market.contract.slug in state.trading.traded_before:
         bits |= gate.ONE_ORDER
-    if busy or market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
+    if market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
         bits |= gate.ONE_ORDER
     ledger, limits = state.ledger, state.limits
     if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight(state) >= limits.max_trades_per_hour:
         bits |= gate.HOURLY
-    lost, stake = -ledger.realised_on(state.now_ms // DAY_MS), at_stake_e6(state)
+    one_e6, end_s = one_order_e6(state), market.contract.end_s
+    lost = -ledger.realised_on(state.now_ms // DAY_MS)
+    stake = ledger.open_cost_e6() + reserved_e6(state) + one_e6
     if lost + stake > limits.max_daily_loss_usd * ONE_E6:
         bits |= gate.DAILY_LOSS
     if stake > limits.max_exposure_usd * ONE_E6:
         bits |= gate.EXPOSURE
-    if at_stake_e6(state, market.contract.end_s) > limits.max_correlated_usd * ONE_E6:
+    if ledger.open_cost_e6(end_s) + reserved_e6(state, end_s) + one_e6 > limits.max_correlated_usd * ONE_E6:
         bits |= gate.CORRELATED
     have = available_e6(state)
-    if have is None or have < one_order_e6(state):
+    if have is None or have < one_e6:
         bits |= gate.BALANCE
     return bits
 
 
 def venue_is_restricted(state: State) -> bool:
     """Say whether the venue told us not to send; a restriction that passes by itself is over at its time."""
-    return restriction_of(state) is not None
+    return bool(state.trading.restrictions) and restriction_of(state) is not None
 
 
 def restriction_of(state: State) -> VenueRestricted | None:

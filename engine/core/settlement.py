@@ -155,26 +155,30 @@ def fill_holes(track: PriceTrack, first: int, last: int, reach_s: int) -> Filled
     whole = track.without_holes(first, last)
     if whole is not None:
         return Filled(whole, 1.0, 0.0, 0.0, False)
-    known = track.between(first - reach_s, last + reach_s)
+    known = track.around(first, last, reach_s)
     if not known:
         return None
     count = last - first + 1
-    inside = sum(first <= second <= last for second, _ in known)
     values: list[float] = []
     steps_usd = doubt_s3 = 0.0
     left_s, left = known[0]
+    inside = int(first <= left_s <= last)
     if left_s > first:
         missing = min(left_s - 1, last) - first + 1
         values += [left] * missing
         doubt_s3 += _walk(missing)
     for right_s, right in known[1:]:
         span = right_s - left_s
-        begin, end = max(left_s, first), min(right_s - 1, last)
-        values += [left + (right - left) * (second - left_s) / span for second in range(begin, end + 1)]
-        hidden = min(right_s - 1, last) - max(left_s + 1, first) + 1
-        if hidden > 0:
-            steps_usd += abs(right - left) * hidden
-            doubt_s3 += span * (span * span - 1) / 12
+        inside += first <= right_s <= last
+        if span == 1:
+            values.append(left)
+        else:
+            begin, end = max(left_s, first), min(right_s - 1, last)
+            values += [left + (right - left) * (second - left_s) / span for second in range(begin, end + 1)]
+            hidden = end - max(left_s + 1, first) + 1
+            if hidden > 0:
+                steps_usd += abs(right - left) * hidden
+                doubt_s3 += span * (span * span - 1) / 12
         left_s, left = right_s, right
     missing = last - max(left_s, first) + 1
     if missing > 0:

@@ -19,6 +19,7 @@ from engine.core.trading import Order, Trading
 from engine.events import (
     ClockMeasured,
     Event,
+    LevelsChanged,
     OutcomeServed,
     SitePriceServed,
     Source,
@@ -61,6 +62,19 @@ class BookWatch:
         self.was_right = False
 
 
+class Terms(NamedTuple):
+    """What of a decision's numbers stays from one to the next, and what it was made of
+    (``engine.core.assess``)."""
+
+    strike: PriceAt | None
+    fee: FeeSchedule | None
+    params: Params
+    strike_usd: float
+    fee_rate: float
+    fee_exponent: float
+    fee_of_price: float
+
+
 class Market:
     """One contract: its books, its prices at both ends, what was decided and done."""
 
@@ -85,6 +99,7 @@ class Market:
         "served",
         "site",
         "strike",
+        "terms",
         "up",
         "view",
         "watched_at_ms",
@@ -105,6 +120,7 @@ class Market:
         self.strike: PriceAt | None = None
         self.final: PriceAt | None = None
         self.fair: Fair | None = None
+        self.terms: Terms | None = None
         self.watched_at_ms: Milliseconds | None = None
         self.hammered = False
         self.view: View | None = None
@@ -149,6 +165,7 @@ class State:
         "bad_prices",
         "behind_why",
         "breakers",
+        "clob",
         "clock",
         "clock_rate",
         "counts",
@@ -161,8 +178,10 @@ class State:
         "kill_why",
         "killed",
         "killed_since_ms",
+        "least_lag_now_ms",
         "least_lags",
         "ledger",
+        "level_events",
         "limits",
         "markets",
         "marks",
@@ -188,18 +207,16 @@ class State:
     )
 
     def __init__(self) -> None:
-        self.session = ""
+        self.session = self.profile = ""
         self.venue: Literal["practice", "external"] = "practice"
         self.dry_run = True
-        self.profile = ""
         self.params = Params()
         self.limits = Limits()
         self.seq = 0
         self.now_ms: Milliseconds = 0
         self.opened_ms: Milliseconds = 0
         self.killed = False
-        self.kill_who = ""
-        self.kill_why = ""
+        self.kill_who = self.kill_why = ""
         self.killed_since_ms: Milliseconds | None = None
         self.halted_why: str | None = None
         self.tracks: dict[tuple[Source, int], PriceTrack] = {
@@ -212,7 +229,9 @@ class State:
         self.fallback_since_ms: Milliseconds | None = None
         self.clock: ClockMeasured | None = None
         self.clock_rate = 1.0
-        self.least_lags: deque[Milliseconds | None] = deque([None], maxlen=STAMPS_KEPT_S)
+        # The least of this second; those of the seconds before are in ``least_lags``.
+        self.least_lag_now_ms: Milliseconds | None = None
+        self.least_lags: deque[Milliseconds | None] = deque(maxlen=STAMPS_KEPT_S - 1)
         self.behind_why = ""
         self.sigma_usd: float | None = None
         self.sigma_seed_usd: float | None = None
@@ -221,13 +240,15 @@ class State:
         self.rules: dict[str, TrustedRule] = {}
         self.past: deque[Market] = deque(maxlen=50)
         self.tokens: dict[str, tuple[Market, Outcome]] = {}
-        self.unknown_tokens = 0
         self.trading = Trading()
         self.ledger = Ledger()
         self.breakers: dict[str, str] = {}
         self.stops_ms: dict[str, Milliseconds] = {}
         """When each breaker tripped, by name, and ``HALT`` began; not those of an earlier session."""
         self.feeds: dict[str, FeedState] = {}
+        self.clob: FeedState | None = None  # ``feeds["clob"]``, once levels came over it
+        # ``level_events`` counts every ``LevelsChanged``, ``counts`` all other kinds.
+        self.unknown_tokens = self.level_events = 0
         self.counts: defaultdict[type[Event], int] = defaultdict(int)
         self.bad_prices: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
@@ -252,12 +273,17 @@ class State:
     @property
     def kinds(self) -> Counter[str]:
         """How many events of each kind came in, by tag. Counted by class: that costs half as much."""
-        return Counter({str(kind.__struct_config__.tag): count for kind, count in self.counts.items()})
+        counts = dict(self.counts) | ({LevelsChanged: self.level_events} if self.level_events else {})
+        return Counter({str(kind.__struct_config__.tag): count for kind, count in counts.items()})
 
     @property
     def least_lag_ms(self) -> Milliseconds | None:
         """The least time, of the last seconds, between a venue's stamp and its arrival; None without any."""
-        return min((lag for lag in self.least_lags if lag is not None), default=None)
+        least = self.least_lag_now_ms
+        for lag in self.least_lags:
+            if lag is not None and (least is None or lag < least):
+                least = lag
+        return least
 
     @property
     def books_to_resync(self) -> frozenset[str]:

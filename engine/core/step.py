@@ -46,9 +46,15 @@ def step(state: State, record: e.Record) -> Sequence[Effect]:
     state.seq = record.seq
     if event.ts_recv_ms > state.now_ms:  # noqa: PLR1730 (max() costs four times as much, a million times a minute)
         state.now_ms = event.ts_recv_ms
-    kind = type(event)
-    state.counts[kind] += 1
-    touched = _HANDLERS[kind](state, event)
+    touched: Sequence[Market] | OrderIntent | None
+    if type(event) is e.LevelsChanged:
+        # Nineteen of twenty events: an attribute counts them at a third of what a dictionary takes.
+        state.level_events += 1
+        touched = book_events.levels_changed(state, event)
+    else:
+        kind = type(event)
+        state.counts[kind] += 1
+        touched = _HANDLERS[kind](state, event)
     if state.halted_why is not None:
         state.stops_ms.setdefault(HALT, state.now_ms)
     if not touched:
@@ -56,13 +62,14 @@ def step(state: State, record: e.Record) -> Sequence[Effect]:
     if isinstance(touched, OrderIntent):
         return (touched,)
     effects: list[Effect] = []
-    open_ones = [
-        market
-        for market in touched
-        if market.contract.start_s * 1000 <= state.now_ms < market.contract.end_s * 1000
-    ]
-    decided = [(market, _decide(state, market, effects)) for market in open_ones]
-    buys = [(market, decision) for market, decision in decided if decision.action]
+    buys: list[tuple[Market, Decision]] = []
+    now_ms = state.now_ms
+    for market in touched:
+        contract = market.contract
+        if contract.start_s * 1000 <= now_ms < contract.end_s * 1000:
+            decision = _decide(state, market, effects)
+            if decision.action:
+                buys.append((market, decision))
     # The best candidate first; each intent counts against the limits of the ones after it.
     buys.sort(key=lambda buy: _ev(buy[1]), reverse=True)
     for place, (market, first) in enumerate(buys):
@@ -104,7 +111,8 @@ def _second_passed(state: State, _: e.SecondPassed) -> list[Market]:
     health.look(state)
     books.look(state)
     markouts.look(state)
-    state.least_lags.append(None)
+    state.least_lags.append(state.least_lag_now_ms)
+    state.least_lag_now_ms = None
     for market in list(state.markets.values()):
         windows.capture(state, market)
         windows.close(state, market)
@@ -142,7 +150,6 @@ _HANDLERS: Final[dict[type[e.Event], Handler]] = {
     e.PricePrinted: price_events.printed,
     e.PriceHistoryServed: price_events.history_served,
     e.BookReplaced: book_events.replaced,
-    e.LevelsChanged: book_events.levels_changed,
     e.TouchQuoted: book_events.touch_quoted,
     e.TickSizeChanged: book_events.tick_size_changed,
     e.BookQueried: book_events.queried,

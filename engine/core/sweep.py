@@ -12,7 +12,7 @@ from engine.core.ledger import cost_of
 from engine.core.state import Market, State
 from engine.events import Level
 from engine.snapshot import OwnSweepView, SweepView
-from engine.units import ONE_E4, ONE_E6
+from engine.units import ONE_E4, ONE_E6, PriceE4
 
 LEVELS_SWEPT: Final = 8
 """As many asks as a card shows."""
@@ -64,7 +64,8 @@ def own(state: State, market: Market, book: Book, probability: float | None) -> 
     if not shares:
         return None
     usd = cost_of(fills) / ONE_E6
-    average = usd / shares
+    # As the decision has it: shares are cut, so asks at the cap itself would average a hair above it.
+    average = min(usd / shares, _cap_e4(state) / ONE_E4)
     ev = None if probability is None else probability - break_even(state, market, average)
     return OwnSweepView(
         wanted_usd=state.params.quote_size_usd,
@@ -79,9 +80,11 @@ def own(state: State, market: Market, book: Book, probability: float | None) -> 
 
 def _walk(state: State, book: Book) -> tuple[Level, ...]:
     """Take asks as ``engine.core.assess.order_cost`` does."""
-    return book.walk(
-        round(state.params.quote_size_usd * ONE_E6), int(state.params.max_entry_price * ONE_E4 + 1e-6)
-    )
+    return book.walk(round(state.params.quote_size_usd * ONE_E6), _cap_e4(state))
+
+
+def _cap_e4(state: State) -> PriceE4:
+    return int(state.params.max_entry_price * ONE_E4 + 1e-6)
 
 
 def _fee(state: State, market: Market, price: float) -> float:

@@ -145,6 +145,7 @@ class Trading:
         "honesty",
         "in_flight",
         "intents",
+        "named",
         "order_kind",
         "orders",
         "params_version",
@@ -170,6 +171,8 @@ class Trading:
         """How the last orders that reached the venue ended."""
         self.order_kind: OrderKind = "FOK"
         self.intents = 0
+        self.named: dict[str, int] = {}
+        """The highest number by which an order of each window was named, over all sessions."""
         self.ghost_fills = 0
         self.cash_e6: UsdE6 | None = None
         self.balance: BalanceTold | None = None

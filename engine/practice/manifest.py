@@ -7,6 +7,7 @@ holds the window. What it does not know: prices.
 from decimal import Decimal
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,9 @@ from engine.contract import FeeSchedule, SettlementRule
 from engine.errors import SessionFileError
 from engine.events import Level
 from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, price_e4, size_e6
+
+LOOKBACK_MOST_S: Final = 3_600
+DELAY_MOST_MS: Final = 60_000
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,6 +40,20 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     version: str
     depth: list[Decimal]
     feed_delay_ms: Milliseconds
+
+    def __post_init__(self) -> None:
+        """Refuse what no venue could be played by; msgspec tells it as it tells a wrong type."""
+        if not (self.tick_e4 > 0 and self.fine_tick_e4 > 0 and self.min_size_e6 >= 0):
+            raise ValueError("tick, fine_tick and min_size are no grid")
+        if any(not 0 <= rule.lookback_s <= LOOKBACK_MOST_S for rule in self.rules.values()):
+            raise ValueError(f"a rule looks back over more than {LOOKBACK_MOST_S} s")
+        if not 0 <= self.feed_delay_ms <= DELAY_MOST_MS:
+            raise ValueError(f"feed_delay_ms is outside 0 to {DELAY_MOST_MS}")
+        fee = self.fee
+        if fee is not None and not (0 <= float(fee.rate) <= 1 and 0 <= float(fee.exponent) <= 10):
+            raise ValueError("fee: a rate of 0 to 1 and an exponent of 0 to 10")
+        for shares in self.depth:
+            size_e6(float(shares))
 
     @property
     def tick_e4(self) -> PriceE4:
@@ -78,7 +96,10 @@ def manifest_for(session: Path, name: str, start_s: int) -> Manifest:
         SessionFileError: The manifest beside the file is not readable, or no era holds the window.
     """
     beside = _beside(session)
-    manifest = _read(beside.read_bytes(), str(beside)) if beside.exists() else _of_era(session, start_s)
+    try:
+        manifest = _read(beside.read_bytes(), str(beside)) if beside.exists() else _of_era(session, start_s)
+    except OSError as error:
+        raise SessionFileError(f"{beside}: cannot be read: {error.strerror}") from None
     if name not in manifest.rules:
         raise SessionFileError(f"{session}: its manifest ({manifest.note}) has no rule for {name} windows")
     return manifest
@@ -113,5 +134,5 @@ def _beside(session: Path) -> Path:
 def _read(document: bytes, origin: str) -> Manifest:
     try:
         return msgspec.json.decode(document, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise SessionFileError(f"{origin}: not a manifest: {error}") from None

@@ -22,6 +22,15 @@ SLUG: Final = re.compile(r"btc-updown-(5m|15m)-(\d{10})")
 STREAM_TAIL_S: Final = 3
 """TWAP60 stamped t averages spot up to t - 3 (75 % of exact matches; settlement-and-strategy, section 1)."""
 
+APART_MOST_S: Final = 86_400
+"""How far from its window a recording may tell of anything: played, time passes second by second."""
+
+PROPORTION: Final = 18
+"""Powers of ten, up and down, that no recorded number is beyond."""
+
+MOST_DOLLARS: Final = Decimal(10**9)
+"""Of BTC: with its eighteen decimals that fits into the 28 digits of exact sums."""
+
 CARRY_S: Final = 5
 """How long a value stands for the seconds after it when truth is computed; longer silence is a hole."""
 
@@ -147,7 +156,35 @@ def decimal_of(number: object) -> Decimal:
     value = Decimal(number)
     if not value.is_finite():
         raise ValueError(f"{number!r} is not finite")
+    if value and abs(value.adjusted()) > PROPORTION:
+        raise ValueError(f"{value:.3e} is out of all proportion")
     return value
+
+
+def dollars_of(number: object) -> Decimal:
+    """Take a recorded price of BTC exactly as it is written; the core refuses one that is zero or less.
+
+    Raises:
+        ValueError: Not a number, or far from any price.
+    """
+    value = decimal_of(number)
+    if abs(value) >= MOST_DOLLARS:
+        raise ValueError(f"{value} is not a price of BTC in dollars")
+    return value
+
+
+def in_order(moments: list[Moment], window: Window) -> list[Moment]:
+    """Sort moments by time.
+
+    Raises:
+        ValueError: One is further from the window than ``APART_MOST_S``.
+    """
+    moments.sort(key=lambda moment: moment.due_ms)
+    least, most = window.start_s - APART_MOST_S, window.end_s + APART_MOST_S
+    for moment in (*moments[:1], *moments[-1:]):
+        if not least * 1000 <= moment.due_ms <= most * 1000:
+            raise ValueError(f"time {moment.due_ms} ms is not of the day of {window.slug}")
+    return moments
 
 
 def milliseconds_of(seconds: object) -> int:

@@ -18,7 +18,8 @@ from engine.practice.recording import (
     Recording,
     Seconds,
     contract_of,
-    decimal_of,
+    dollars_of,
+    in_order,
     milliseconds_of,
     truth_by_rule,
     window_of,
@@ -61,7 +62,7 @@ def read_events(document: dict[str, Any], path: Path) -> Recording:
         manifest = manifest_for(path, window.name, window.start_s)
         contract = contract_of(window, manifest, tokens)
         tape = _Reader(contract.slug, tokens, manifest)
-        moments = _read_rows(document["events"], tape.moments_of, path)
+        moments = in_order(_read_rows(document["events"], tape.moments_of, path), window)
         truth = _truth(document.get("label"))
     except (KeyError, TypeError, ValueError) as error:
         raise SessionFileError(f"{path}: {_said(error)}") from None
@@ -93,7 +94,7 @@ class _Reader:
             case ["l" | "t" | "s" as kind, stamp, price]:
                 lookback_s = TWAP_LOOKBACK_S if kind == "t" else 0
                 for source in SOURCES[kind]:
-                    yield PriceMoment(due_ms, source, milliseconds_of(stamp), decimal_of(price), lookback_s)
+                    yield PriceMoment(due_ms, source, milliseconds_of(stamp), dollars_of(price), lookback_s)
             case ["p", str(token), str(price), str(size)]:
                 yield self._trade(due_ms, self._outcomes[token], price_e4(float(price)), size)
             case ["b", str(token), str(bid), str(ask)]:
@@ -145,7 +146,6 @@ def _read_rows(rows: Any, moments_of: Callable[[list[Any]], Iterator[Moment]], p
             moments.extend(moments_of(row))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise SessionFileError(f"{path}: event {number}: {_said(error)}") from None
-    moments.sort(key=lambda moment: moment.due_ms)
     return moments
 
 
@@ -153,7 +153,7 @@ def _truth(label: Any) -> Truth | None:
     if label is None:
         return None
     outcome: Outcome = "UP" if label["resolved_up"] else "DOWN"
-    return Truth(decimal_of(label["price_to_beat"]), decimal_of(label["final_price"]), outcome)
+    return Truth(dollars_of(label["price_to_beat"]), dollars_of(label["final_price"]), outcome)
 
 
 def _seconds(moments: list[Moment]) -> dict[Source, Seconds]:

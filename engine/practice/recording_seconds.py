@@ -15,7 +15,15 @@ from engine.contract import Outcome
 from engine.errors import SessionFileError
 from engine.events import Level, Source
 from engine.practice.manifest import Manifest, manifest_for
-from engine.practice.recording import Recording, contract_of, decimal_of, truth_by_rule, window_of
+from engine.practice.recording import (
+    Recording,
+    contract_of,
+    decimal_of,
+    dollars_of,
+    in_order,
+    truth_by_rule,
+    window_of,
+)
 from engine.practice.tape import BookMoment, Moment, PriceMoment, TickSizeMoment
 from engine.units import Milliseconds, price_e4, size_e6
 
@@ -48,7 +56,10 @@ def read_seconds(lines: Lines, path: Path) -> Recording:
     moments: list[Moment] = []
     for number, line in enumerate(lines):
         moments.extend(_read_line(reader, line, number, path))
-    moments.sort(key=lambda moment: moment.due_ms)
+    try:
+        moments = in_order(moments, window)
+    except ValueError as error:
+        raise SessionFileError(f"{path}: {error}") from None
     rule = contract.rule
     truth = None if rule is None else truth_by_rule(window, rule, {"chainlink": reader.seconds})
     return Recording(contract, moments, truth, manifest, CAVEAT)
@@ -71,7 +82,7 @@ class _Reader:
         Raises:
             KeyError, TypeError, ValueError: The line is not understood.
         """
-        due_ms = int(line["ts"])
+        due_ms = int(decimal_of(line["ts"]))
         if line["type"] == "ticker":
             return list(self._prices(due_ms, line))
         if line["type"] == "orderbook_snapshot":
@@ -80,12 +91,12 @@ class _Reader:
 
     def _prices(self, due_ms: Milliseconds, line: dict[str, Any]) -> Iterator[Moment]:
         if line["assetPrice"] is not None:
-            yield from self._chainlink(due_ms, decimal_of(line["assetPrice"]))
+            yield from self._chainlink(due_ms, dollars_of(line["assetPrice"]))
         if line["binancePrice"] is not None:
             second_ms = due_ms - due_ms % 1000
-            yield from self._dated(due_ms, "binance", second_ms, decimal_of(line["binancePrice"]))
+            yield from self._dated(due_ms, "binance", second_ms, dollars_of(line["binancePrice"]))
         if line["coinbasePrice"] is not None:
-            yield from self._dated(due_ms, "spot", due_ms, decimal_of(line["coinbasePrice"]))
+            yield from self._dated(due_ms, "spot", due_ms, dollars_of(line["coinbasePrice"]))
 
     def _chainlink(self, due_ms: Milliseconds, value: Decimal) -> Iterator[Moment]:
         if value == self._last_chainlink:

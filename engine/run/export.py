@@ -18,8 +18,8 @@ from engine.run.sessions import find
 from engine.run.wide_csv import markets_beside, write_rows
 from engine.run.window_files import windows_folder, write_table, write_window
 
-Progress = Callable[[int, int], None]
-"""(events done, events in all)."""
+Progress = Callable[[int, int], object]
+"""(events done, events in all); what it gives back says nothing."""
 
 TOLD_EVERY: Final = 5_000
 """Events between two words on how far it is."""
@@ -27,15 +27,6 @@ TOLD_EVERY: Final = 5_000
 
 def nothing(_done: int, _total: int) -> None:
     """Say nothing."""
-
-
-def journal_named(settings: Settings, session: str) -> Path:
-    """Find a session's journal by its path, its id or its name.
-
-    Raises:
-        SessionError: There is none.
-    """
-    return find(settings.data_dir, session)
 
 
 def records_of(path: Path, progress: Progress = nothing) -> Iterator[Record]:
@@ -165,7 +156,7 @@ def export_session(
 
     Args:
         settings: Where sessions lie.
-        session: Id or path.
+        session: Path, id or name.
         kind: ``csv`` or ``parquet``.
         target: The CSV file or the folder of windows; None: beside the journal.
         rows_most: Of a CSV: most rows of one window; None: every change.
@@ -173,7 +164,7 @@ def export_session(
         SessionError: No such session.
         MarketRowError: It holds no market data.
     """
-    path = journal_named(settings, session)
+    path = find(settings.data_dir, session)
     records = records_of(path)
     if kind == "csv":
         file = target or path.with_name(f"{path.name.split('.')[0]}.csv")

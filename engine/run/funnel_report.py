@@ -1,12 +1,15 @@
 """The whole answer to "why no trade": of sessions, or of a day's windows; for people and for programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from engine.contract import Outcome
+from engine.events import Record
+from engine.run import journal_pages
 from engine.run.counterfactual import Candidate, Refusals, ledger
-from engine.run.export import Progress, nothing
+from engine.run.export import Progress, nothing, records_of
 from engine.run.funnel import NAMES, Funnel, WindowWay, counts
 from engine.run.recordings import records_of_file
 from engine.run.table_text import typed
@@ -25,7 +28,7 @@ def why_no_trade(
         sources: Journals, or recordings as ``engine.run.recordings`` reads them.
         from_ms: Only windows that end later; None: all.
         to_ms: Only windows that end then or before; None: all.
-        progress: Is told (sources done, in all).
+        progress: Is told (events played, in all); with a source that is no journal, (sources done, in all).
     Returns:
         ``sessions, windows, stages, blocked, top, ways, gates, unsettled``.
     Raises:
@@ -34,17 +37,15 @@ def why_no_trade(
     ways: list[tuple[str, WindowWay]] = []
     candidates: list[Candidate] = []
     outcomes: dict[str, Outcome | None] = {}
-    for number, path in enumerate(sources):
-        progress(number, len(sources))
+    for path, records in _told(sources, progress):
         refusals = Refusals()
         funnel = Funnel(refusals.see)
-        funnel.play(records_of_file(path))
+        funnel.play(records)
         chosen = [way for way in funnel.ways() if _within(way, from_ms, to_ms)]
         ways += [(path.name.split(".")[0], way) for way in chosen]
         slugs = {way.slug for way in chosen}
         candidates += [one for one in refusals.found.values() if one.slug in slugs]
         outcomes |= {way.slug: way.outcome for way in chosen if way.outcome is not None}
-    progress(len(sources), len(sources))
     rows = [_row(session, way) for session, way in ways]
     return {
         "sessions": [path.name.split(".")[0] for path in sources],
@@ -53,6 +54,26 @@ def why_no_trade(
         "ways": rows,
         "gates": ledger(candidates, outcomes),
     }
+
+
+def _told(sources: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, Iterator[Record]]]:
+    """Yield each source with its events, which tell how far all of them are as they are played."""
+    if any(path.suffix != ".sqlite" for path in sources):
+        for number, path in enumerate(sources):
+            progress(number, len(sources))
+            yield path, records_of_file(path)
+        progress(len(sources), len(sources))
+        return
+    lengths = [journal_pages.last_seq(path) for path in sources]
+    total, before = sum(lengths), 0
+    for path, length in zip(sources, lengths, strict=True):
+        # One that is being recorded is longer by the time it is played.
+        yield path, records_of(path, partial(_part, progress, before, total))
+        before += length
+
+
+def _part(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(min(before + done, total), total)
 
 
 def _within(way: WindowWay, from_ms: Milliseconds | None, to_ms: Milliseconds | None) -> bool:

@@ -18,7 +18,7 @@ from engine.core.decide import Decision
 from engine.core.trading import OrderIntent
 from engine.errors import JournalError
 from engine.events import Record
-from engine.journal_blocks import LATE_MOST, Block, Output, outputs_in
+from engine.journal_blocks import LATE_MOST, Block, Output, block_of, outputs_in
 from engine.journal_read import holding, read_kinds, records_in
 from engine.units import Milliseconds
 
@@ -87,7 +87,7 @@ def span(path: Path) -> Span:
         last = database.execute(
             "SELECT last_ms, last_seq, outputs_so_far FROM block ORDER BY number DESC LIMIT 1"
         ).fetchone()
-    return Span(0, 0, 0, 0) if first is None else Span(first[0], *last)
+        return Span(0, 0, 0, 0) if first is None else Span(*(_whole(value) for value in (*first, *last)))
 
 
 def seq_at(path: Path, at_ms: Milliseconds) -> int:
@@ -103,14 +103,14 @@ def seq_at(path: Path, at_ms: Milliseconds) -> int:
         low, high = 0, int(database.execute("SELECT coalesce(max(number), 0) FROM block").fetchone()[0])
         while low < high:
             middle = (low + high + 1) // 2
-            (first_ms,) = database.execute(
-                "SELECT first_ms FROM block WHERE number = ?", (middle,)
-            ).fetchone()
-            low, high = (middle, high) if first_ms <= at_ms else (low, middle - 1)
+            row = database.execute("SELECT first_ms FROM block WHERE number = ?", (middle,)).fetchone()
+            if row is None:
+                raise JournalError(f"block {middle:,} is missing")
+            low, high = (middle, high) if _whole(row[0]) <= at_ms else (low, middle - 1)
         row = database.execute("SELECT * FROM block WHERE number = ?", (low,)).fetchone()
-    if row is None:
-        return 0
-    block = Block(*row)
+        if row is None:
+            return 0
+        block = block_of(row)
     early = [record.seq for record in records_in(path, block) if record.event.ts_recv_ms <= at_ms]
     return early[-1] if early else block.last_seq
 
@@ -244,8 +244,12 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with journal_read.opened(path, PATIENCE_S) as database:
             yield database
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise JournalError(f"{path.name} cannot be read now: {error}") from error
+    except JournalError as error:
+        if path.name in str(error):
+            raise
+        raise JournalError(f"{path.name}: {error}") from error
 
 
 def _some_blocks(database: sqlite3.Connection, after_seq: int, to_seq: int) -> list[Block]:
@@ -257,7 +261,7 @@ def _some_blocks(database: sqlite3.Connection, after_seq: int, to_seq: int) -> l
         "ORDER BY number",
         (_number_of(database, after_seq + 1), after_seq, to_seq),
     ):
-        blocks.append(Block(*row))
+        blocks.append(block_of(row))
         count += blocks[-1].events
         if count >= CHUNK:
             break
@@ -276,7 +280,7 @@ def _blocks_backwards(
     database: sqlite3.Connection, where: str, values: tuple[int | str, ...]
 ) -> Iterator[Block]:
     for row in database.execute(f"SELECT * FROM block WHERE {where} ORDER BY number DESC", values):  # noqa: S608 (our own conditions)
-        yield Block(*row)
+        yield block_of(row)
 
 
 def _outputs_at(database: sqlite3.Connection, seq: int) -> list[Output]:
@@ -286,7 +290,7 @@ def _outputs_at(database: sqlite3.Connection, seq: int) -> list[Output]:
         "SELECT * FROM block WHERE number BETWEEN ? AND ? AND out_from <= ? AND out_to >= ?",
         (first, first + LATE_MOST, seq, seq),
     )
-    return [output for row in rows for output in outputs_in(Block(*row)) if output.seq == seq]
+    return [output for row in rows for output in outputs_in(block_of(row)) if output.seq == seq]
 
 
 def _intents(
@@ -307,10 +311,17 @@ def _intents(
     return [(one.seq, one.place, _intent.decode(one.body)) for one in found[:INTENTS_MOST]]
 
 
+def _whole(value: object) -> int:
+    """Return what a column holds, if it is a whole number as it was written."""
+    if type(value) is not int:
+        raise JournalError("the journal is damaged: a column is of another kind")
+    return value
+
+
 def _top(before_seq: int | None) -> int:
     return 2**62 if before_seq is None else before_seq
 
 
 def _last(database: sqlite3.Connection) -> int:
     row = database.execute("SELECT last_seq FROM block ORDER BY number DESC LIMIT 1").fetchone()
-    return 0 if row is None else int(row[0])
+    return 0 if row is None else _whole(row[0])

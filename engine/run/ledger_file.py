@@ -138,8 +138,9 @@ class LedgerFile:
         self._breakers: dict[str, str] = {}
         self._is_synced = True
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            path.chmod(0o600)
         except (OSError, sqlite3.Error) as error:
             raise self._failed(error) from error
         try:
@@ -183,6 +184,7 @@ class LedgerFile:
                 orders=orders,
                 cleared_ms=self._cleared_ms(),
                 before_e6=rows.realised_before(self._database, since),
+                named=rows.highest_numbers(self._database, now_ms, now_ms - TRADED_KEPT_MS),
             )
         except sqlite3.Error as error:
             raise self._failed(error) from error

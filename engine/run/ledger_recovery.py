@@ -1,7 +1,8 @@
 """What a session that crashed left in its journal and not in the ledger's file.
 
 Neither is ahead of the other for certain: the journal is committed in groups, the file at once, and a kill
-may fall between the two. So the journal only adds: a missing fill, an end that the file does not know.
+may fall between the two. So the journal only adds: a missing fill, an end or an outcome that the file does
+not know.
 What it does not know: the venue (an order whose end is not known stays so; ``engine.venue.duties`` asks).
 """
 
@@ -14,7 +15,16 @@ from msgspec import structs
 
 from engine.core.ledger import OrderChange, cost_of
 from engine.core.trading import OrderState
-from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, PastFill, PastFillStatus
+from engine.errors import JournalError
+from engine.events import (
+    OrderDenied,
+    OrderFilled,
+    OrderKilled,
+    OrderRejected,
+    PastFill,
+    PastFillStatus,
+    PastSettlement,
+)
 from engine.journal import (
     OrderEnd,
     RecordedOrder,
@@ -23,6 +33,7 @@ from engine.journal import (
     read_trades_told,
 )
 from engine.run import ledger_rows as rows
+from engine.run.ledger_outcomes import last_words
 from engine.units import ONE_E6, SizeE6, UsdE6
 
 NEVER_SIGNED: Final = "the engine ended before it was signed"
@@ -60,6 +71,7 @@ def recover(database: sqlite3.Connection, path: Path, *, is_live: bool) -> None:
             _recover_trade(database, session, trade)
         for order_id in rows.open_order_ids(database, session):
             _close_or_doubt(database, session, order_id, is_live=is_live, is_revived=order_id in revived)
+        _recover_outcomes(database, path)
         database.execute("INSERT OR IGNORE INTO recovered VALUES (?)", (session,))
         database.execute("COMMIT")
     except BaseException:
@@ -213,6 +225,23 @@ def _recover_trade(database: sqlite3.Connection, session: str, trade: TradeTold)
             "WHERE f.order_id = orders.order_id AND f.status <> 'FAILED')",
             (order_id,),
         )
+
+
+def _recover_outcomes(database: sqlite3.Connection, path: Path) -> None:
+    """Add what the session knew of how windows came out, where the file has no later word."""
+    held = rows.traded_windows(database)
+    if not held:
+        return
+    try:
+        words = last_words(path, held, rows.settled_windows(database))
+    except JournalError as error:
+        # An order that nobody remembers stops the start; an outcome is asked for again.
+        log.warning("outcomes of a crashed session cannot be read", extra={"why": str(error)})
+        return
+    for slug, word in sorted(words.items(), key=lambda pair: pair[1].seq):
+        if not rows.has_later_word(database, path.stem, slug, word.seq):
+            paid = PastSettlement(slug, word.outcome, word.at_ms)
+            rows.put(database, path.stem, word.seq, paid)
 
 
 def _close_or_doubt(

@@ -137,6 +137,43 @@ def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastS
     return tuple(PastSettlement(*row) for row in rows)
 
 
+def traded_windows(database: sqlite3.Connection) -> dict[str, int]:
+    """Return the windows that have a fill, undone or not, with their ends in Unix seconds."""
+    return dict(database.execute("SELECT slug, max(end_s) FROM fill GROUP BY slug"))
+
+
+def settled_windows(database: sqlite3.Connection) -> list[str]:
+    """Return the windows that have an outcome."""
+    return [slug for (slug,) in database.execute("SELECT DISTINCT slug FROM settlement")]
+
+
+def has_later_word(database: sqlite3.Connection, session: str, slug: str, seq: int) -> bool:
+    """Say whether a window's last outcome came after a session's record; sessions sort by their begin."""
+    last = database.execute(
+        "SELECT session, seq FROM settlement WHERE slug = ? ORDER BY id DESC LIMIT 1", (slug,)
+    ).fetchone()
+    return last is not None and tuple(last) >= (session, seq)
+
+
+def highest_numbers(database: sqlite3.Connection, now_ms: int, since_ms: int) -> tuple[tuple[str, int], ...]:
+    """Return the highest number by which an order of each window was named, of windows that go on.
+
+    Args:
+        database: The ledger.
+        now_ms: Windows that ended before are left out: no order of them will be named any more.
+        since_ms: Orders older than this are of windows that ended.
+    """
+    found = database.execute(
+        "SELECT slug, max(number) FROM ("
+        "SELECT slug, CAST(substr(order_id, length(slug) + 2) AS INTEGER) AS number FROM orders "
+        "WHERE at_ms >= :since AND end_s * 1000 > :now UNION ALL "
+        "SELECT slug, CAST(substr(order_id, length(slug) + 2) AS INTEGER) FROM fill "
+        "WHERE at_ms >= :since AND end_s * 1000 > :now) WHERE number > 0 GROUP BY slug ORDER BY slug",
+        {"since": since_ms, "now": now_ms},
+    )
+    return tuple(found.fetchall())
+
+
 def _put_order(database: sqlite3.Connection, session: str, seq: int, order: OrderChange) -> None:
     values: tuple[Any, ...] = tuple(getattr(order, name) for name in OrderChange.__struct_fields__)
     database.execute(

@@ -23,7 +23,7 @@ class FolderLock:
 
     def __enter__(self) -> "FolderLock":
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o640)
         except OSError as error:
             why = f"DATA_DIR {self._path.parent} cannot be written: {error.strerror}"

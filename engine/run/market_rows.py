@@ -29,6 +29,10 @@ AFTER_END_S: Final = 10
 
 FAULTS_TOLD: Final = 20
 
+LEAST_DOLLARS: Final = Decimal("1e-18")
+"""The least that eighteen decimals can tell."""
+MOST_DOLLARS: Final = Decimal(10**9)
+
 
 class MarketRowError(EngineError):
     """Rows that cannot be used; the text names file, line and column."""
@@ -106,6 +110,12 @@ def complain(faults: Faults | None, text: str) -> None:
     if faults is None:
         raise MarketRowError(text)
     faults.add(text)
+
+
+def can_be_btc(value: Decimal) -> bool:
+    """Say whether a number can be a price of BTC in dollars: far below a fraction of a cent the core would
+    divide by it, and 28 digits are all that exact sums have."""
+    return value.is_finite() and LEAST_DOLLARS <= value < MOST_DOLLARS
 
 
 def terms_of(contract: Contract) -> WindowTerms:

@@ -14,7 +14,10 @@ from typing import Any, Final
 import msgspec
 
 from engine.contract import DURATIONS_S, FeeSchedule, SettlementRule
-from engine.run.market_rows import Faults, MarketRowError, WindowTerms, complain
+from engine.run.market_rows import Faults, MarketRowError, WindowTerms, can_be_btc, complain
+
+EXPONENT_MOST: Final = 10
+"""Of a fee, as Gamma's terms are read (``engine.wire.gamma``)."""
 
 SIZE_MOST: Final = 64 << 20
 """Bytes of a table: half a million windows; more is something else."""
@@ -89,6 +92,8 @@ def _terms(line: Any) -> WindowTerms:
     fee = None if rate is None else FeeSchedule(rate, _number(line, "fee_exponent") or Decimal(1))
     if fee is not None and not 0 <= fee.rate <= 1:
         raise ValueError(f"{slug}: fee_rate {fee.rate} is outside 0 to 1")
+    if fee is not None and not 0 <= fee.exponent <= EXPONENT_MOST:
+        raise ValueError(f"{slug}: fee_exponent {fee.exponent} is outside 0 to {EXPONENT_MOST}")
     return WindowTerms(
         slug, *times, _rule(line), _dollars(line, "strike"), outcome, fee, _dollars(line, "final")
     )
@@ -107,8 +112,8 @@ def _rule(line: Mapping[str, Any]) -> SettlementRule | None:
 
 def _dollars(line: Mapping[str, Any], name: str) -> Decimal | None:
     value = _number(line, name)
-    if value is not None and value <= 0:
-        raise ValueError(f"{name} {value} is no price")
+    if value is not None and not can_be_btc(value):
+        raise ValueError(f"{name} {str(value)[:40]} is no price")
     return value
 
 

@@ -20,6 +20,7 @@ from engine.run import journal_pages
 from engine.run.replay import Picture, Player
 from engine.run.replay_import import is_import, journal_of_file
 from engine.run.replay_index import Built, build
+from engine.run.sessions import find
 from engine.units import Milliseconds
 
 BUILDER_NICE: Final = 15
@@ -29,17 +30,16 @@ _WORDS: Final = {BUY_UP: "BUY UP", BUY_DOWN: "BUY DOWN"}
 
 
 def session_path(data_dir: Path, session: str) -> Path:
-    """Return the journal that a word means: a path, or a session of the data folder by its id.
+    """Return the journal that a word means: a session by its path, its id or its name, or another file.
 
     A path may also lead to market data in another format, which is turned into a journal first.
 
     Raises:
-        JournalError: There is no such file, or it cannot be read.
+        SessionError: There is no such session.
+        JournalError: It cannot be read.
     """
-    for path in (Path(session), data_dir / "sessions" / f"{session}.sqlite"):
-        if path.is_file():
-            return journal_of(data_dir, path)
-    raise JournalError(f"no session {session}: neither a file, nor one of {data_dir / 'sessions'}")
+    path = Path(session)
+    return journal_of(data_dir, path if path.is_file() else find(data_dir, session))
 
 
 def journal_of(data_dir: Path, path: Path) -> Path:

@@ -48,8 +48,8 @@ CREATE TABLE gap (seq INTEGER NOT NULL, body BLOB NOT NULL);
 _TABLES: Final = ("point", "mark", "jump", "gap")
 
 _CODE: Final = (
-    "core/*.py", "contract.py", "events.py", "params.py", "snapshot.py", "units.py", "run/replay_scene.py",
-    "run/session.py",
+    "core/*.py", "contract.py", "events.py", "params.py", "snapshot.py", "units.py", "run/chart_seconds.py",
+    "run/replay_scene.py",
 )  # fmt: skip
 
 _encode = msgspec.msgpack.Encoder().encode

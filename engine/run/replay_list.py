@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 
 import engine
 from engine.errors import JournalError
-from engine.journal import read_meta
 from engine.run import journal_pages
 from engine.run.replay_import import is_import
+from engine.run.sessions_kept import noted
 
 LISTED_MOST: Final = 300
 """Sessions that a page offers; an older one opens by its address."""
@@ -67,9 +67,9 @@ def _places(data_dir: Path) -> tuple[Path, ...]:
 def listed(journal: Path) -> Listed:
     """Return what there is to know of one session."""
     try:
-        meta, span = read_meta(journal), journal_pages.span(journal)
+        span = journal_pages.span(journal)
     except JournalError as error:
         return Listed(journal.stem, "", "", 0, 0, 0, str(error))
     problem = "" if span.last_seq else "it holds no event"
-    name, note = meta.get("name", ""), meta.get("note", "")
-    return Listed(journal.stem, name, note, span.first_ms, span.last_ms, span.last_seq, problem)
+    said = noted(journal)
+    return Listed(journal.stem, said.name, said.note, span.first_ms, span.last_ms, span.last_seq, problem)

@@ -14,13 +14,12 @@ import msgspec
 
 from engine import events as e
 from engine.core import health
-from engine.core.card import Curves, curves_now, point_at
 from engine.core.decide import BUY_DOWN, BUY_UP, HAMMER, Decision, first_gate, judge
 from engine.core.project import Outside, project
 from engine.core.state import State
 from engine.core.step import Effect, step
 from engine.core.trading import OrderIntent
-from engine.run.session import CHART_DELAY_S, POINTS_WAITING
+from engine.run.chart_seconds import ChartSeconds
 from engine.snapshot import Mark, Point, Snapshot
 from engine.units import ONE_E4, Milliseconds
 
@@ -90,8 +89,7 @@ class Scene:
         self.open_gaps: dict[str, Milliseconds] = {}
         self.work = 0
         """What playing so far has cost: an event 1, and for a decision, a price or a second ``MORE_WORK``."""
-        self._curves: dict[int, Curves] = {}
-        self._point_s: int | None = None
+        self._chart = ChartSeconds()
         self._said: dict[str, tuple[int, str]] = {}
         self._near: dict[str, int] = {}
         self._refused_s: dict[str, int] = {}
@@ -119,7 +117,7 @@ class Scene:
         noted = Noted([], list(state.marks), [], [])
         state.marks.clear()
         if kind is e.SecondPassed:
-            self._note_second(noted)
+            noted.points.extend(self._chart.note(state))
             self._note_freshness(noted)
         elif kind not in _QUIET:
             self._note_event(record.event, noted)
@@ -175,19 +173,6 @@ class Scene:
         except Exception as error:
             raise ValueError(f"a checkpoint cannot be read: {error}") from error
         return scene
-
-    def _note_second(self, noted: Noted) -> None:
-        """Make the chart's points as ``engine.run.session`` does: seconds later, when prices have come."""
-        state = self.state
-        second = state.now_ms // 1000
-        self._curves[second] = curves_now(state)
-        ready = second - CHART_DELAY_S
-        first = ready if self._point_s is None else self._point_s + 1
-        for past in range(max(first, ready - POINTS_WAITING + 1), ready + 1):
-            noted.points.append(point_at(state, past, self._curves.pop(past, {})))
-        self._point_s = max(ready, self._point_s or ready)
-        for old in [kept for kept in self._curves if kept <= ready]:
-            del self._curves[old]
 
     def _note_freshness(self, noted: Noted) -> None:
         state = self.state

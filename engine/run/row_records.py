@@ -6,7 +6,7 @@ here: time passes, windows are described by the markets table, a book is stamped
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 from engine.contract import Contract, Outcome
 from engine.events import (
@@ -192,37 +192,43 @@ def served(terms: WindowTerms, now_ms: Milliseconds = 0) -> OutcomeServed | None
     )
 
 
+Shown: TypeAlias = tuple[tuple[Level, ...], tuple[Level, ...]]
+"""A book as a row shows it: bids and asks, best first."""
+
+
 class Books:
     """What was last told of one window's two books."""
 
     def __init__(self, slug: str) -> None:
         self._slug = slug
+        self._tokens: dict[Outcome, str] = {"UP": token_of(slug, "UP"), "DOWN": token_of(slug, "DOWN")}
         self._tick: PriceE4 = COARSE_E4
         self._told: dict[Outcome, tuple[object, Milliseconds]] = {}
 
     def of(self, row: MarketRow) -> Iterator[BookReplaced]:
         """Yield the books of a row that changed, or were not told for a second."""
-        sides: tuple[tuple[Outcome, tuple[Level, ...], tuple[Level, ...]], ...] = (
-            ("UP", row.up_bids, row.up_asks),
-            ("DOWN", row.down_bids, row.down_asks),
-        )
-        for outcome, bids, asks in sides:
-            now = (bids, asks)
+        return self.at(row.ts_recv_ms, (row.up_bids, row.up_asks), (row.down_bids, row.down_asks))
+
+    def at(self, at_ms: Milliseconds, up: Shown, down: Shown) -> Iterator[BookReplaced]:
+        """Yield the books at a time, likewise; each is its bids and its asks, best first."""
+        sides: tuple[tuple[Outcome, Shown], ...] = (("UP", up), ("DOWN", down))
+        for outcome, now in sides:
             before, told_ms = self._told.get(outcome, (None, 0))
-            if now == before and row.ts_recv_ms - told_ms < BOOK_AGAIN_MS:
+            if now == before and at_ms - told_ms < BOOK_AGAIN_MS:
                 continue
+            bids, asks = now
             if before is None and not bids and not asks:
                 continue
-            self._told[outcome] = (now, row.ts_recv_ms)
-            if any(price % self._tick for price, _ in (*bids, *asks)):
+            self._told[outcome] = (now, at_ms)
+            if self._tick != FINE_E4 and any(price % self._tick for price, _ in (*bids, *asks)):
                 self._tick = FINE_E4
             yield BookReplaced(
-                ts_recv_ms=row.ts_recv_ms,
+                ts_recv_ms=at_ms,
                 market=self._slug,
-                token=token_of(self._slug, outcome),
+                token=self._tokens[outcome],
                 bids=bids,
                 asks=asks,
-                ts_venue_ms=row.ts_recv_ms,
+                ts_venue_ms=at_ms,
                 tick_e4=self._tick,
             )
 

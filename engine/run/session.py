@@ -14,7 +14,6 @@ from typing import Final, Protocol
 
 from engine.clock import Clock
 from engine.core.book import Book
-from engine.core.card import Curves, curves_now, point_at
 from engine.core.ledger import Change
 from engine.core.project import Outside, project
 from engine.core.state import State
@@ -35,16 +34,11 @@ from engine.journal import Journal
 from engine.metrics import Meter
 from engine.raw import RawFrame, RawRecorder
 from engine.run.backlog import BEAT_S, Backlog
+from engine.run.chart_seconds import POINTS_WAITING, ChartSeconds
 from engine.run.ledger_file import LedgerFile
 from engine.run.life import Life
 from engine.snapshot import Mark, Point, Snapshot
 from engine.units import Milliseconds
-
-CHART_DELAY_S: Final = 4
-"""A second's chart point is made so much later, when its prices have arrived (99 % come within 4 s)."""
-
-POINTS_WAITING: Final = 60
-"""Chart points that may wait for a snapshot to carry them; older ones are left out of the chart."""
 
 EXCERPT_CHARACTERS: Final = 2_000
 
@@ -105,9 +99,9 @@ class Session:
         self._seq = 0
         self._version = 0
         self._opened_mono = time.monotonic()
-        self._curves: dict[int, Curves] = {}
+        self._chart = ChartSeconds()
         self._points: deque[Point] = deque(maxlen=POINTS_WAITING)
-        self._point_s: int | None = None
+        """Points that wait for a snapshot to carry them."""
 
     def accept(self, event: AnyEvent) -> None:
         """Number, record and take in an event; then do what the core says.
@@ -136,7 +130,7 @@ class Session:
         for place, effect in enumerate(effects):
             self.carry_out(record.seq, place, effect)
         if isinstance(event, SecondPassed):
-            self._note_second()
+            self._points += self._chart.note(self.state)
             self.publish()
 
     def accept_frame(self, feed: str, frame: str | bytes, parse: Parse) -> bool:
@@ -264,18 +258,6 @@ class Session:
             return
         if isinstance(effect, OrderIntent) and self.broker is not None:
             self.broker.submit(effect)
-
-    def _note_second(self) -> None:
-        second = self.state.now_ms // 1000
-        self._curves[second] = curves_now(self.state)
-        ready = second - CHART_DELAY_S
-        first = ready if self._point_s is None else self._point_s + 1
-        # A jump of the clock is no reason to draw an hour of nothing.
-        for past in range(max(first, ready - POINTS_WAITING + 1), ready + 1):
-            self._points.append(point_at(self.state, past, self._curves.pop(past, {})))
-        self._point_s = max(ready, self._point_s or ready)
-        for old in [kept for kept in self._curves if kept <= ready]:
-            del self._curves[old]
 
     def broke(self, why: str) -> None:
         """Halt because an event could not be taken in: what the core knows is not all that happened."""

@@ -22,6 +22,9 @@ from engine.units import ONE_E6, Milliseconds
 DELAYS: Final = {"PAPER_LATENCY_MS": "latency_ms", "VENUE_HOLD_MS": "hold_ms"}
 """Settings of the paper exchange that a what-if may change beside the parameters."""
 
+MODEL: Final = "SEED_MODEL"
+"""1: decide by the seed's spot formula; it exists in what-ifs alone (``Params.seed_model``)."""
+
 LONGEST_WAY_MS: Final = 60_000.0
 ASSUMPTIONS: Final = ("touch", "arrival", "conservative")
 FILLED: Final = ("filled", "partial")
@@ -48,7 +51,7 @@ class Trade(NamedTuple):
 
 def changeable() -> tuple[str, ...]:
     """Return the settings that a what-if may change."""
-    return (*PARAM_OF, *DELAYS)
+    return (*PARAM_OF, *DELAYS, MODEL)
 
 
 def variant_of(settings: Settings, params: Params | None = None, limits: Limits | None = None) -> Variant:
@@ -73,25 +76,28 @@ def with_values(settings: Settings, base: Variant, values: Mapping[str, float]) 
     Raises:
         WhatIfError: Unknown, out of bounds, or no change at all.
     """
-    delays = {name: value for name, value in values.items() if name in DELAYS}
-    rest = {name: value for name, value in values.items() if name not in DELAYS}
-    for name, value in delays.items():
-        if not 0.0 <= value <= LONGEST_WAY_MS:
+    if not values:
+        raise WhatIfError(f"nothing is changed: {', '.join(changeable())} can be")
+    rest = {name: value for name, value in values.items() if name not in DELAYS and name != MODEL}
+    for name in DELAYS:
+        if not 0.0 <= values.get(name, 0.0) <= LONGEST_WAY_MS:
             raise WhatIfError(f"{name} is between 0 and {LONGEST_WAY_MS:g} ms")
+    model = values.get(MODEL, base.params.seed_model)
+    if model not in (0.0, 1.0):
+        raise WhatIfError(f"{MODEL} is 1 for the seed's spot formula or 0 for the engine's model")
     made = base._replace(
-        latency_ms=float(delays.get("PAPER_LATENCY_MS", base.latency_ms)),
-        hold_ms=float(delays.get("VENUE_HOLD_MS", base.hold_ms)),
+        params=base.params._replace(seed_model=float(model)),
+        latency_ms=float(values.get("PAPER_LATENCY_MS", base.latency_ms)),
+        hold_ms=float(values.get("VENUE_HOLD_MS", base.hold_ms)),
     )
     if not rest:
-        if not delays:
-            raise WhatIfError(f"nothing is changed: {', '.join(changeable())} can be")
         return made
     wanted = changed(settings, rest, base.limits)
     if isinstance(wanted, str):
         raise WhatIfError(wanted)
     after = wanted.params()
     return made._replace(
-        params=base.params._replace(**{PARAM_OF[name]: getattr(after, PARAM_OF[name]) for name in rest})
+        params=made.params._replace(**{PARAM_OF[name]: getattr(after, PARAM_OF[name]) for name in rest})
     )
 
 
@@ -145,10 +151,9 @@ def parameters(base: Variant, other: Variant) -> list[dict[str, Any]]:
         if was != is_now:
             factor = 10_000 if name == "FEE_BPS" else 1
             rows.append({"name": name, "base": was * factor, "changed": is_now * factor})
-    for name, field in DELAYS.items():
-        was, is_now = getattr(base, field), getattr(other, field)
-        if was != is_now:
-            rows.append({"name": name, "base": was, "changed": is_now})
+    rest = [(name, getattr(base, field), getattr(other, field)) for name, field in DELAYS.items()]
+    rest.append((MODEL, base.params.seed_model, other.params.seed_model))
+    rows += [{"name": name, "base": was, "changed": is_now} for name, was, is_now in rest if was != is_now]
     return rows
 
 

@@ -7,9 +7,10 @@ from typing import Any, Final, NamedTuple
 
 from engine.config import Settings
 from engine.core.ledger import DAY_MS
-from engine.run.export import journal_named
+from engine.run.export import Progress, nothing
 from engine.run.funnel_report import why_no_trade
 from engine.run.market_rows import Faults, MarketRowError
+from engine.run.sessions import find
 from engine.run.table_text import typed
 from engine.run.what_if import WhatIfError, changeable, compare, variant_of, with_values
 from engine.run.what_if_sources import between, sessions_since, windows_of, write_progress
@@ -63,8 +64,8 @@ def what_if(settings: Settings, wish: Wish, progress: Path | None = None) -> dic
         EngineError: The wish or the data makes no sense.
     """
     faults = Faults()
-    reading = write_progress(progress, "reading") if progress else lambda *_: True
-    found = windows_of(settings, wish.sources, faults, lambda done, total: _only(reading(done, total)))
+    reading: Progress = write_progress(progress, "reading") if progress else nothing
+    found = windows_of(settings, wish.sources, faults, reading)
     windows = between(found, wish.from_ms, None)
     if not windows.windows:
         raise MarketRowError("no window of these sessions ends in that time")
@@ -80,29 +81,34 @@ def what_if(settings: Settings, wish: Wish, progress: Path | None = None) -> dic
     return report | {"sessions": list(wish.sources), "problems": faults.told}
 
 
-def _only(_: object) -> None:
-    """Drop an answer that nobody asked for."""
-
-
 def day_span(day: datetime) -> tuple[Milliseconds, Milliseconds]:
     """Return begin and end of a UTC day."""
     begin = int(day.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC).timestamp() * 1000)
     return begin, begin + DAY_MS
 
 
-def why(settings: Settings, session: str | None, day: datetime | None) -> dict[str, Any]:
+def why(
+    settings: Settings, session: str | None, day: datetime | None, progress: Path | None = None
+) -> dict[str, Any]:
     """Say why a session, or the windows of a day, were not traded.
 
+    Args:
+        settings: Where sessions lie.
+        session: A session, or the path of a recording; None: of a day.
+        day: All windows that end on it, UTC.
+        progress: A file that is told how far it is.
     Raises:
         EngineError: There is no such session, or it cannot be read.
     """
+    playing: Progress = write_progress(progress, "playing events") if progress else nothing
     if session is not None:
         path = Path(session)
-        return why_no_trade([path if path.exists() else journal_named(settings, session)])
+        found = path if path.exists() else find(settings.data_dir, session)
+        return why_no_trade([found], progress=playing)
     assert day is not None
     begin, end = day_span(day)
     paths = [settings.data_dir / "sessions" / f"{name}.sqlite" for name in sessions_since(settings, begin)]
-    return why_no_trade(paths, begin, end)
+    return why_no_trade(paths, begin, end, playing)
 
 
 def render(report: Mapping[str, Any]) -> str:

@@ -16,9 +16,10 @@ import numpy.typing as npt
 from engine.core import reports
 from engine.core.prices import PriceTrack
 from engine.core.signal import watch_fires, watch_return
-from engine.events import PriceHistoryServed, PricePrinted, Source
+from engine.events import Level, PriceHistoryServed, PricePrinted, Source
 from engine.params import Params
-from engine.run.row_records import lookback_of, printed, table_strike
+from engine.run.row_records import Shown, lookback_of, printed, table_strike
+from engine.run.wide_csv import SIDES
 from engine.run.window_files import NONE, WindowRows
 from engine.units import Milliseconds
 
@@ -50,11 +51,58 @@ class Feed(NamedTuple):
     prints: tuple[PricePrinted, ...]
     watch: tuple[Watch, ...]
     longest_hammer_s: float
+    tables: dict[int, "Table"]
+    """The books of windows that were played, for the next who plays them."""
 
     @property
     def rows(self) -> int:
         """How many rows all windows have."""
         return sum(map(len, self.windows))
+
+
+class Table:
+    """A window's books from a row on, as plain numbers: a cell of an array takes longer to read than a row of
+    these."""
+
+    def __init__(self, window: WindowRows, first: int) -> None:
+        self.first = first
+        self._at_ms: list[Milliseconds] = window.times["ts_recv_ms"][first:].tolist()
+        up_bids, up_asks, down_bids, down_asks = (_levels(window.sides[side], first) for side in SIDES)
+        self._up = list(zip(up_bids, up_asks, strict=True))
+        self._down = list(zip(down_bids, down_asks, strict=True))
+
+    def at_ms(self, row: int) -> Milliseconds:
+        """Return when a row arrived."""
+        return self._at_ms[row - self.first]
+
+    def up(self, row: int) -> Shown:
+        """Return the book of the Up token in a row."""
+        return self._up[row - self.first]
+
+    def down(self, row: int) -> Shown:
+        """Return the book of the Down token."""
+        return self._down[row - self.first]
+
+
+def table_of(feed: Feed, number: int, first: int) -> Table:
+    """Return a window's books from a row on, or from an earlier one."""
+    known = feed.tables.get(number)
+    if known is None or known.first > first:
+        known = feed.tables[number] = Table(feed.windows[number], first)
+    return known
+
+
+def _levels(
+    columns: Sequence[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]], first: int
+) -> list[tuple[Level, ...]]:
+    """Return one side's levels row by row, without empty cells."""
+    ranks = [
+        list(zip(prices[first:].tolist(), sizes[first:].tolist(), strict=True)) for prices, sizes in columns
+    ]
+    rows = list(zip(*ranks, strict=True))
+    if any((prices[first:] == NONE).any() for prices, _ in columns):
+        return [tuple(level for level in row if level[0] != NONE) for row in rows]
+    return rows
 
 
 class Zone(NamedTuple):
@@ -79,7 +127,7 @@ def feed_of(windows: Sequence[WindowRows], longest_hammer_s: float) -> Feed:
         found += _canonical(window) + _twap(window) + _spot(window, longest_hammer_s)
     found.sort(key=lambda event: event.ts_recv_ms)
     prints = tuple(_once(found))
-    return Feed(ordered, prints, _watch(prints), longest_hammer_s)
+    return Feed(ordered, prints, _watch(prints), longest_hammer_s, {})
 
 
 def zones(feed: Feed, params: Params) -> list[Zone]:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from engine.run.what_if_sources import read_progress, sessions_since
 from engine.units import Milliseconds
 
 LOOK_S: Final = 0.2
+NICE: Final = 10
+"""Behind the engine, the server and a replay's player (5), before an index that nobody waits for (15)."""
 DAY_MS: Final = 86_400_000
 WHAT_IF: Final = "what-if"
 WHY: Final = "why-no-trade"
@@ -116,22 +119,28 @@ def _run(settings: Settings, words: Sequence[str], job: worker.Job) -> dict[str,
     """
     with tempfile.TemporaryDirectory(prefix="what-if-") as place:
         progress, out, err = (Path(place) / name for name in ("progress", "out", "err"))
-        more = ["--progress", str(progress)] if words[0] == "what-if" else []
         with out.open("wb") as to_out, err.open("wb") as to_err:
             process = subprocess.Popen(  # noqa: S603 (our own command, its words checked by it)
-                [sys.executable, "-m", "engine", *words, *more],
+                [sys.executable, "-m", "engine", *words, "--progress", str(progress)],
                 stdin=subprocess.DEVNULL,
                 stdout=to_out,
                 stderr=to_err,
                 env=os.environ | {"DATA_DIR": str(settings.data_dir.absolute())},
             )
             _running[job.name] = process
+            _stand_back(process)
             try:
                 _follow(process, progress, job)
             finally:
                 _running.pop(job.name, None)
                 _end(process)
         return _answer(process, out, err, job)
+
+
+def _stand_back(process: subprocess.Popen[bytes]) -> None:
+    """Let the engine, the server and a replay's player go first on a busy machine."""
+    with suppress(OSError):  # it has ended already
+        os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
 
 
 def _follow(process: subprocess.Popen[bytes], progress: Path, job: worker.Job) -> None:

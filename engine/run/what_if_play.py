@@ -6,6 +6,7 @@ The same ``step`` as live. Left out is only what cannot lead to an order: see ``
 
 from bisect import bisect_left
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -28,8 +29,8 @@ from engine.events import (
 )
 from engine.params import Limits, Params
 from engine.run.row_records import Books, contract_of, opening, served
-from engine.run.what_if_feed import Feed, Quiet, Zone, zones
-from engine.run.window_files import NONE, WindowRows
+from engine.run.what_if_feed import LEAD_MS, Feed, Quiet, Table, Zone, table_of, zones
+from engine.run.window_files import WindowRows
 from engine.units import ONE_E4, ONE_E6, Milliseconds
 from engine.venue.exchange import Matched, Nothing
 from engine.venue.paper import latency_ms, matched
@@ -126,32 +127,36 @@ def _moments(feed: Feed, found: list[Zone], fee_ttl_s: float) -> list[Moment]:
             Moment(second * 1000, SECOND)
             for second in range(zone.begin_ms // 1000 + 1, (zone.end_ms - 1) // 1000 + 1)
         ]
-        begin = max(0, bisect_left(arrived, zone.begin_ms) - 1)
+        begin = first_row(window, zone.begin_ms)
         end = bisect_left(arrived, zone.end_ms)
         due += [
             Moment(max(at_ms, zone.begin_ms), BOOK, zone.window, begin + place)
             for place, at_ms in enumerate(arrived[begin:end].tolist())
         ]
         due.append(Moment(zone.end_ms + SETTLED_AFTER_MS, SECOND))
-    due.sort(key=lambda moment: moment[:2])
+    due.sort(key=itemgetter(0, 1))
     return due
+
+
+def first_row(window: WindowRows, begin_ms: Milliseconds) -> int:
+    """Return the row that stands at a time."""
+    return max(0, bisect_left(window.times["ts_recv_ms"], begin_ms) - 1)
 
 
 class _Books:
     """The books of one window in its zone: the newest row, and what the core was told of it."""
 
-    def __init__(self, window: WindowRows) -> None:
+    def __init__(self, window: WindowRows, table: Table) -> None:
         self.window = window
         self.books = Books(window.terms.slug)
         self.waiting: int | None = None
-        self._asks = [
-            (window.sides[side][0][0], outcome) for side, outcome in (("up_ask", 1), ("down_ask", 0))
-        ]
+        self._table = table
 
     def events(self, row: int) -> list[BookReplaced]:
         """Return what a row tells of the books."""
         self.waiting = None
-        return list(self.books.of(self.window.row(row)))
+        table = self._table
+        return list(self.books.at(table.at_ms(row), table.up(row), table.down(row)))
 
     def may_trade(self, row: int, state: State, market: Market) -> bool:
         """Say whether deciding on this row could lead to an order: if not, it can wait for the next event."""
@@ -163,13 +168,15 @@ class _Books:
         if decision.p_up is None or market.view is None:
             return True
         numbers, params = market.view.numbers, state.params
-        for prices, is_up in self._asks:
-            price = int(prices[row])
-            chance = decision.p_up if is_up else 1.0 - decision.p_up
-            # The order's average price is never under the best ask.
-            if price != NONE and expected_value(chance, price / ONE_E4, numbers) > params.min_ev:
-                return True
-        return False
+        if params.seed_model > 0.0:
+            return True  # its probability moves with the time left, whatever was told meanwhile
+        _, up = self._table.up(row)
+        _, down = self._table.down(row)
+        # The order's average price is never under the best ask.
+        if up and expected_value(decision.p_up, up[0][0] / ONE_E4, numbers) > params.min_ev:
+            return True
+        chance = 1.0 - decision.p_up
+        return bool(down) and expected_value(chance, down[0][0] / ONE_E4, numbers) > params.min_ev
 
 
 class _Due(NamedTuple):
@@ -228,8 +235,15 @@ class _Playing:
         while self._next_zone < len(self.zones) and self.zones[self._next_zone].begin_ms <= at_ms:
             zone = self.zones[self._next_zone]
             self._loud_until_ms = max(self._loud_until_ms, zone.end_ms)
-            self._books[zone.window] = _Books(self._feed.windows[zone.window])
+            self._books[zone.window] = self._books_of(zone)
             self._next_zone += 1
+
+    def _books_of(self, zone: Zone) -> _Books:
+        window = self._feed.windows[zone.window]
+        # From the earliest row that any of those who are compared may ask for.
+        longest_ms = round(max(self._feed.longest_hammer_s, self._variant.params.hammer_s) * 1000) + LEAD_MS
+        first = first_row(window, min(zone.begin_ms, zone.end_ms - longest_ms))
+        return _Books(window, table_of(self._feed, zone.window, first))
 
     def _leave(self, at_ms: Milliseconds) -> None:
         """Forget the books of windows that are over."""

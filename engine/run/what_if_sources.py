@@ -14,10 +14,11 @@ import msgspec
 
 from engine.config import Settings
 from engine.params import Limits, Params
-from engine.run.export import Progress, Sorted, export_parquet, journal_named, nothing, records_of
+from engine.run.export import Progress, Sorted, export_parquet, nothing, records_of
 from engine.run.market_rows import Faults, MarketRow, MarketRowError, WindowTerms
 from engine.run.markets_table import read_markets
 from engine.run.row_records import known_terms
+from engine.run.sessions import find
 from engine.run.wide_csv import markets_beside, read_rows
 from engine.run.window_files import (
     WindowRows,
@@ -57,7 +58,7 @@ def windows_of(
 
     Args:
         settings: Where sessions lie.
-        names: Session ids, journals, folders of windows, CSVs.
+        names: Sessions (path, id or name), folders of windows, CSVs.
         faults: Counts what cannot be used; windows that are there twice are taken from the first.
         progress: Is told how far the making of windows is.
     Raises:
@@ -107,7 +108,7 @@ def _read(
             return path.name, list(read_windows(folder, faults)), {}
     if path.is_dir():
         return path.name, list(read_windows(path, faults)), opening_of(path)
-    journal = journal_named(settings, name)
+    journal = find(settings.data_dir, name)
     folder = windows_folder(journal)
     if not _is_made(folder, journal):
         export_parquet(records_of(journal, progress), folder)

@@ -18,6 +18,7 @@ from engine.run.market_rows import (
     MarketRow,
     MarketRowError,
     WindowTerms,
+    can_be_btc,
     complain,
 )
 from engine.run.markets_table import read_markets, window_times
@@ -279,7 +280,7 @@ def _decimal(text: str) -> Decimal | None:
         value = Decimal(text) if text.isascii() and "_" not in text else Decimal("NaN")
     except InvalidOperation:
         return None
-    return value if value.is_finite() and 0 < value < 10**9 else None
+    return value if can_be_btc(value) else None
 
 
 def _levels(columns: list[tuple[int, int, str, str]], cells: list[str]) -> tuple[Level, ...]:

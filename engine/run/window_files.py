@@ -24,6 +24,7 @@ from engine.run.market_rows import (
     MarketRow,
     MarketRowError,
     WindowTerms,
+    can_be_btc,
     complain,
     thinned,
 )
@@ -37,6 +38,16 @@ TIMES: Final = ("ts_venue_ms", "ts_recv_ms", "canonical_ts_ms", "twap_ts_ms")
 BTC: Final = ("canonical_price", "spot_price", "twap_price")
 NONE: Final = np.iinfo(np.int64).min
 """Stands for an empty cell in columns of whole numbers."""
+
+
+_NOT_OURS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What decoding raises on metadata that somebody else wrote."""
+
+
+class _Told(msgspec.Struct):
+    """What is read of a window's metadata."""
+
+    left_out: int = 0
 
 
 class WindowRows(NamedTuple):
@@ -205,8 +216,8 @@ def read_window(path: Path, terms: WindowTerms | None = None) -> WindowRows:
     try:
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False)
-        told = msgspec.json.decode((table.schema.metadata or {}).get(b"updown", b"{}"))
-    except (pa.ArrowException, OSError, msgspec.DecodeError) as error:
+        told = msgspec.json.decode((table.schema.metadata or {}).get(b"updown", b"{}"), type=_Told)
+    except (pa.ArrowException, OSError, *_NOT_OURS) as error:
         raise MarketRowError(f"{path}: not Parquet that can be read: {str(error)[:200]}") from None
     missing = [name for name in (*REQUIRED, *EXACT) if name not in table.column_names]
     if missing:
@@ -219,7 +230,7 @@ def read_window(path: Path, terms: WindowTerms | None = None) -> WindowRows:
         {name: reading.times(name) for name in TIMES},
         *reading.btc(),
         reading.sides(),
-        int(told.get("left_out", 0)),
+        told.left_out,
     )
     reading.check_order(found.times["ts_recv_ms"])
     return found
@@ -230,8 +241,8 @@ def opening_of(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.glob("*.parquet")):
         try:
             metadata = pq.read_schema(path).metadata or {}
-            told: dict[str, Any] = msgspec.json.decode(metadata.get(b"updown", b"{}"))
-        except (pa.ArrowException, OSError, msgspec.DecodeError):
+            told = msgspec.json.decode(metadata.get(b"updown", b"{}"), type=dict[str, Any])
+        except (pa.ArrowException, OSError, *_NOT_OURS):
             continue
         return told
     return {}
@@ -325,7 +336,7 @@ class _Reading:
             value = Decimal(text)
         except InvalidOperation:
             value = Decimal("NaN")
-        if not value.is_finite() or value <= 0:
+        if not can_be_btc(value):
             raise MarketRowError(
                 f"{self._path}: column {name}: {text[:40]!r} is not a price of BTC in dollars"
             )

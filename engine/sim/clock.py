@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, Final
 
 OWNER: Final[ContextVar[str]] = ContextVar("owner", default="")
@@ -30,6 +30,29 @@ HUNG_AFTER: Final = 2_000_000
 
 class HungError(Exception):
     """Nothing is left to do, or what is done takes no time and never ends."""
+
+
+class QuickHandle(asyncio.TimerHandle):
+    """A callback of the virtual loop, without what the loop's own spends on debugging: there are many."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Any, args: Any, loop: "VirtualLoop", context: Context | None
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+        self._scheduled = False
+        self._repr = None
+
+    def cancel(self) -> None:
+        """Let it pass when it is due."""
+        self._cancelled = True
+        self._callback = self._args = None  # type: ignore[assignment]  # as the loop's own does
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -73,7 +96,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Do what the loop's own does; of those due together the one that was asked for first comes first."""
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = QuickHandle(when, callback, args, self, context)
         self._asked += 1
         heapq.heappush(self._waiting, (when, self._asked, handle))
         return handle
@@ -82,18 +105,19 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Do what the loop's own does."""
-        return self.call_at(self.now_s + delay, callback, *args, context=context)
+        when = self.now_s + delay
+        handle = QuickHandle(when, callback, args, self, context)
+        self._asked += 1
+        heapq.heappush(self._waiting, (when, self._asked, handle))
+        return handle
 
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Do what the loop's own does, without its checks."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = QuickHandle(0.0, callback, args, self, context)
         self._due.append(handle)
         return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Need nothing: what is cancelled is passed over when it is due."""
 
     def _run_once(self) -> None:
         """Run what is ready; with nothing ready, go to the next timer."""
@@ -113,9 +137,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         until = self.now_s + RESOLUTION_S
         while waiting and waiting[0][0] <= until:
             due.append(heapq.heappop(waiting)[2])
-        dropped = self.dropped
+        dropped, popleft = self.dropped, due.popleft
         for _ in range(len(due)):
-            handle = due.popleft()
+            handle = popleft()
             if handle._cancelled:
                 continue
             if dropped and handle._context.get(OWNER, "") in dropped:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from engine.sim.campaign import Campaign, SeedLedger, run_campaign, told_of
 from engine.sim.script import Script, script_of
+
+CAMPAIGN_FROM: Final = 10_000
+"""The first seed of a campaign: those below were looked at while the drill was made."""
 
 
 class Wish(NamedTuple):
@@ -29,7 +32,7 @@ class Wish(NamedTuple):
             return cls(tuple(script_of(seed, hours) for seed in _read_seeds(seeds)), campaign, None)
         assert more is not None
         book = SeedLedger(ledger)
-        begin = max((one.seed + 1 for one in book.read()), default=0)
+        begin = max((one.seed + 1 for one in book.read()), default=CAMPAIGN_FROM)
         count = max(1, round(more / hours))
         scripts = tuple(script_of(seed, hours) for seed in range(begin, begin + count))
         return cls(scripts, campaign, book)

@@ -147,6 +147,8 @@ class Socket:
         self._arrived: deque[tuple[str, Any]] = deque()
         self._filled = asyncio.Event()
         self._at_s = 0.0
+        self._with_it: list[tuple[str, Any]] = []
+        """What arrives at ``_at_s``, and has not yet."""
         self._to_venue: asyncio.Queue[Message] = asyncio.Queue()
         self._sent_until_s = 0.0
         self._server: asyncio.Task[Any] | None = None
@@ -197,17 +199,23 @@ class Socket:
 
     def _later(self, kind: str, value: Any) -> None:
         """Let something arrive after what was sent before it."""
-        self._at_s = max(self._at_s, self._loop.time() + self._network.delay_s())
-        self._loop.call_at(self._at_s, self._arrives, kind, value)
-
-    def _arrives(self, kind: str, value: Any) -> None:
-        if kind == "open":
-            if not self.opened.done():
-                self.opened.set_result(value)
+        at_s = self._loop.time() + self._network.delay_s()
+        if at_s <= self._at_s and self._with_it:
+            self._with_it.append((kind, value))  # it waits for what is before it
             return
-        self._network.frames += kind == "frame"
-        self._arrived.append((kind, value))
-        self._filled.set()
+        self._at_s = max(at_s, self._at_s)
+        self._with_it = [(kind, value)]
+        self._loop.call_at(self._at_s, self._arrive, self._with_it)
+
+    def _arrive(self, together: list[tuple[str, Any]]) -> None:
+        for kind, value in together:
+            if kind != "open":
+                self._network.frames += kind == "frame"
+                self._arrived.append((kind, value))
+                self._filled.set()
+            elif not self.opened.done():
+                self.opened.set_result(value)
+        together.clear()
 
     # --- the client's side
 

@@ -3,6 +3,7 @@
 Limits and freshness are worked out anew, from what was told; none of the gates' code is used.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -29,6 +30,7 @@ from engine.kill import KillSwitch
 from engine.practice.order_errors import Refused
 from engine.practice.order_reading import read_order
 from engine.sim import sums
+from engine.sim.memory_journal import Item
 from engine.sim.stand_ins import SimulatedSession
 
 if TYPE_CHECKING:
@@ -48,15 +50,25 @@ class OrderChecks:
         self._witness = witness
         self._world = witness.world
         self.orders: dict[str, OrderIntent] = {}
+        self._named: set[str] = set()
+        """Names of orders, of all lives: of those that died, the ones that were recorded."""
         self.begin_life(killed=False)
 
     def begin_life(self, *, killed: bool) -> None:
         """Forget what only a session knows."""
         self.open: dict[str, OrderIntent] = {}
-        self._named: set[str] = set()
+        self._named_now: set[str] = set()
         self._killed, self._paused = killed, False
         self._newest_price_ms = 0
         self._books_ms: dict[str, int] = {}
+
+    def end_life(self, recorded: Sequence[Item]) -> None:
+        """Keep the names that a session left in its journal: the next one must not use them again."""
+        self._named |= {
+            effect.order_id
+            for item in recorded
+            if not isinstance(item, Record) and isinstance(effect := item[2], OrderIntent)
+        }
 
     def heard(self, event: AnyEvent) -> None:
         """Note what an event says before the core decides on it."""
@@ -90,13 +102,13 @@ class OrderChecks:
         self._witness.digest.update(
             f"{state.now_ms} {effect.order_id} {effect.limit_e4} {effect.usd_e6}\n".encode()
         )
-        if effect.order_id in self._named:
+        if effect.order_id in self._named or effect.order_id in self._named_now:
             self._witness.broke("one order a market", f"the name {effect.order_id} is used twice")
         if effect.side == "BUY":
             self._check_leave(session, effect)
             self._check_data(state, effect)
             self._check_limits(state, effect)
-        self._named.add(effect.order_id)
+        self._named_now.add(effect.order_id)
         self.orders[effect.order_id] = self.open[effect.order_id] = effect
         del seq
 

@@ -7,11 +7,13 @@ httpx's transport      the same
 ``os.urandom``         drawn from the seed: salts, ids
 ``Journal``            without its thread (``engine.sim.memory_journal``); files are the product's own
 ``OrderThread``        its coroutine as a task of the same loop; orders, gate, duties are the product's own
-``Session``            snapshots are made every so often instead of ten times a second; a witness looks on
+``Session``            snapshots, and chart points for them, are made every so often instead of ten times a
+                       second; a witness looks on
 ``open_ledger``        the product's own file, whose disk may fail
 ``KillSwitch``         its file is the product's own; whether it is there is remembered, not asked each time
+``LEVELS``             of the market maker's books: half as many
 ``KILL_LOOK_EVERY_S``  of the order thread five times as long
-``_tell_seconds``      tells every second second, as a busy loop does
+``_tell_seconds``      tells every third second, as a busy loop does
 ``FolderLock``         the product's own, noted, so that a death lets go of it as the system does
 ``datetime.now``       follows the loop, where sessions are named
 =====================  =====================================================================================
@@ -32,12 +34,15 @@ import httpx
 import websockets
 
 from engine.core.ledger import Change
+from engine.core.state import State
 from engine.core.step import Effect
 from engine.errors import StartError
 from engine.events import AnyEvent, SecondPassed
 from engine.kill import KillSwitch, Latch
+from engine.practice.simulated import maker
 from engine.run import engine as engine_module
 from engine.run import order_desk
+from engine.run.chart_seconds import ChartSeconds
 from engine.run.ledger_file import FILE_NAMES, LedgerFile, World
 from engine.run.lock import FolderLock
 from engine.run.session import Session
@@ -45,15 +50,21 @@ from engine.sim.clock import REAL, VirtualLoop
 from engine.sim.memory_journal import MemoryJournal
 from engine.sim.net import Connecting, Network
 from engine.sim.net_http import MemoryTransport
+from engine.snapshot import Point
 from engine.venue import order_thread
 from engine.venue.order_thread import CLOSE_WAIT_S, OrderThread
 
-TOLD_EVERY_S: Final = 2
-"""Boundaries of windows are even seconds."""
+TOLD_EVERY_S: Final = 3
+"""Boundaries of windows are among these seconds."""
 
-PUBLISH_EVERY_SECONDS: Final = 120
+PUBLISH_EVERY_SECONDS: Final = 300
 """Venue seconds between two snapshots: one takes 1.4 ms, which ten a second would make most of a run."""
 
+CHARTED_SECONDS: Final = 10
+"""Venue seconds before a snapshot of which the chart's points are made, for the snapshot to carry."""
+
+LEVELS: Final = 6
+"""Levels of each side of a book: half of the simulation's own, and more than an order of $10 walks."""
 
 KILL_LOOK_EVERY_S: Final = 0.05
 """Wall seconds between two looks of the order thread at the latch, for cancels; orders ask each time."""
@@ -77,6 +88,7 @@ class SimulatedSession(Session):
         self._carried_out = self.carry_out
         self.carry_out = self._noted
         self._next_publish = 0
+        self._chart = self._sparse = SparseChart()
         self.life._now = lambda: time.monotonic()  # noqa: PLW0108 (the clock that is swapped, not today's)
 
     def accept(self, event: AnyEvent) -> None:
@@ -90,11 +102,26 @@ class SimulatedSession(Session):
         second = self.state.now_ms // 1000
         if second >= self._next_publish:
             self._next_publish = second + PUBLISH_EVERY_SECONDS
+            self._sparse.from_second = self._next_publish - CHARTED_SECONDS
             super().publish()
 
     def _noted(self, seq: int, place: int, effect: Effect) -> None:
         type(self).effect(self, seq, effect)
         self._carried_out(seq, place, effect)
+
+
+class SparseChart(ChartSeconds):
+    """The charts' seconds, as far as a snapshot will soon want their points."""
+
+    __slots__ = ("from_second",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.from_second = 0
+
+    def note(self, state: State) -> list[Point]:
+        """Note a second, or let it pass."""
+        return super().note(state) if state.now_ms // 1000 >= self.from_second else []
 
 
 class OrderTask(OrderThread):
@@ -177,7 +204,7 @@ class Latches:
 
 
 async def tell_seconds(session: Session) -> None:
-    """Tell the core every other whole second: an engine whose loop is busy does so too."""
+    """Tell the core every third whole second: an engine whose loop is busy does so too."""
     step_ms = TOLD_EVERY_S * 1000
     while True:
         now_ms = session.clock.now_ms()
@@ -242,6 +269,7 @@ def in_place(network: Network, loop: VirtualLoop, seed: int, begin_ms: int) -> I
         (httpx._client, "AsyncHTTPTransport", lambda **_: MemoryTransport(network)),
         (os, "urandom", urandom),
         (random, "_urandom", urandom),
+        (maker, "LEVELS", LEVELS),
         (engine_module, "Journal", MemoryJournal),
         (engine_module, "Session", SimulatedSession),
         (engine_module, "open_ledger", _open_ledger),

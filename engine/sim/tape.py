@@ -34,7 +34,7 @@ from engine.practice.simulated.path import LOOKBACK_S, STEPS
 from engine.practice.tape import Moment, PriceMoment
 
 NEAR_S: Final = 60
-NEAR_EVERY_S: Final = 2
+NEAR_EVERY_S: Final = 3
 """Seconds before a window's end from which on its books move so often."""
 
 EACH_SECOND_S: Final = 80

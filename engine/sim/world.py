@@ -89,6 +89,9 @@ LONGEST_WAIT_S: Final = 60.0
 """Wall seconds, after the script's end, in which what is under way has to become known: an order that the
 venue does not know is believed lost after 20 s without a break."""
 
+LOOKED_EVERY_S: Final = 5.0
+"""Venue seconds between two looks for a run's end and for halts."""
+
 HALTED_FOR_S: Final = 120.0
 """Venue seconds after which an operator restarts an engine that halted."""
 
@@ -205,7 +208,7 @@ class World:
 
     async def _until_the_end(self) -> None:
         while not self.witness.violations and (self.now_s < self.script.length_s or self._must_go_on()):
-            await self.venue.clock.sleep(1.0)
+            await self.venue.clock.sleep(LOOKED_EVERY_S)
             self._look_after_halts()
         self.is_over = True
         self.stop.set()

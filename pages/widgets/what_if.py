@@ -11,6 +11,7 @@ from engine.config import bounds_of
 from engine.run import sessions as store
 from engine.run import what_if_job, worker
 from engine.run.settings_view import in_words
+from engine.run.what_if import MODEL
 from engine.run.what_if_command import Wish
 from pages import access
 from pages.widgets import mode, params, plain, tables
@@ -23,6 +24,9 @@ ASKED: Final = (
     "PRICE_MEMORY",
 )  # fmt: skip
 """What the form asks for; the command line changes every parameter that a running engine can."""
+
+MODELS: Final = {0.0: "the engine's", 1.0: "the seed's spot formula"}
+"""What a what-if can decide by; the second exists in what-ifs alone."""
 
 DELAYS: Final = {"PAPER_LATENCY_MS": "Way to the venue, ms", "VENUE_HOLD_MS": "Venue's hold, ms"}
 
@@ -77,6 +81,11 @@ def _form(counter: desk.Desk, sources: dict[str, str]) -> None:
                 label, 0.0, 60_000.0, now, 10.0, key=f"what-if-{name}-{version}", format="%g",
                 help=f"{name}; in force is {now:g}",
             )  # fmt: skip
+        st.selectbox(
+            "Model", list(MODELS), key=f"what-if-{MODEL}-{version}", format_func=lambda one: MODELS[one],
+            help="p_hat by the engine's model, or by the formula that most bots use: normal odds of spot "
+            "against the strike. No engine trades by it.",
+        )  # fmt: skip
         st.form_submit_button(
             "Deciding…" if busy else "Decide again",
             on_click=_ask,
@@ -90,10 +99,13 @@ def _ask(version: int, values: dict[str, float]) -> None:
     counter, state = desk.current(), st.session_state
     if counter is None:
         return
-    now = values | {name: float(getattr(counter.settings, name.lower())) for name in DELAYS}
-    told = {name: state[f"what-if-{name}-{version}"] for name in (*ASKED, *DELAYS)}
+    now = values | {name: float(getattr(counter.settings, name.lower())) for name in DELAYS} | {MODEL: 0.0}
+    told = {name: state[f"what-if-{name}-{version}"] for name in (*ASKED, *DELAYS, MODEL)}
     wish = {name: float(value) for name, value in told.items() if value is not None and value != now[name]}
-    state["what-if-wish"] = {name: value for name, value in wish.items() if name in values}
+    # What was decided by another model says nothing of the parameters under the engine's own.
+    state["what-if-wish"] = {
+        name: value for name, value in wish.items() if name in values and MODEL not in wish
+    }
     if not wish:
         state["what-if-nothing"] = True
         return
@@ -137,6 +149,10 @@ def _report(report: dict[str, Any]) -> None:
         tables.export(lambda: report["differences"], "what-if")
     else:
         st.info("No window would have come out otherwise.")
+    if any(row["name"] == MODEL for row in report["parameters"]):
+        st.caption(
+            "Decided by the seed's spot formula, which no engine trades by: nothing of it can be proposed."
+        )
     wish = st.session_state.get("what-if-wish", {})
     about = "opens the form on the Mode page, filled in"
     if wish and st.button("Propose as new parameters", help=about, disabled=access.locked()):

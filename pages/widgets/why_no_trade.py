@@ -47,7 +47,8 @@ def _job() -> None:
     if job is None:
         return
     if job.runs:
-        st.info(f"Playing the session, for {what_if_job.since_words(job.began_ms)}")
+        step = job.steps[-1] if job.steps else "starting"
+        st.info(f"{plain.marked_down(step)}, for {what_if_job.since_words(job.began_ms)}")
         cancel = access.needs_operator("to cancel a search")(what_if_job.cancel)
         locked = access.locked()
         st.button("Cancel", key="why-cancel", on_click=cancel, args=(what_if_job.WHY,), disabled=locked)

@@ -21,7 +21,7 @@ from engine.kill import CLEAR_PHRASE
 from engine.run.access import COOKIE, Role
 from engine.run.access_rules import Door, share
 from engine.trail import Trail
-from pages import access, server
+from pages import access, server, server_socket
 from pages.server_access import address_of
 from pages.widgets import access as widget
 from pages.widgets import kill, mode
@@ -214,6 +214,34 @@ def test_the_push_ends_with_the_pass(client: TestClient, opened: Opened) -> None
         socket.send_text(word)
         with pytest.raises(WebSocketDisconnect):
             receive_all(socket)
+
+
+def test_a_replay_ends_with_the_pass(client: TestClient, opened: Opened) -> None:
+    """Its figures are the same that the push carries, and a tab steps through them for hours."""
+    opened()
+    sign_in(client, VIEWER)
+    with client.websocket_connect("/replay-player?session=none", headers=ORIGIN) as socket:
+        socket.send_text("{}")
+        assert "problem" in json.loads(socket.receive_bytes())["replay"]
+        client.post("/sign-out", headers=ORIGIN)
+        socket.send_text("{}")
+        with pytest.raises(WebSocketDisconnect):
+            receive_all(socket)
+
+
+@pytest.mark.parametrize("path", ["/push", "/replay-player?session=none"])
+def test_a_silent_tab_is_closed_too_once_its_pass_has_ended(
+    client: TestClient, opened: Opened, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Who says nothing any more holds a socket, and a replay's a process."""
+    monkeypatch.setattr(server_socket, "LOOK_S", 0.05)
+    opened()
+    sign_in(client, VIEWER)
+    with client.websocket_connect(path, headers=ORIGIN) as socket:
+        client.post("/sign-out", headers=ORIGIN)
+        with pytest.raises(WebSocketDisconnect) as closed:
+            receive_all(socket)
+    assert (closed.value.code, closed.value.reason) == (1008, "sign in again")
 
 
 def test_a_share_link_shows_and_does_not_let_act(client: TestClient, opened: Opened) -> None:

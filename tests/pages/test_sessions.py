@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.run import sessions_apart, worker
+from engine.run.sessions import keep_words
 from engine.run.sessions_kept import noted
 from engine.run.verify_command import prove
 from tests.books import decisions, keep_journal, traded
@@ -88,6 +89,47 @@ def test_name_note_and_deletion_with_the_typed_id(open_script: Open) -> None:
     assert not path.exists()
     page.run()
     assert not page.exception
+
+
+def test_the_list_says_of_each_what_it_is(open_script: Open) -> None:
+    """Newest first, with name, state, size, raw frames and verdict; what cannot be read says why."""
+    folder = open_script("live").settings.data_dir
+    first = keep(folder, "20260101T000000Z-a")
+    keep(folder, "20260102T000000Z-b", status="running")
+    (folder / "sessions" / "20260103T000000Z-c.sqlite").write_bytes(b"no journal")
+    assert not keep_words(folder, first.stem, "the drill", "kept for | Ann")
+    table = next(one.value for one in opened("sessions.py").dataframe if "status" in one.value.columns)
+    assert table["session"].tolist() == [
+        "20260103T000000Z-c", "20260102T000000Z-b", "20260101T000000Z-a"
+    ]  # fmt: skip
+    rows = {row["session"]: row for row in table.to_dict("records")}
+    kept = rows[first.stem]
+    assert (kept["name"], kept["note"], kept["status"]) == ("the drill", "kept for | Ann", "ended")
+    assert (kept["events"], kept["decisions"]) == (3, 0)
+    assert kept["size_mb"] > kept["raw_mb"] > 0
+    assert rows["20260102T000000Z-b"]["status"] == "crashed", "no engine records it"
+    assert rows["20260103T000000Z-c"]["problem"]
+
+
+def test_an_export_is_asked_for_and_lies_beside_the_journal(open_script: Open) -> None:
+    """In a process of its own; a session without market data says so instead."""
+    folder = open_script("live").settings.data_dir
+    path = folder / "sessions" / "20260102T000000Z-b.sqlite"
+    keep_journal(path, [record.event for record in traded().records])
+    keep(folder, "20260101T000000Z-a")
+    page = press(opened("sessions.py", session=path.stem), "Export as csv")
+    job = worker.last(sessions_apart.EXPORT)
+    assert job is not None
+    assert job.wait(60)
+    page.run()
+    assert f"{path.stem}.csv" in said(page).replace("\\", "")
+    assert path.with_suffix(".csv").read_text().startswith("ts_venue_ms,")
+    page = press(opened("sessions.py", session="20260101T000000Z-a"), "Export as csv")
+    job = worker.last(sessions_apart.EXPORT)
+    assert job is not None
+    assert job.wait(60)
+    page.run()
+    assert "no market data" in said(page)
 
 
 def test_the_session_in_the_address_is_the_one_that_is_shown(open_script: Open) -> None:

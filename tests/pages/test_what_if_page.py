@@ -14,6 +14,7 @@ from engine.run.market_rows import Faults
 from engine.run.what_if import compare, variant_of, with_values
 from engine.run.what_if_sources import windows_of
 from pages.widgets import params
+from tests.books import keep_journal, traded
 from tests.pages.test_frame import FRAME
 
 Open = Callable[[str], desk.Desk]
@@ -47,6 +48,12 @@ def report_of(counter: desk.Desk) -> dict[str, Any]:
         found.windows, base, with_values(counter.settings, base, {"HAMMER_SECS": 5.0}), found.sessions
     )
     return made | {"problems": ["a fault of *some* file"]}
+
+
+def keep_one(counter: desk.Desk) -> None:
+    folder = counter.settings.data_dir / "sessions"
+    folder.mkdir(parents=True, exist_ok=True)
+    keep_journal(folder / "20260101T000000Z-abc.sqlite", [record.event for record in traded().records])
 
 
 def done(name: str, result: Any) -> None:
@@ -148,16 +155,50 @@ def test_a_failure_and_a_running_job_are_told(open_script: Open) -> None:
         job.wait(10)
 
 
-def test_why_no_trade_shows_the_way_the_miss_and_the_gates(
+def test_a_search_for_why_says_how_far_it_is(open_script: Open) -> None:
+    """A day of sessions takes a minute: who sees nothing move starts it again."""
+    import threading
+
+    keep_one(open_script("live"))
+    gate = threading.Event()
+    job = worker.begin(
+        what_if_job.WHY, lambda one: (one.say("playing events, 5,000 of 9,000"), gate.wait(30))
+    )
+    try:
+        while not job.steps:
+            job.wait(0.01)
+        assert "playing events, 5,000 of 9,000" in said(opened()).replace("\\", "")
+    finally:
+        gate.set()
+        job.wait(10)
+
+
+def test_what_was_decided_by_the_seeds_formula_cannot_be_proposed(
     open_script: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three tables: how far, what was missing, what it was worth."""
+    """Parameters that are good with another model say nothing of the engine's."""
     counter = open_script("live")
-    from tests.books import keep_journal, traded
+    asked: list[Any] = []
+    monkeypatch.setattr(what_if_job, "begin", lambda _, wish: asked.append(wish))
+    page = opened()
+    next(one for one in page.selectbox if one.label == "Model").set_value(1.0)
+    next(one for one in page.number_input if one.label.startswith("Hammer")).set_value(25.0)
+    next(button for button in page.button if button.label == "Decide again").click().run()
+    assert asked[0].values == {"HAMMER_SECS": 25.0, "SEED_MODEL": 1.0}
+    found = windows_of(counter.settings, [str(SAMPLE)], Faults())
+    base = variant_of(counter.settings)
+    told = compare(found.windows, base, with_values(counter.settings, base, asked[0].values), found.sessions)
+    done(what_if_job.WHAT_IF, told | {"problems": []})
+    page.run()
+    assert not page.exception, page.exception
+    assert "SEED_MODEL 0 → 1" in said(page).replace("\\", "")
+    assert "nothing of it can be proposed" in said(page)
+    assert not any(button.label == "Propose as new parameters" for button in page.button)
 
-    folder = counter.settings.data_dir / "sessions"
-    folder.mkdir(parents=True, exist_ok=True)
-    keep_journal(folder / "20260101T000000Z-abc.sqlite", [record.event for record in traded().records])
+
+def test_why_no_trade_shows_the_way_the_miss_and_the_gates(open_script: Open) -> None:
+    """Three tables: how far, what was missing, what it was worth."""
+    keep_one(open_script("live"))
     done(what_if_job.WHY, why_no_trade([SAMPLE]))
     page = opened()
     tables = [table.value for table in page.dataframe]

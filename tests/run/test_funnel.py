@@ -6,9 +6,11 @@ import pytest
 
 from engine.core import decide as gate
 from engine.params import Params
+from engine.run import export
 from engine.run.counterfactual import Candidate, Refusals, ledger, wilson
 from engine.run.funnel import NAMES, STAGES, Funnel, blocking, counts, stage_of
 from engine.run.funnel_report import render, why_no_trade
+from tests.books import keep_journal
 from tests.run.row_sessions import played, staged
 
 TRADED = "btc-updown-5m-1789999800"
@@ -142,6 +144,22 @@ def test_each_window_side_and_gate_is_a_candidate_once() -> None:
     assert keys
     assert len(keys) == len(set(keys))
     assert all(0.0 < one.cost < 1.0 and 0.0 <= one.fee < 0.02 for one in refusals.found.values())
+
+
+def test_it_is_told_how_far_all_sessions_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In events over all of them: one long session is no single step."""
+    events = [record.event for record in staged()]
+    paths = [tmp_path / "a.sqlite", tmp_path / "b.sqlite"]
+    keep_journal(paths[0], events[:700])
+    keep_journal(paths[1], events[:300])
+    monkeypatch.setattr(export, "TOLD_EVERY", 100)
+    told: list[tuple[int, int]] = []
+    why_no_trade(paths, progress=lambda done, total: told.append((done, total)))
+    steps = [done for done, _ in told]
+    assert {total for _, total in told} == {1_000}
+    assert (steps[0], steps[-1]) == (0, 1_000)
+    assert steps == sorted(steps)
+    assert {100, 600, 700, 800, 900} <= set(steps)
 
 
 def test_the_report_is_for_people_and_programs_alike() -> None:

@@ -23,6 +23,7 @@ from engine.run.replay import Picture, Player
 from engine.run.replay_host import Ask, PlayerProcess, move
 from engine.run.replay_index import Index, build, index_path
 from engine.run.replay_scene import Gap, Scene
+from engine.run.sessions import keep_words
 from tests.books import keep_journal, traded
 from tests.core.builders import END_S, START_S, Core
 
@@ -301,7 +302,19 @@ def test_the_command_prints_the_picture_with_its_gates(indexed: Path, events: li
     nothing = [sys.executable, "-m", "engine", "replay", "nothing"]
     wrong = subprocess.run(nothing, check=False, capture_output=True, text=True, env=os.environ)
     assert wrong.returncode == 1
-    assert "no session nothing" in wrong.stderr
+    assert "no session 'nothing'" in wrong.stderr
+
+
+def test_the_command_finds_a_session_by_its_name(journal: Path, tmp_path: Path) -> None:
+    """One way to find a session, for every command: path, id, or the name that an operator gave it."""
+    kept = tmp_path / "sessions" / journal.name
+    kept.parent.mkdir()
+    kept.write_bytes(journal.read_bytes())
+    assert not keep_words(tmp_path, kept.stem, "the drill", "")
+    assert replay_command.session_path(tmp_path, "the drill") == kept
+    assert replay_command.session_path(tmp_path, kept.stem) == kept
+    assert replay_command.session_path(tmp_path, str(journal)) == journal
+    assert replay_list.listed(kept).name == "the drill"
 
 
 def test_playing_in_the_terminal_tells_each_change_of_decision_once(journal: Path) -> None:

@@ -13,7 +13,8 @@ from engine.core.trading import OrderIntent
 from engine.errors import WireError
 from engine.events import AnyEvent, FrameIgnored, FrameRefused, SecondPassed
 from engine.journal import Journal, encode_output, read_events, read_outputs
-from engine.run.session import CHART_DELAY_S, POINTS_WAITING, Session
+from engine.run.chart_seconds import CHART_DELAY_S, POINTS_WAITING
+from engine.run.session import Session
 from engine.snapshot import Snapshot
 from tests.core.builders import END_S, START_S, Core
 from tests.core.test_step import quote, story

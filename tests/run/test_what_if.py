@@ -148,6 +148,26 @@ def test_a_wish_that_makes_no_sense_is_refused_in_words(
         with_values(settings, variant_of(settings), values_of_words(words))
 
 
+def test_the_seeds_formula_can_be_asked_for_and_is_told_as_such(
+    eager: list[WindowRows], settings: Settings
+) -> None:
+    """Beside the engine's model, over the same windows; every order carries the formula's own odds."""
+    base = Variant(EAGER, OPEN_HANDED)
+    other = with_values(settings, base, {"SEED_MODEL": 1.0})
+    report = compare(eager, base, other)
+    assert report["parameters"] == [{"name": "SEED_MODEL", "base": 0.0, "changed": 1.0}]
+    rows = sorted((row for one in eager for row in one.rows()), key=lambda row: row.ts_recv_ms)
+    markets = {one.terms.slug: one.terms for one in eager}
+    records = records_of_rows(rows, markets, params=other.params, limits=other.limits)
+    every, _ = played(records, other)
+    some = play(feed_of(eager, 40.0), other).orders
+    assert acts(some) == acts(every)
+    assert [one.intent.probability for one in some] == [one.intent.probability for one in every]
+    assert acts(some) != acts(play(feed_of(eager, 40.0), base).orders)
+    with pytest.raises(WhatIfError, match="SEED_MODEL is 1"):
+        with_values(settings, base, {"SEED_MODEL": 0.5})
+
+
 def test_somebody_may_not_want_the_answer_any_more(eager: list[WindowRows]) -> None:
     """A long what-if can be ended."""
     with pytest.raises(Cancelled):

@@ -114,6 +114,21 @@ def test_a_ledger_of_seeds_goes_on_after_a_line_that_was_cut_off(tmp_path: Path)
     assert [script.seed for script in wish.scripts] == [2, 3, 4]
 
 
+def test_a_campaign_begins_beyond_the_seeds_that_the_drill_was_made_with(tmp_path: Path) -> None:
+    """What was mended until a seed passed says nothing of the seeds to come."""
+    wish = Wish.read(None, hours=1.0, jobs=1, more=2.0, ledger=tmp_path / "none.jsonl")
+    assert [script.seed for script in wish.scripts] == [10_000, 10_001]
+
+
+def test_a_run_on_a_busy_machine_is_not_taken_for_hung() -> None:
+    """Ten minutes of the wall for four seconds of work are the machine's doing."""
+    assert not campaign.is_hung(4.0, 600.0, 1.0)
+    assert campaign.is_hung(301.0, 301.0, 1.0)
+    assert not campaign.is_hung(301.0, 400.0, 2.0)
+    assert campaign.is_hung(0.1, 3_601.0, 1.0)
+    assert campaign._spent_s(os.getpid(), 1e9) < 1e6, "what the system tells of this process"
+
+
 def test_figures_are_added_up_over_seeds() -> None:
     """So that nobody can claim a drill in which nothing happened."""
     done = [Done(seed, 1.0, "d", 3_600.0, 9.0, 2.0, [], {"orders": 2, "crashes": seed}) for seed in (0, 1, 2)]

@@ -251,6 +251,15 @@ def bought_already(one: Bench) -> None:
     one.intend(name="x#2")
 
 
+def named_twice(one: Bench) -> None:
+    one.checks.effect(one.session, 1, one.intent())
+    one.checks.end_life([(1, 0, one.intent())])
+    one.checks.begin_life(killed=False)
+    one.checks.heard(one.price())
+    one.checks.heard(one.book())
+    one.intend()
+
+
 def not_durable_on_paper(one: Bench) -> None:
     one.intend()
     one.checks.left_on_paper(one.session, "x#1")
@@ -313,7 +322,7 @@ def never_paid(one: Bench) -> None:
 
 def forgotten(one: Bench) -> None:
     one.state.ledger.book(past(one))
-    one.witness.expected = (sums.told(one.state),)
+    one.witness.expected = sums.told(one.state)
     one.state.ledger.undo(one.contract.slug, e.PastFillStatus("x#1", "t", "FAILED", 0))
     one.witness._recovered(one.state)
 
@@ -362,6 +371,7 @@ PLANTED: list[tuple[str, Callable[[Bench], None], int]] = [
     ("no order beyond a limit", too_much_lost, PAPER),
     ("one order a market", twice, PAPER),
     ("one order a market", bought_already, PAPER),
+    ("one order a market", named_twice, PAPER),
     ("durable before it leaves", not_durable_on_paper, PAPER),
     ("durable before it leaves", not_durable_live, LIVE),
     ("fill is the venue's", over_the_limit, PAPER),

@@ -1,5 +1,6 @@
 """SIGKILL the engine at moments that nobody chose: each session is proved up to what was durable."""
 
+import os
 import random
 import signal
 import subprocess
@@ -9,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import JournalError
 from engine.journal import read_events
 from engine.journal_read import session_files
-from engine.run.journal_pages import last_seq
 from engine.run.sessions import list_sessions, running_session
 from tests.sessions import verify_all
+from tests.whole.crash_loop import crash_loop, events_in
 from tests.whole.processes import PATIENCE_S, environment, last_json, run_command
 
 pytestmark = pytest.mark.whole
@@ -48,13 +48,6 @@ def killed(folder: Path, live_s: float) -> tuple[Path, int]:
     return path, seen
 
 
-def events_in(path: Path) -> int:
-    try:
-        return last_seq(path)
-    except JournalError:  # it is being made
-        return 0
-
-
 def check(folder: Path, kills: int, seed: int) -> None:
     chance = random.Random(seed)
     seen = dict(killed(folder, chance.uniform(0.05, 2.0)) for _ in range(kills))
@@ -84,3 +77,17 @@ def test_three_kills_leave_three_sessions_that_are_proved(tmp_path: Path) -> Non
 def test_twenty_kills_leave_twenty_sessions_that_are_proved(tmp_path: Path) -> None:
     """The figure that was asked for; minutes, so not in ``make test``."""
     check(tmp_path, 20, seed=int(time.time()))
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(10_800)
+def test_no_kill_in_the_midst_of_trading_parts_ledger_and_venue(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Live orders at the practice venue, ``KILLS`` (200) deaths: after each the next engine knows every trade
+    or looks for it, and at the end dollars agree to the millionth."""
+    figures = crash_loop(tmp_path, int(os.environ.get("KILLS", "200")), seed=int(time.time()))
+    with capsys.disabled():
+        print(f"\n{figures}")
+    assert figures.trades > 0
+    assert figures.in_flight > 0, "no engine died with an order under way"

@@ -1,0 +1,54 @@
+"""Limits at their edges, seen from the gates."""
+
+import pytest
+
+from engine.core import decide as gate
+from engine.core import risk
+from engine.core.ledger import HOUR_MS
+from engine.params import Limits
+from tests.core.builders import Core
+from tests.core.order_story import NOW_MS, PARAMS, SLUG, past_trade, quote, ready, restored
+
+
+def traded_ago(*ages_ms: int) -> Core:
+    """Bring a core that may trade twice an hour to a window, with trades of so long before ``NOW_MS``."""
+    core = Core(PARAMS, Limits(max_trades_per_hour=2))
+    fills = [
+        past_trade("", is_final=True, slug=f"w{place}", order_id=f"w{place}#1", at_ms=NOW_MS - age_ms)
+        for place, age_ms in enumerate(ages_ms)
+    ]
+    core.feed(restored(*fills))
+    return ready(core)
+
+
+def is_full(core: Core) -> bool:
+    return bool(risk.blocks(core.state, core.state.markets[SLUG]) & gate.HOURLY)
+
+
+@pytest.mark.parametrize("age_ms", [0, 61_000, HOUR_MS // 2, HOUR_MS - 1_000, HOUR_MS])
+def test_a_trade_counts_for_an_hour(age_ms: int) -> None:
+    """Not for a minute: two trades of an hour ago leave room for none."""
+    core = traded_ago(age_ms, age_ms)
+    assert core.state.now_ms == NOW_MS
+    assert is_full(core)
+
+
+@pytest.mark.parametrize("ages_ms", [(0, HOUR_MS + 1), (HOUR_MS + 1, HOUR_MS + 1), (HOUR_MS,)])
+def test_a_trade_counts_no_longer(ages_ms: tuple[int, ...]) -> None:
+    """At its last millisecond it still does, at the next it does not."""
+    core = traded_ago(*ages_ms)
+    assert not is_full(core)
+    assert len(quote(core)) == 1
+
+
+def test_a_full_hour_buys_nothing() -> None:
+    """The gate is asked."""
+    assert quote(traded_ago(61_000, 61_000)) == []
+
+
+def test_an_order_under_way_counts_as_a_trade() -> None:
+    """It may fill, and then it is too late to count it."""
+    core = traded_ago(HOUR_MS // 2)
+    assert not is_full(core)
+    assert len(quote(core)) == 1
+    assert is_full(core)
