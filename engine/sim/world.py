@@ -252,7 +252,7 @@ class World:
         await asyncio.wait((living, dying), return_when=asyncio.FIRST_COMPLETED)
         dying.cancel()
         if self.died.is_set():
-            self.graveyard.append((living, engine, self.session))
+            self.graveyard.append((living, engine, engine.session))
             return
         error = living.exception()
         if error is not None and not isinstance(error, EngineError):

@@ -112,6 +112,7 @@ def test_no_page_scrolls_sideways_on_a_phone(kept: Console, visit: Open) -> None
         expect(page.locator(".control.narrow").get_by_role("button", name="KILL")).to_be_visible()
 
 
+@pytest.mark.campaign
 def test_what_is_downloaded_opens_and_is_whole(kept: Console, visit: Open, tmp_path: Path) -> None:
     """The book's every row, not the page on the screen; a decision's gates; the report to hand on."""
     tab = visit(kept)

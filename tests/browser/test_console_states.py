@@ -54,6 +54,7 @@ def test_a_running_window_is_told_whole(scripted: Serve, visit: Open) -> None:
     picture(page, "hammer-dark")
 
 
+@pytest.mark.campaign
 def test_the_light_theme_and_the_15m_window(scripted: Serve, visit: Open) -> None:
     """Both themes are designed, and a click on a card moves the panels below to its window."""
     page = visit(scripted("settled"), theme="light").page
@@ -102,6 +103,7 @@ def test_numbers_move_by_themselves(scripted: Serve, visit: Open) -> None:
     assert len(seen) >= 6
 
 
+@pytest.mark.campaign
 def test_before_the_first_snapshot_the_page_says_what_will_come(scripted: Serve, visit: Open) -> None:
     """An empty panel with no word is taken for a broken one."""
     page = visit(scripted("empty")).page
@@ -121,6 +123,7 @@ def test_a_missed_strike_names_the_next_boundary(scripted: Serve, visit: Open) -
     expect(page.locator(".venue-clock")).to_have_text("clock —")
 
 
+@pytest.mark.campaign
 def test_a_dead_engine_is_announced_with_its_reason(scripted: Serve, visit: Open) -> None:
     """The last numbers stay, greyed; nobody may take them for the market."""
     console = scripted("dead")
@@ -185,6 +188,7 @@ def test_the_kill_switch_answers_every_tab_and_needs_a_phrase_to_clear(scripted:
     assert not (console.data_dir / "KILL").exists()
 
 
+@pytest.mark.campaign
 def test_typing_the_reason_is_not_disturbed_by_the_refresh(scripted: Serve, visit: Open) -> None:
     """The clear form lives in a fragment that reruns each second; eaten letters would make it unusable."""
     console = scripted("live")
@@ -194,6 +198,7 @@ def test_typing_the_reason_is_not_disturbed_by_the_refresh(scripted: Serve, visi
     expect(page.get_by_label("Reason")).to_have_value("the operator types slowly")
 
 
+@pytest.mark.campaign
 def test_a_kill_that_the_engine_does_not_confirm_is_an_alarm(scripted: Serve, visit: Open) -> None:
     """The latch is written but nobody has obeyed yet: the operator must not read that as done."""
     page = visit(scripted("silent")).page
@@ -258,6 +263,7 @@ def test_the_phone_shows_status_and_kill_first_and_nothing_sideways(scripted: Se
     expect(page.locator(".status .kill-line")).to_contain_text("KILLED by", timeout=15_000)
 
 
+@pytest.mark.campaign
 def test_a_hole_in_the_feed_is_drawn_as_a_gap(scripted: Serve, visit: Open) -> None:
     """Interpolating over missing seconds would invent prices: the line breaks, the gap is counted."""
     page = visit(scripted("live")).page
@@ -312,6 +318,7 @@ def test_living_on_spot_cannot_be_missed_and_says_what_it_rests_on(scripted: Ser
     picture(phone, "fallback-phone")
 
 
+@pytest.mark.campaign
 def test_doubted_books_and_lost_seconds_are_told_in_words(scripted: Serve, visit: Open) -> None:
     """A strip and a mark are for eyes that see them: the counts and the doubts are text as well."""
     page = visit(scripted("fallback")).page

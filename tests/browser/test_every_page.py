@@ -116,6 +116,7 @@ def test_the_kill_button_is_in_sight_however_long_the_list_of_pages_is(scripted:
     expect(button).to_be_in_viewport(ratio=1.0)
 
 
+@pytest.mark.campaign
 def test_paused_is_said_with_who_and_since_when_wherever_the_mode_is(scripted: Serve, visit: Open) -> None:
     """LIVE beside the kill button and PAUSED on the page would be two truths."""
     page = visit(scripted("paused"), size=WIDE).page
@@ -130,6 +131,7 @@ def test_paused_is_said_with_who_and_since_when_wherever_the_mode_is(scripted: S
     expect(page).to_have_title(re.compile("^PAUSED "))
 
 
+@pytest.mark.campaign
 def test_a_halt_says_who_and_since_when(scripted: Serve, visit: Open) -> None:
     """Whoever comes back has to know how long nothing was traded."""
     page = visit(scripted("long"), size=WIDE).page
@@ -139,6 +141,7 @@ def test_a_halt_says_who_and_since_when(scripted: Serve, visit: Open) -> None:
     expect(page.locator(".alarm")).to_have_text(said)
 
 
+@pytest.mark.campaign
 def test_signs_of_life_are_shown_as_measured(scripted: Serve, visit: Open) -> None:
     """Connected is not alive: each socket's pongs age as one looks, and one that is down has none."""
     page = visit(scripted("stale"), size=WIDE).page

@@ -54,6 +54,7 @@ def test_every_panel_of_a_paused_engine_tells_what_it_is_for(scripted: Serve, vi
     picture(page, "paused-dark")
 
 
+@pytest.mark.campaign
 def test_armed_says_who_until_when_and_why(scripted: Serve, visit: Open) -> None:
     """Real orders may leave: the one state that must never be taken for another."""
     page = visit(scripted("armed")).page
@@ -80,6 +81,7 @@ def test_keys_choose_explain_and_go_to_the_kill_without_tripping_it(scripted: Se
     expect(page.locator(".status .mode")).to_have_text("HALTED", timeout=15_000)
 
 
+@pytest.mark.campaign
 def test_sound_is_off_until_wanted_and_then_tells_a_halt(scripted: Serve, visit: Open) -> None:
     """Nobody wants to be startled, and who asked for it must hear a halt."""
     page = visit(scripted("live")).page
@@ -92,6 +94,7 @@ def test_sound_is_off_until_wanted_and_then_tells_a_halt(scripted: Serve, visit:
     expect(habits).to_have_attribute("data-played", "440 330 220", timeout=15_000)
 
 
+@pytest.mark.campaign
 def test_the_tape_shows_only_what_was_asked_for(scripted: Serve, visit: Open) -> None:
     """A fill must be found in seconds among watches; a filter without events says so."""
     page = visit(scripted("paused")).page
@@ -129,9 +132,8 @@ def test_scroll_and_zoom_outlive_three_updates(scripted: Serve, visit: Open) -> 
     expect(page.locator(".odds .reset")).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    "wide", [320, *(pytest.param(wide, marks=pytest.mark.campaign) for wide in (390, 1024))]
-)
+@pytest.mark.campaign
+@pytest.mark.parametrize("wide", [320, 390, 1024])
 def test_nothing_goes_sideways(scripted: Serve, visit: Open, wide: int) -> None:
     """320 px is also what a wide screen has left at a high zoom."""
     page: Page = visit(scripted("paused"), size=(wide, 844), theme="light").page

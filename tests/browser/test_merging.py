@@ -65,7 +65,7 @@ courses = st.lists(
 
 
 @given(courses)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_overlapping_repeated_and_old_frames_merge_to_the_whole(
     scripts: Page, course: list[tuple[int | None, tuple[str, ...], str]]
 ) -> None:

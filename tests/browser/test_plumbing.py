@@ -104,6 +104,7 @@ def test_where_the_push_is_refused_the_fragment_feeds_the_page(tmp_path: Path, v
         expect(one.page.get_by_label("Type CLEAR")).to_be_visible(timeout=PATIENCE_MS)
 
 
+@pytest.mark.campaign
 def test_a_page_that_wakes_asks_its_fragments_one_after_the_other(tmp_path: Path, visit: Open) -> None:
     """A page that stood still owes its fragments several questions, and the browser wakes it in several ways.
 
@@ -183,7 +184,7 @@ CLICK = """async (button) => {
 }"""
 
 
-@pytest.mark.parametrize("what", ["interpreter", "engine"])
+@pytest.mark.parametrize("what", ["interpreter", pytest.param("engine", marks=pytest.mark.campaign)])
 def test_a_kill_is_latched_and_confirmed_while_something_is_stuck(
     stuck: Callable[[], Console], visit: Open, what: str
 ) -> None:
@@ -210,6 +211,7 @@ def test_a_kill_is_latched_and_confirmed_while_something_is_stuck(
         )
 
 
+@pytest.mark.campaign
 def test_two_operators_who_click_at_once_see_one_latch(stuck: Callable[[], Console], visit: Open) -> None:
     """One reason is in force, for both; neither click is lost or undone by the other."""
     console = stuck()

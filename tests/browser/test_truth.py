@@ -30,6 +30,7 @@ def no_sideways(page: Page) -> None:
         assert page.evaluate(f"{element}.scrollWidth") <= width
 
 
+@pytest.mark.campaign
 def test_a_changed_rule_is_shown_in_full_on_the_card_and_on_the_truth_page(
     scripted: Serve, visit: Open
 ) -> None:

@@ -57,6 +57,13 @@ def test_a_bounded_drill_trades_dies_recovers_and_breaks_nothing() -> None:
     )
 
 
+@pytest.mark.whole
+def test_an_engine_may_die_before_it_has_a_session() -> None:
+    """Seed 10134 kills the first one while it still asks for the venue's clock."""
+    status, result = drill("--seeds", "10134", "--until", "100")
+    assert (status, result["violations"], result["crashes"]) == (0, [], 1)
+
+
 def broken_by(places: set[int], monkeypatch: pytest.MonkeyPatch) -> list[Script]:
     """Let runs break an invariant wherever these actions are all in the script."""
     tried: list[Script] = []

@@ -139,6 +139,7 @@ def test_a_window_that_differs_refuses_whatever_the_others_say(tmp_path: Path) -
     )
 
 
+@pytest.mark.campaign
 def test_a_region_that_may_not_trade_refuses(tmp_path: Path) -> None:
     """The venue's own site says so."""
     with practice_venue("--seed", "1", "--fault", "geo-403", cwd=tmp_path) as urls:

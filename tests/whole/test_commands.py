@@ -82,6 +82,7 @@ def is_up(folder: Path) -> bool:
     return has_session(folder) and (folder / commands.FOLDER_NAME).is_dir() and clock_of(folder) is not None
 
 
+@pytest.mark.campaign
 def test_every_command_works_beside_a_running_engine(tmp_path: Path) -> None:
     """The engine goes on through all of them, and the trail names who did what, in order."""
     data = tmp_path / "data"

@@ -240,6 +240,7 @@ def test_a_missing_boundary_makes_a_marked_estimate_and_then_the_venues_word(sce
     scene.until(scene.is_well)
 
 
+@pytest.mark.campaign
 def test_a_shell_from_rest_voids_no_book(scene: Scene) -> None:
     """The cross-check is a check: an old shell of 0.01 and 0.99 leaves the live book the source."""
     scene.until(scene.is_well)

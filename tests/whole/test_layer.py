@@ -11,6 +11,7 @@ from tests.whole.processes import last_json, run_command
 pytestmark = pytest.mark.whole
 
 
+@pytest.mark.campaign
 def test_a_layer_is_named_journaled_and_replayed(tmp_path: Path) -> None:
     """Never silently: the log names it, the session's first record holds its number, the proof holds."""
     layering.keep(layering.Layer(1, "temperature", 1, 900, 150, temperature=1.25), tmp_path / "data")

@@ -28,6 +28,7 @@ def test_a_photo_finish_settles_as_it_really_did(tmp_path: Path) -> None:
     assert Path(tmp_path / result["session"]).is_file()
 
 
+@pytest.mark.campaign
 def test_a_lost_closing_report_is_estimated_and_said_to_be(tmp_path: Path) -> None:
     """The closing tick of this window was never delivered: its final is an estimate near the served one."""
     session = str(recording("sessions/btc-updown-5m-1787258400.json.gz"))

@@ -239,8 +239,17 @@ def has_traded(data: Path) -> bool:
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("dry_run", ["true", "false"])
-@pytest.mark.parametrize("fault", ["close:code=4001", "refuse-connect:status=503", "non-json:every=1"])
+@pytest.mark.parametrize(
+    ("fault", "dry_run"),
+    [
+        ("close:code=4001", "false"),
+        ("non-json:every=1", "true"),
+        in_campaign("close:code=4001", "true"),
+        in_campaign("non-json:every=1", "false"),
+        in_campaign("refuse-connect:status=503", "true"),
+        in_campaign("refuse-connect:status=503", "false"),
+    ],
+)
 def test_failing_sockets_leave_no_key_behind(tmp_path: Path, dry_run: str, fault: str) -> None:
     """A log of what was sent, or of what came back, would be the place."""
     with practice_venue("--seed", "1", "--fault", fault, cwd=tmp_path) as urls:
