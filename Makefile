@@ -26,7 +26,7 @@ test: ## install what the tests need, then lint and run all tests (ARGS="-k name
 	@sh scripts/setup.sh test
 	@sh scripts/setup_system.sh
 	@$(MAKE) --no-print-directory --jobs=2 checks compiled
-	@exec $(PY) -m pytest --numprocesses=3 --dist=loadfile $(ARGS)
+	@exec $(PY) -m pytest --numprocesses=$(or $(WORKERS),3) --dist=loadfile $(ARGS)
 
 .PHONY: compiled
 compiled: # in a fresh clone each worker would compile every test; beside mypy, which takes one core, it costs nothing
@@ -34,6 +34,7 @@ compiled: # in a fresh clone each worker would compile every test; beside mypy, 
 
 campaign: ## run what takes too long for make test, among it 10,000 random stories of money (MONEY_RUNS=1000 plays fewer)
 	@sh scripts/setup.sh test
+	@EXAMPLES=300 $(PY) -m pytest tests/core tests/wire tests/feeds tests/venue tests/run tests/practice --numprocesses=2 $(ARGS) || test $$? -eq 5
 	@$(PY) -m pytest -m campaign --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
 	@MONEY_RUNS=$(or $(MONEY_RUNS),10000) $(PY) -m pytest tests/core/test_money_machine.py $(ARGS) || test $$? -eq 5
 

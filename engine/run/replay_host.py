@@ -103,6 +103,9 @@ def _send(answers: BinaryIO, what: Answer) -> None:
     answers.flush()
 
 
+_ENDED: Final = "the player's process ended; open the session again"
+
+
 class PlayerProcess:
     """A player in its own process; one ask at a time, from any thread."""
 
@@ -124,8 +127,10 @@ class PlayerProcess:
                 process.stdin.flush()
                 head = process.stdout.read(_LENGTH.size)
                 if len(head) < _LENGTH.size:
-                    return Answer(problem="the player's process ended; open the session again")
+                    return Answer(problem=_ENDED)
                 return _answer.decode(process.stdout.read(_LENGTH.unpack(head)[0]))
+            except BrokenPipeError:
+                return Answer(problem=_ENDED)
             except (OSError, ValueError, msgspec.MsgspecError) as error:
                 return Answer(problem=f"the player's process does not answer: {error}")
 

@@ -149,6 +149,7 @@ def test_no_address_made_by_hand_breaks_a_page(kept: Console, visit: Open) -> No
         assert page.locator("img[src=x]").count() == 0
 
 
+@pytest.mark.campaign
 def test_a_link_to_a_book_and_to_a_decision_leads_there(kept: Console, visit: Open) -> None:
     """What one operator sees, he can send to another."""
     tab = visit(kept)

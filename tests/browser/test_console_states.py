@@ -270,6 +270,7 @@ def test_a_hole_in_the_feed_is_drawn_as_a_gap(scripted: Serve, visit: Open) -> N
     expect(page.locator(".price .extra")).to_contain_text("1 gap")
 
 
+@pytest.mark.campaign
 def test_a_stale_feed_is_named_by_word_and_shape(scripted: Serve, visit: Open) -> None:
     """Colour alone tells nothing to one man in twelve."""
     page = visit(scripted("stale")).page
@@ -294,6 +295,7 @@ def test_a_stale_feed_is_named_by_word_and_shape(scripted: Serve, visit: Open) -
     picture(page, "stale-dark")
 
 
+@pytest.mark.campaign
 def test_living_on_spot_cannot_be_missed_and_says_what_it_rests_on(scripted: Serve, visit: Open) -> None:
     """The prices still move, so only words tell that they are the wrong ones; a phone keeps them in sight."""
     console = scripted("fallback")

@@ -41,6 +41,7 @@ def go(tab: Visit, console: Console, name: str) -> None:
     tab.errors[:] = [error for error in tab.errors if error != NOT_FOUND and LEFT not in error]
 
 
+@pytest.mark.campaign
 def test_every_page_fits_a_phone_and_its_title_has_mode_and_profit(scripted: Serve, visit: Open) -> None:
     """320 pixels is also what 200 % of 640 leaves; nothing but tables may scroll sideways."""
     console = scripted("live")

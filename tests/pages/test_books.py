@@ -62,9 +62,14 @@ def said(app: AppTest) -> str:
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize(
     ("script", "words"),
-    [("empty", "Waiting for"), ("live", "PRACTICE"), ("silent", "PRACTICE"), ("dead", "its last word"),
-     ("long", "HALTED")],
-)  # fmt: skip
+    [
+        ("empty", "Waiting for"),
+        ("dead", "its last word"),
+        ("long", "HALTED"),
+        pytest.param("live", "PRACTICE", marks=pytest.mark.campaign),
+        pytest.param("silent", "PRACTICE", marks=pytest.mark.campaign),
+    ],
+)
 def test_every_page_says_how_things_stand_in_every_state(
     open_script: Open, page: str, script: str, words: str
 ) -> None:
@@ -89,7 +94,9 @@ def test_a_kill_is_said_on_every_page(open_script: Open, page: str) -> None:
     assert r"\*drill\*" in error
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", [PAGES[0], *(pytest.param(page, marks=pytest.mark.campaign) for page in PAGES[1:])]
+)
 def test_no_address_made_by_hand_breaks_a_page(open_script: Open, page: str) -> None:
     """Anybody can send an operator a link. Each word meets a quarter of the garbage."""
     counter = open_script("long")

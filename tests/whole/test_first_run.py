@@ -16,7 +16,6 @@ pytestmark = pytest.mark.whole
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.campaign
 def test_twenty_seconds_already_yield_decisions(tmp_path: Path) -> None:
     """Everything under one folder, nothing halted, and in the last line what the document says."""
     ran = run_command("run", "--seconds", "20", cwd=tmp_path)
@@ -29,6 +28,7 @@ def test_twenty_seconds_already_yield_decisions(tmp_path: Path) -> None:
     check_fields(result)
 
 
+@pytest.mark.campaign
 def test_the_opening_keeps_its_promise_and_the_journal_replays(tmp_path: Path) -> None:
     """A trade that settles, a refusal, a gap, exact boundaries; then the same decisions again, bit for bit.
 

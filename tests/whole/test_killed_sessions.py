@@ -62,6 +62,7 @@ def check(folder: Path, kills: int, seed: int) -> None:
     assert {row.status for row in rows} == {"crashed"}
 
 
+@pytest.mark.campaign
 def test_three_kills_leave_three_sessions_that_are_proved(tmp_path: Path) -> None:
     """And the command says the same of the last."""
     check(tmp_path, 3, seed=7)

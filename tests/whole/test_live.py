@@ -180,8 +180,8 @@ def test_user_events_told_twice_change_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("fault", "args", "restriction"),
     [
-        ("425", {"retry_after_s": 1}, "restarting"),
-        ("post-only", {"retry_after_s": 1}, "post-only"),
+        pytest.param("425", {"retry_after_s": 1}, "restarting", marks=pytest.mark.campaign),
+        pytest.param("post-only", {"retry_after_s": 1}, "post-only", marks=pytest.mark.campaign),
         pytest.param("cancel-only", {}, "cancel-only", marks=pytest.mark.campaign),
         pytest.param("trading-disabled", {}, "disabled", marks=pytest.mark.campaign),
         pytest.param("429", {"retry_after_s": 1}, "rate-limited", marks=pytest.mark.campaign),

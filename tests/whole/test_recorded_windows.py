@@ -42,6 +42,7 @@ def test_a_lost_closing_report_is_estimated_and_said_to_be(tmp_path: Path) -> No
     assert window["outcome"] == "DOWN"
 
 
+@pytest.mark.campaign
 def test_a_spot_era_window_settles_on_spot(tmp_path: Path) -> None:
     """The rule is data of the market: the same engine, an older manifest."""
     session = str(recording("sessions/btc-updown-5m-1777108200-1hz.jsonl.gz"))

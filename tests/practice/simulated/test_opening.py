@@ -101,6 +101,7 @@ class Onlooker:
             market.orders.clear()
             market.attempts = 0
             self.state.trading.orders.clear()
+            self.state.trading.in_flight.clear()
 
 
 def params_of(profile: str) -> Params:
