@@ -9,8 +9,8 @@ from hypothesis import settings
 
 from engine.config import Settings
 
-# Two cores shared with real browsers and servers: a slow example says nothing about the code. ``make campaign``
-# plays more of them; what needs many says so itself.
+# Two cores shared with real browsers and servers: a slow example says nothing about the code.
+# ``make campaign`` plays more of them; what needs many says so itself.
 settings.register_profile("patient", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "30")))
 settings.load_profile("patient")
 

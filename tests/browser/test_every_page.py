@@ -104,6 +104,7 @@ def test_no_page_hides_how_the_engine_is(
     assert quiet == []
 
 
+@pytest.mark.campaign
 def test_the_kill_button_is_in_sight_however_long_the_list_of_pages_is(scripted: Serve, visit: Open) -> None:
     """On a laptop's 720 pixels the list alone fills the sidebar; to stop must need no scrolling."""
     page = visit(scripted("live"), size=(1280, 600)).page

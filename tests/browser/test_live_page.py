@@ -42,6 +42,9 @@ def test_a_contract_goes_from_watch_to_settlement_and_the_kill_outlives_the_serv
         page = visit(console).page
         expect(page.locator(".status .mode")).to_have_text("PRACTICE", timeout=20_000)
         expect(page.locator(".banner")).to_contain_text("proves nothing")
+        page.goto("about:blank")  # nobody looks until the first window comes near its end
+        page.wait_for_timeout(30_000)
+        page.goto(console.url)
         phases, verdicts = watch_until_settled(page)
         assert {"WATCH", "HAMMER"} <= phases
         assert "NO TRADE" in verdicts

@@ -77,6 +77,7 @@ def fed(page: Page, way: str) -> None:
     expect(page.locator(".fed").first).to_have_attribute("data-fed", way, timeout=PATIENCE_MS)
 
 
+@pytest.mark.campaign
 def test_a_page_is_pushed_to_and_says_so(stuck: Callable[[], Console], visit: Open) -> None:
     """The quick way is the usual one, and the operator can see which way his numbers come."""
     console = stuck()

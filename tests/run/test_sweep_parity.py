@@ -48,7 +48,6 @@ CONFIGURATIONS = (
 )
 FEE = FeeSchedule(Decimal("0.07"), Decimal(1))
 COMPILED = ("numba",) if numba_is_there() else ()
-QUICKEST = (*COMPILED, "plain")[0]
 
 
 def compared(records, configuration, path, assumptions=ASSUMPTIONS):
@@ -160,12 +159,14 @@ def test_every_decision_on_the_sample_is_the_live_cores(path):
     assert counts[2] > 2
 
 
-@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.campaign)])
-def test_every_decision_on_random_data_is_the_live_cores(seed):
+@pytest.mark.parametrize(
+    ("seed", "path"), [(0, (*COMPILED, "plain")[0]), pytest.param(1, "plain", marks=pytest.mark.campaign)]
+)
+def test_every_decision_on_random_data_is_the_live_cores(seed, path):
     """Wild prices, holes, empty sides, levels too thin to fill, windows with and without a fee schedule."""
     rows, table = random_rows(seed)
     records = list(records_of_rows(rows, table))
-    counts = np.sum([compared(records, one, QUICKEST) for one in CONFIGURATIONS[:2]], axis=0)
+    counts = np.sum([compared(records, one, path) for one in CONFIGURATIONS[:2]], axis=0)
     assert counts[0] > 1_000
     assert counts[1] > 0
 

@@ -59,10 +59,12 @@ def test_unchanged_parameters_give_the_orders_of_the_session(folder: Path) -> No
 @pytest.mark.parametrize(
     "change",
     [
-        {}, {"hammer_s": 60.0, "d_min_usd": 8.0}, {"watch_return_threshold": 0.0006, "max_entry_price": 0.6},
-        {"quote_size_usd": 50.0, "min_ev": -0.2},
+        {"hammer_s": 60.0, "d_min_usd": 8.0},
+        {"watch_return_threshold": 0.0006, "max_entry_price": 0.6},
+        pytest.param({}, marks=pytest.mark.campaign),
+        pytest.param({"quote_size_usd": 50.0, "min_ev": -0.2}, marks=pytest.mark.campaign),
     ],
-)  # fmt: skip
+)
 def test_what_is_left_out_changes_no_order(eager: list[WindowRows], change: dict[str, float]) -> None:
     """Most rows are never given to the core; playing every one must come to the same orders and money."""
     variant = Variant(EAGER._replace(**change), OPEN_HANDED)
@@ -79,7 +81,8 @@ def test_what_is_left_out_changes_no_order(eager: list[WindowRows], change: dict
 
 
 @needs_recordings
-@pytest.mark.parametrize("start", ["1787236800", pytest.param("1787258400", marks=pytest.mark.campaign)])
+@pytest.mark.campaign
+@pytest.mark.parametrize("start", ["1787236800", "1787258400"])
 def test_the_same_on_recorded_windows(tmp_path: Path, start: str) -> None:
     """Real books flicker as no simulation does."""
     from engine.run.recordings import records_of_file

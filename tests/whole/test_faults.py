@@ -181,7 +181,28 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+EVERYDAY = {
+    "one topic stalls",
+    "half-open socket",
+    "closed with 1011",
+    "503 on connect",
+    "not JSON",
+    "truncated JSON",
+    "wrong symbol",
+    "reordered ticks",
+    "frozen value",
+    "skipped numbers",
+    "crossed book",
+    "lost delta",
+    "closed but accepting",
+}
+"""One of each kind; ``tests/practice`` and ``tests/feeds`` have all of them, a campaign plays all here."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in EVERYDAY else pytest.param(name, marks=pytest.mark.campaign) for name in CASES],
+)
 def test_a_fault_is_noticed_and_everything_is_well_again_after_it(scene: Scene, name: str) -> None:
     """What the fault requires is seen while it lasts; after it, fresh data and right books come back."""
     case = CASES[name]

@@ -95,7 +95,7 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Pat
     Twin.folder = folder
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.run.engine.Session", Twin)
-        with live_scene(folder, "--session", session, "--speed", "20", **EAGER) as made:
+        with live_scene(folder, "--session", session, "--speed", "30", **EAGER) as made:
             made.until(lambda: _is_over(made), 90)
         assert made.error is None
         (twin,) = Twin.made

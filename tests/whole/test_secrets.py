@@ -172,7 +172,7 @@ def settings_of(urls: dict[str, str], keys: dict[str, str], dry_run: str) -> dic
 @pytest.mark.parametrize(
     ("dry_run", "keys", "faults"),
     [
-        ("true", WRONG, ("--fault", "close:code=4001")),
+        in_campaign("true", WRONG, ("--fault", "close:code=4001")),
         in_campaign("true", WRONG, ()),
         in_campaign("false", WRONG, ()),
         in_campaign("true", RIGHT, ()),

@@ -129,6 +129,7 @@ def test_it_starts_as_the_service_starts_it_killed_and_small(cloned: Path) -> No
     assert held < MEMORY_MB
 
 
+@pytest.mark.campaign
 def test_live_is_refused_there(cloned: Path) -> None:
     """No disk, no promise to be awake, somebody else's address."""
     (cloned.parents[2] / "home" / ".streamlit" / "secrets.toml").write_text('DRY_RUN = "false"\n')
