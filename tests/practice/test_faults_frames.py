@@ -300,8 +300,10 @@ async def test_the_grid_of_open_markets_changes_for_good(follow):
 async def test_a_lost_change_makes_the_clients_book_another_than_the_venues():
     """Nothing says so at that moment, not even to those with custom features; the venue's book is right."""
     tape = HandMadeTape([*books(-1, 6000, 6100), *books(1, 6100, 6200), *books(2, 6200, 6300), trade(30)])
-    async with served(tape) as urls, clob(urls, custom_feature_enabled=True) as socket:
-        await start_fault(urls, "lost-delta")
+    async with (
+        served(tape, faults=["lost-delta"]) as urls,
+        clob(urls, custom_feature_enabled=True) as socket,
+    ):
         frames = [json.loads(await socket.recv())]
         frames += await frames_until(
             socket, lambda f: f["event_type"] == "best_bid_ask" and f["asset_id"] == DOWN

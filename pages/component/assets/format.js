@@ -80,9 +80,11 @@ function minute(seconds) {
   return known(seconds) ? new Date(seconds * 1000).toISOString().slice(11, 16) : DASH;
 }
 
+const LOCAL_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
 function localTime(ms) {
   if (!known(ms)) return "";
-  const text = new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const text = LOCAL_TIME.format(ms);
   return `${new Date(ms).toISOString().replace("T", " ").slice(0, 19)} UTC\n${text} here`;
 }
 

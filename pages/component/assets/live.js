@@ -32,7 +32,11 @@ class LivePage {
     this.nodata.setAttribute("role", "alert");
     this.page = el("div", "live", this.status.node, this.nodata, this.build());
     root.append(this.page);
-    this.timer = setInterval(() => this.schedule(), TICK_MS);
+    this.paintedAt = -Infinity;
+    this.timer = setInterval(() => {
+      // Countdowns go on between frames; while frames come they bring them along.
+      if (performance.now() - this.paintedAt >= TICK_MS) this.schedule();
+    }, TICK_MS / 2);
     this.wake = () => this.schedule();
     document.addEventListener("visibilitychange", this.wake);
     this.themed();
@@ -109,8 +113,13 @@ class LivePage {
   }
 
   paint(at) {
+    this.paintedAt = at;
     this.fit();
     const { store } = this;
+    const contract = store.current(this.selected);
+    this.fresh ||= this.group.range !== this.paintedRange || this.selected !== this.paintedName;
+    // Before anything of the page is written: to write on a canvas makes the browser lay out what is stale.
+    if (this.fresh) this.paintCharts(store, contract);
     const silent = store.sinceFrame(at);
     const lost = silent !== null && silent > NO_DATA_S;
     this.page.classList.toggle("lost", lost || (store.head !== null && !store.engine.alive));
@@ -121,12 +130,9 @@ class LivePage {
     this.tour.look();
     this.status.paint(store, at);
     for (const card of this.cards) card.paint(store, at, card.name === this.selected, this.colours);
-    const contract = store.current(this.selected);
     this.ladder.paint(store, at, contract);
     this.feeds.paint(store, at);
     this.paintTitle(store, lost);
-    if (!this.fresh)
-      this.fresh = this.group.range !== this.paintedRange || this.selected !== this.paintedName;
     if (!this.fresh) return;
     this.fresh = false;
     this.paintedRange = this.group.range;
@@ -134,7 +140,6 @@ class LivePage {
     this.decision.paint(store, contract);
     this.edge.paint(contract);
     for (const part of [this.orders, this.settlements, this.money, this.tape]) part.paint(store);
-    this.paintCharts(store, contract);
   }
 
   paintSilence(silent, at) {
