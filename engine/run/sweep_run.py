@@ -206,7 +206,8 @@ def spread_of(dask: str | None, workers: int) -> Spread:
 
 def workers_here() -> int:
     """Return how many cores this process may use."""
-    return max(1, min(WORKERS_MOST, len(os.sched_getaffinity(0))))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(WORKERS_MOST, cores))
 
 
 # --- the whole ----------------------------------------------------------------------------------------------
