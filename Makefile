@@ -34,7 +34,7 @@ compiled: # in a fresh clone each worker would compile every test; beside mypy, 
 
 campaign: ## run what takes too long for make test, among it 10,000 random stories of money (MONEY_RUNS=1000 plays fewer)
 	@sh scripts/setup.sh test
-	@EXAMPLES=300 $(PY) -m pytest tests/core tests/wire tests/feeds tests/venue tests/run tests/practice --numprocesses=2 $(ARGS) || test $$? -eq 5
+	@EXAMPLES=300 $(PY) -m pytest tests/core tests/wire tests/feeds tests/venue tests/run tests/practice --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
 	@$(PY) -m pytest -m campaign --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
 	@MONEY_RUNS=$(or $(MONEY_RUNS),10000) $(PY) -m pytest tests/core/test_money_machine.py $(ARGS) || test $$? -eq 5
 
