@@ -1,7 +1,7 @@
 """Protocol clients of the console: sessions that speak as a browser tab does, and draw nothing.
 
 Each opens Streamlit's socket, runs the page, keeps the timers it is told to keep, and takes the push, which
-it acknowledges five times a second. Prints a line when all are up; ends with standard input.
+it acknowledges twice a second. Prints a line when all are up; ends with standard input.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import websockets
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-ACK_S = 0.2
+ACK_S = 0.5
 
 
 async def session(url: str, up: asyncio.Semaphore) -> None:

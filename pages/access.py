@@ -12,6 +12,7 @@ import streamlit as st
 from starlette.requests import HTTPConnection
 
 from engine import desk
+from engine.config import Settings
 from engine.run import access as rule
 from engine.run.access import Identity, Role, Rules
 from engine.run.access_rules import Door, rules_of
@@ -22,10 +23,18 @@ SESSION_PASS: Final = "access-pass"  # noqa: S105 (a name, no password)
 DOOR: Final = Door()
 
 
+_kept: list[tuple[Settings, str | None, Rules]] = []
+
+
 def rules(counter: desk.Desk) -> Rules:
-    """Return the rules of this server."""
+    """Return the rules of this server: they follow from what it was started with, so they are made once."""
     address: str | None = st.get_option("server.address")
-    return rules_of(counter.settings, address)
+    for settings, where, kept in _kept:
+        if settings is counter.settings and where == address:
+            return kept
+    made = rules_of(counter.settings, address)
+    _kept[:] = [(counter.settings, address, made)]
+    return made
 
 
 def of_request(asked: HTTPConnection) -> Identity:

@@ -6,7 +6,6 @@ The HTML file holds Plotly itself and needs no network. What it does not know: h
 import argparse
 import html
 import importlib.util
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,19 +20,19 @@ from engine.run import sweep_input, sweep_report
 from engine.run.calibration_report import report_of, scores
 from engine.run.calibration_report_figures import figures_of
 from engine.run.calibration_report_moments import Moment, moments_of
+from engine.run.giving_way import give_way
 from engine.run.sweep_grid import SweepError
 from engine.run.sweep_honesty import split
 from engine.run.sweep_trace import Trace
 
 PREFIX: Final = Path("reports/calibration/report")
-NICE: Final = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write a report; return the exit status: 0 done, 1 failed, 2 wrong use."""
     options = parser().parse_args(arguments)
     if options.nice:
-        os.nice(NICE)
+        give_way()
     try:
         report = write_report(options, load_settings())
     except SweepError as error:

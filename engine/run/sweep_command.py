@@ -20,6 +20,7 @@ import msgspec
 from engine.config import Settings, load_settings
 from engine.errors import EngineError
 from engine.run import sweep_input, sweep_report, sweep_search
+from engine.run.giving_way import give_way
 from engine.run.sweep_grid import ASKS_BEFORE, Grid, SweepError, Values, configuration, grid_of, model_of
 from engine.run.sweep_input import Source, Usable
 from engine.run.sweep_kernel import ASSUMPTIONS
@@ -39,7 +40,6 @@ from engine.run.sweep_run import (
 
 PREFIX: Final = Path("reports/calibration/latest")
 TRIALS: Final = 200
-NICE: Final = 10
 SAID_EVERY_S: Final = 0.5
 
 
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         asked = checked(options, load_settings())
         if options.nice:
-            os.nice(NICE)
+            give_way()
         report = sweep(asked)
     except SweepError as error:
         sys.stderr.write(f"error: {error}\n")

@@ -29,6 +29,8 @@ SCRIPTS: Final = (
     "banners.js",
     "keys.js",
     "hover.js",
+    "sight.js",
+    "widths.js",
     "status.js",
     "coverage.js",
     "cards.js",

@@ -16,7 +16,7 @@ from pages.component import message
 from pages.server import base_path
 from pages.widgets import kill
 
-REFRESH_S: Final = 10.0
+REFRESH_S: Final = 60.0
 """How often a tab is served unasked, so that one that hears nothing keeps its queue (``IDLE_LIMIT_S``)."""
 OVERLAP: Final = 10
 """Frames that the next covers again: the browser may skip one when it is busy, and merges by version."""

@@ -93,6 +93,7 @@ class Market:
         self._raw: deque[float] = deque([71_480.0] * 63, maxlen=63)
         self.seconds = 0
         self._version = 0
+        self._pointed = -1
         self._strikes: dict[str, float] = {}
         self._finals: dict[str, float] = {}
         self._orders: list[OrderView] = []
@@ -231,7 +232,7 @@ class Market:
             money=MoneyView(
                 sum(settled), sum(settled), 20.1, trades * 0.10, trades, min(trades, 3), 250.0, 4
             ),
-            point=self._point(contracts),
+            point=self._point_once(contracts),
             marks=self._marks[-20:],
             journal_seq=self._version * 37 - 2,
             journal_lag_ms=11.0 + self._random.random() * 6,
@@ -274,6 +275,13 @@ class Market:
     def _halted_since_ms(self) -> int | None:
         drift = next((row for row in self._settlements if row.verdict == "drift"), None)
         return None if drift is None else (drift.end_s + 30) * 1000
+
+    def _point_once(self, contracts: list[ContractView]) -> Point | None:
+        """A second's point is told once, as the engine does."""
+        if self._pointed == self.seconds:
+            return None
+        self._pointed = self.seconds
+        return self._point(contracts)
 
     def _point(self, contracts: list[ContractView]) -> Point | None:
         hole = self._script.hole

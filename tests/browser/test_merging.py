@@ -26,9 +26,9 @@ HEALTH = Desk(SETTINGS, StillHost).health()
 def scripts(browser: Browser) -> Iterator[Page]:
     """A blank page that has the console's pure functions."""
     page = browser.new_page()
-    names = ("format.js", "store.js", "series.js", "coverage.js", "feeds.js")
+    names = ("format.js", "store.js", "series.js", "coverage.js", "feeds.js", "sight.js")
     sources = "\n".join((component.ASSETS / name).read_text() for name in names)
-    page.add_script_tag(content=f"{sources}\nObject.assign(window, {{Store, columnsOf}});")
+    page.add_script_tag(content=f"{sources}\nObject.assign(window, {{Store, columnsOf, Sight}});")
     yield page
     page.close()
 
@@ -86,6 +86,35 @@ def test_overlapping_repeated_and_old_frames_merge_to_the_whole(
     assert known["gaps"] == 0
     assert (known["head"], known["slow"], known["ticks"]) == (whole["head"], whole["slow"], whole["ticks"])
     assert sorted(map(str, known["marks"])) == sorted(map(str, whole["marks"]))
+
+
+def test_what_is_off_the_screen_is_drawn_seldom_and_at_once_when_it_comes(scripts: Page) -> None:
+    """A page of which a third can be seen should not cost three times as much; nor may it show what is old."""
+    told = scripts.evaluate(
+        """async () => {
+          const [near, far] = ["10px", "5000px"].map((top) => {
+            const node = document.createElement("div");
+            node.style.cssText = `position: absolute; top: ${top}; height: 20px; width: 20px`;
+            document.body.append(node);
+            return node;
+          });
+          let came = null;
+          const appeared = new Promise((done) => (came = done));
+          const sight = new Sight([near, far], () => came());
+          while (sight.seen.has(far)) await new Promise(requestAnimationFrame);
+          const due = (node, times) => times.filter((at) => sight.due(node, at)).length;
+          const frames = Array.from({ length: 20 }, (_, index) => index * 100);
+          const said = { near: due(near, frames), far: due(far, frames) };
+          window.scrollTo(0, 5000);
+          await appeared;
+          said.appeared = due(far, [1901, 1902]);
+          sight.close();
+          near.remove();
+          far.remove();
+          return said;
+        }"""
+    )
+    assert told == {"near": 20, "far": 4, "appeared": 2}
 
 
 def test_a_lost_frame_is_noticed_and_nothing_is_made_up(scripts: Page) -> None:

@@ -74,8 +74,9 @@ class Card {
     );
   }
 
-  paint(store, at, selected, colours) {
+  paint({ store, at, selected: name, colours }) {
     const contract = store.current(this.name);
+    const selected = name === this.name;
     this.node.classList.toggle("selected", selected);
     this.head.setAttribute("aria-pressed", String(selected));
     this.paintLast(store.previous(this.name));

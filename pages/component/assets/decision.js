@@ -13,7 +13,7 @@ class DecisionPanel {
     this.node = this.panel.node;
   }
 
-  paint(store, contract) {
+  paint({ store, contract }) {
     const decision = contract?.decision ?? null;
     put(this.panel.extra, contract ? `${contract.name} window` : "");
     show(this.body, decision !== null);

@@ -40,8 +40,12 @@ function putShape(node, name) {
   node.innerHTML = `<svg viewBox="0 0 12 12" width="12" height="12" fill="currentColor">${SHAPES[name]}</svg>`;
 }
 
+// The text node stays and only its data changes: put anew, the browser would build its box again each time.
 function put(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const inside = node.firstChild;
+  if (inside?.nodeType === Node.TEXT_NODE && !inside.nextSibling) {
+    if (inside.data !== text) inside.data = text;
+  } else if (node.textContent !== text) node.textContent = text;
 }
 
 function hint(node, text) {
@@ -59,6 +63,12 @@ function show(node, visible) {
 function width(node, share) {
   const value = `${(Math.min(1, Math.max(0, share || 0)) * 100).toFixed(1)}%`;
   if (node.style.width !== value) node.style.width = value;
+}
+
+// A bar behind what an element holds, as wide as its share: no box of its own, which every repaint would visit.
+function fill(node, share) {
+  const value = `${(Math.min(1, Math.max(0, share || 0)) * 100).toFixed(1)}% 19px`;
+  if (node.style.backgroundSize !== value) node.style.backgroundSize = value;
 }
 
 function chip(className = "") {

@@ -11,7 +11,7 @@ class EdgePanel {
     this.node = this.panel.node;
   }
 
-  paint(contract) {
+  paint({ contract }) {
     const has = contract !== null && known(contract.p_up);
     put(this.panel.extra, contract ? `${contract.name} window` : "");
     show(this.body, has);

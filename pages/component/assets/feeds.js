@@ -79,7 +79,7 @@ class FeedsPanel {
     this.node = this.panel.node;
   }
 
-  paint(store, at) {
+  paint({ store, at }) {
     const drift = store.drift(at);
     this.beats.paint(store, at);
     const feeds = store.head?.feeds ?? [];

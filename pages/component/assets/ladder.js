@@ -10,7 +10,7 @@ class Ladder {
     this.node = this.panel.node;
   }
 
-  paint(store, at, contract) {
+  paint({ store, at, contract }) {
     put(this.panel.extra, contract ? `${contract.name} · shares` : "");
     const drift = store.drift(at);
     const levels = [contract?.up, contract?.down].flatMap((book) =>
@@ -90,11 +90,10 @@ function ownText(own) {
 // Index 0 is the touch; asks are shown upside down.
 function rungs(kind) {
   return Array.from({ length: LEVELS }, () => {
-    const bar = el("i");
     const cells = ["price", "even", "size", "sum-shares", "sum-usd", "average", "ev"].map((name) =>
       el("span", name),
     );
-    return { node: el("div", `rung ${kind}`, bar, ...cells), bar, cells };
+    return { node: el("div", `rung ${kind}`, ...cells), cells };
   });
 }
 
@@ -111,7 +110,7 @@ function putRung(rung, level, largest, swept = null) {
   tone(ev, known(worth) && worth > 0 ? "good" : "quiet");
   rung.node.classList.toggle("taken", taken > 0);
   hint(rung.node, taken > 0 ? `my order would take ${number(taken, 2)} shares here` : "");
-  width(rung.bar, level ? level[1] / largest : 0);
+  fill(rung.node, level ? level[1] / largest : 0);
 }
 
 // Two witnesses of a rebuilt book: the other token's, which mirrors it, and the venue's own answer over REST.

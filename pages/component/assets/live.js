@@ -32,7 +32,13 @@ class LivePage {
     this.nodata.setAttribute("role", "alert");
     this.page = el("div", "live", this.status.node, this.nodata, this.build());
     root.append(this.page);
+    this.widths = new Widths(this.page);
     this.paintedAt = -Infinity;
+    // Draw at each tick, for what counts on between frames; the others draw what a frame brought.
+    this.ticking = [...this.cards, this.ladder, this.feeds];
+    this.framed = [this.decision, this.edge, this.orders, this.settlements, this.money, this.tape];
+    this.owed = new Set();
+    this.sight = new Sight([...this.ticking, ...this.framed].map((part) => part.node), () => this.schedule());
     this.timer = setInterval(() => {
       // Countdowns go on between frames; while frames come they bring them along.
       if (performance.now() - this.paintedAt >= TICK_MS) this.schedule();
@@ -129,17 +135,16 @@ class LivePage {
     this.page.dataset.version = store.version;
     this.tour.look();
     this.status.paint(store, at);
-    for (const card of this.cards) card.paint(store, at, card.name === this.selected, this.colours);
-    this.ladder.paint(store, at, contract);
-    this.feeds.paint(store, at);
     this.paintTitle(store, lost);
-    if (!this.fresh) return;
+    if (this.fresh) this.owed = new Set(this.framed);
+    for (const part of [...this.ticking, ...this.owed]) {
+      if (!this.sight.due(part.node, at)) continue;
+      this.owed.delete(part);
+      part.paint({ store, at, contract, selected: this.selected, colours: this.colours });
+    }
     this.fresh = false;
     this.paintedRange = this.group.range;
     this.paintedName = this.selected;
-    this.decision.paint(store, contract);
-    this.edge.paint(contract);
-    for (const part of [this.orders, this.settlements, this.money, this.tape]) part.paint(store);
   }
 
   paintSilence(silent, at) {
@@ -243,6 +248,8 @@ class LivePage {
     cancelAnimationFrame(this.frame);
     document.removeEventListener("visibilitychange", this.wake);
     for (const part of [...this.group.charts, ...this.cards]) part.close();
+    this.sight.close();
+    this.widths.close();
     this.status.close();
     stream.views.delete(this);
     stream.forget(this.root);

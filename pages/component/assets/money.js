@@ -27,7 +27,7 @@ class SettlementsPanel {
     this.node = this.panel.node;
   }
 
-  paint(store) {
+  paint({ store }) {
     const items = [...(store.slow.settlements ?? [])].sort(
       (a, b) => b.end_s - a.end_s || (a.slug > b.slug ? 1 : -1),
     );
@@ -81,7 +81,7 @@ class MoneyPanel {
     this.node = this.panel.node;
   }
 
-  paint(store) {
+  paint({ store }) {
     const { money, account } = store.slow;
     const { cells } = this.facts;
     put(cells.today, signedDollars(money?.realised_today));

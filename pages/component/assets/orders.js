@@ -40,7 +40,7 @@ class OrdersPanel {
     this.node = this.panel.node;
   }
 
-  paint(store) {
+  paint({ store }) {
     const orders = [...(store.slow.orders ?? [])].sort(
       (a, b) => b.at_ms - a.at_ms || (b.order_id > a.order_id ? 1 : -1),
     );

@@ -7,7 +7,7 @@ const ANSWER_LIMIT_MS = 2000; // an asked fragment that did not answer by then i
 const GRACE_MS = 1000; // how long a new page waits for its first push before it asks
 const PUSH_SILENT_MS = 1500; // the server speaks four times a second, at least
 const CONNECT_LIMIT_MS = 15_000;
-const ACK_MS = 200;
+const ACK_MS = 500; // a frame covers everything since; what it repeats is small
 const RETRY_MS = [250, 500, 1000, 2000, 4000];
 const WATCH_MS = 50;
 const BETWEEN_ASKS_MS = 20; // what is asked within one turn goes out as one message, and that names one fragment
@@ -113,10 +113,12 @@ const stream = {
     );
   },
 
-  // Lets a part ask its fragment where nothing is pushed.
+  // Lets a part ask its fragment where nothing is pushed; when it was just answered, at its own moment.
   serve(root, trigger, every) {
-    const known = this.pullers.get(root);
-    this.pullers.set(root, { trigger, every, askedAt: known?.askedAt ?? performance.now(), waits: false });
+    const at = performance.now();
+    const askedAt = this.pullers.get(root)?.askedAt ?? at;
+    this.pullers.set(root, { trigger, every, askedAt, waits: false });
+    if (!this.pushed) setTimeout(() => this.watch(), Math.max(0, Math.ceil(askedAt + every - at)));
   },
 
   forget(root) {

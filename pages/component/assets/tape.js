@@ -32,10 +32,10 @@ class TapePanel {
     this.filter = name;
     for (const button of this.buttons)
       button.setAttribute("aria-pressed", String(button.textContent === name));
-    if (this.store) this.paint(this.store);
+    if (this.store) this.paint(this);
   }
 
-  paint(store) {
+  paint({ store }) {
     this.store = store;
     const kinds = TAPE_KINDS[this.filter];
     const marks = [...store.marks.entries()]
