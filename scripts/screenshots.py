@@ -1,10 +1,10 @@
 """Visit every page of a practice console and save what it looks like: both themes, three widths.
 
-    python scripts/screenshots.py FOLDER [--seconds N] [--only PAGE]
+    python scripts/screenshots.py FOLDER [--seconds N] [--only PAGE] [--theme dark] [--width wide]
 
 Starts a console of its own on a free port with an empty data folder, waits for the opening's first trade
-(N wall seconds, 60 unless told), and writes ``PAGE-THEME-WIDTH.png``. Needs Chromium and the packages of the
-tests.
+(N wall seconds, 60 unless told), presses what the pages of long work have to be asked (a what-if, a sweep, a
+calibration report), and writes ``PAGE-THEME-WIDTH.png``. Needs Chromium and the packages of the tests.
 """
 
 import argparse
@@ -35,9 +35,11 @@ FLAGS = [
 WIDTHS = {"wide": (1440, 900), "tablet": (820, 1180), "phone": (390, 844)}
 THEMES = ("dark", "light")
 PAGES = (
-    "live", "panic", "decisions", "truth", "ledger", "execution", "health", "drills", "handover", "mode",
-    "settings", "help",
+    "live", "panic", "mode", "health", "decisions", "execution", "ledger", "truth", "replay", "sessions",
+    "handover", "what_if", "sweep", "calibration", "drills", "settings", "help",
 )  # fmt: skip
+WORK_MS = 240_000
+"""A sweep with its compilation on a slow machine."""
 SETTLE_MS = 2_500
 """Two refreshes of the slowest table."""
 TALLEST = 6_000
@@ -78,11 +80,34 @@ def _await(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise SystemExit("the console did not answer within 60 s")
 
 
-def visit(browser: Browser, url: str, folder: Path, pages: list[str]) -> int:
+def ask(browser: Browser, url: str, pages: list[str]) -> None:
+    """Press what has to be asked, as an operator would, and wait for the answers."""
+    page = browser.new_page()
+    if "what_if" in pages:
+        page.goto(f"{url}/what_if")
+        field = page.get_by_role("spinbutton", name="Hammer, seconds before the end")
+        field.fill("30")
+        field.press("Tab")
+        page.get_by_role("button", name="Decide again").click()
+        page.get_by_text("windows, ").first.wait_for(timeout=WORK_MS)
+    if "sweep" in pages:
+        page.goto(f"{url}/sweep")
+        page.get_by_role("button", name="Start the sweep").click()
+        page.get_by_text("Verdict:").first.wait_for(timeout=WORK_MS)
+    if "calibration" in pages:
+        page.goto(f"{url}/calibration")
+        page.get_by_role("button", name="Make the report").click()
+        page.get_by_text("Verdict:").first.wait_for(timeout=WORK_MS)
+    page.close()
+
+
+def visit(browser: Browser, url: str, folder: Path, asked: argparse.Namespace) -> int:
     """Save every page in every theme and width; return how many pictures."""
     made = 0
-    for theme in THEMES:
-        for width, (across, down) in WIDTHS.items():
+    pages = asked.only or PAGES
+    for theme in asked.theme or THEMES:
+        for width in asked.width or WIDTHS:
+            across, down = WIDTHS[width]
             context = browser.new_context(
                 viewport={"width": across, "height": down},
                 color_scheme="light" if theme == "light" else "dark",
@@ -100,9 +125,10 @@ def visit(browser: Browser, url: str, folder: Path, pages: list[str]) -> int:
 
 
 def _picture(page: Page, path: Path, across: int, down: int) -> None:
-    height = int(page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight"))
-    page.set_viewport_size({"width": across, "height": min(max(height, down), TALLEST)})
-    page.wait_for_timeout(500)
+    for _ in range(2):  # a chart that comes into sight is drawn then, and is taller than its place was
+        height = int(page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight"))
+        page.set_viewport_size({"width": across, "height": min(max(height, down), TALLEST)})
+        page.wait_for_timeout(700)
     page.screenshot(path=path)
 
 
@@ -114,6 +140,8 @@ def main() -> None:
         "--seconds", type=float, default=60.0, help="how long the engine runs before the visit"
     )
     parser.add_argument("--only", choices=PAGES, action="append", help="this page alone; may be repeated")
+    parser.add_argument("--theme", choices=THEMES, action="append")
+    parser.add_argument("--width", choices=WIDTHS, action="append")
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     with (
@@ -123,7 +151,8 @@ def main() -> None:
     ):
         time.sleep(asked.seconds)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        made = visit(browser, url, asked.folder, asked.only or list(PAGES))
+        ask(browser, url, asked.only or list(PAGES))
+        made = visit(browser, url, asked.folder, asked)
         browser.close()
     print(f"{made} pictures in {asked.folder}")
 

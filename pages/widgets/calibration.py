@@ -1,5 +1,6 @@
 """A calibration report: how it is made, and what it shows."""
 
+from pathlib import Path
 from typing import Any, Final
 
 import streamlit as st
@@ -60,7 +61,7 @@ def shown() -> None:
         st.info("No report has been made here yet.")
         return
     st.markdown(f"**Verdict: {plain.marked_down(report['verdict'])}**")
-    sources = ", ".join(plain.marked_down(source) for source in report["sources"][:3])
+    sources = ", ".join(plain.marked_down(Path(source).name) for source in report["sources"][:3])
     st.caption(f"{report['windows']:,} windows, {report['moments']:,} moments of {sources}.")
     if report["layer"]:
         st.warning(

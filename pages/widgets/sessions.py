@@ -45,7 +45,7 @@ def _columns() -> dict[str, Any]:
         "session": tables.text("session"),
         "name": tables.text("name"),
         "status": tables.text("status", "crashed: it says it runs, and no engine records it"),
-        "started_ms": tables.time("began"),
+        "started_ms": tables.time("began", "by this machine's clock"),
         "last_ms": tables.time("newest event", "on the engine's clock, which may be a scaled venue's"),
         "events": tables.count("events", "recorded"),
         "decisions": tables.count("decisions", "decisions and order intents"),

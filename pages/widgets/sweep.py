@@ -132,9 +132,10 @@ def _chosen(report: dict[str, Any]) -> None:
     ranges = report["robust"]["ranges"]
     st.caption("Robust ranges (best fifth of those that traded, chosen on the earlier windows):")
     st.dataframe(
-        [{"parameter": name, "range": told if isinstance(told, str) else f"{told[0]:g} to {told[1]:g}"}
-         for name, told in ranges.items()], hide_index=True, key="sweep-ranges",
-    )  # fmt: skip
+        [{"parameter": name, "range": _range(told)} for name, told in ranges.items()],
+        hide_index=True,
+        key="sweep-ranges",
+    )
     trades = [row | {"replay": _link(report, row["slug"], row["at_ms"])} for row in one["trades"]]
     with st.expander(f"{len(trades):,} trades of it"):
         tables.shown(trades, _trade_columns(), "sweep-trades")
@@ -143,6 +144,13 @@ def _chosen(report: dict[str, Any]) -> None:
 def _link(report: dict[str, Any], slug: str, at_ms: int) -> str | None:
     session = report["sessions"].get(slug)
     return f"/replay?session={session}&t={at_ms}" if session else None
+
+
+def _range(told: str | list[float]) -> str:
+    if isinstance(told, str):
+        return told
+    least, most = told
+    return f"{least:g}" if least == most else f"{least:g} to {most:g}"
 
 
 def _runs(report: dict[str, Any]) -> None:
