@@ -23,6 +23,7 @@ NAMES = {
     "memory": "the engine's memory after an hour's worth of practice at speed",
     "console": "event to pixels pushed and asked for, with 1, 5 and 20 sessions; CPU, memory, the kill",
     "replay": "events a second through the core, seeking in a day, a slider step until its pixels",
+    "start": "make run, warm, until its first paint; SIGTERM with five tabs open until all is gone",
     "paint": "the console's first paint in headless Chromium, second run",
 }
 

@@ -7,10 +7,9 @@ is used. What it does not know: whether a URL answers (``engine doctor`` asks).
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from typing import Any, Final, Literal
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -18,8 +17,8 @@ from engine import settings_sources
 from engine.errors import SettingsError
 from engine.layer import Kept, kept_layer, layer_path
 from engine.params import Limits, Params
-from engine.passwords import is_hash
 from engine.settings_bounds import Bounds, bounds_in
+from engine.settings_kinds import Address, HttpUrl, PasswordHash, Positive, SecretUrl, SocketUrl
 from engine.settings_live import LIVE_NEEDS, faults_of_live
 from engine.settings_secrets import is_given, secret_values, settings_digest
 from engine.settings_sources import (
@@ -61,34 +60,6 @@ FEED_URLS: Final = (
 """Any of these set means an external venue; the first four of them are then needed."""
 
 VENUE_URLS: Final = tuple(name.upper() for name in FEED_URLS[:4])
-
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+")]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
-
-
-def _web_address(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.startswith(("https://", "http://")):
-        raise ValueError("it should begin with https:// or http://")
-    try:
-        host = urlsplit(text).hostname
-    except ValueError:
-        host = None
-    if not host:
-        raise ValueError("it should name a host")
-    return value
-
-
-def _password_hash(value: SecretStr) -> SecretStr:
-    if is_given(value) and not is_hash(value.get_secret_value()):
-        raise ValueError("it should be what `python -m engine hash-password` prints")
-    return value
-
-
-PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
-SecretUrl = Annotated[SecretStr, AfterValidator(_web_address)]
 
 
 class Settings(BaseSettings):

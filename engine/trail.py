@@ -28,6 +28,7 @@ What: TypeAlias = Literal[
     "tightened",
     "exit",
     "params",
+    "session",
     "signed in",
     "signed out",
     "shared",

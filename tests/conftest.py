@@ -1,7 +1,8 @@
 """What holds for every test: the operator's own settings stay out of it; property tests are given time."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
 import pytest
@@ -36,6 +37,30 @@ def settings_of_nobody() -> Iterator[None]:
         patch.setenv("SECRETS_FILE", os.devnull)
         patch.setenv("METRICS_PORT", "0")  # engines of several workers would want the same one
         yield
+
+
+PROGRAMS = re.compile(r"chromium|nginx|openssl|prometheus|promtool", re.IGNORECASE)
+"""What ``make test`` installs from Debian where it may; a test that lacks one says so when it is skipped."""
+
+
+def lacking(reasons: Iterable[str]) -> list[str]:
+    """Return, each once, the reasons that tests were skipped for and that installing a program would end."""
+    return sorted({reason for reason in reasons if PROGRAMS.search(reason)})
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where ``PROGRAMS_REQUIRED`` is set, as by ``.ci/run``, and a test was skipped for lack of one."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("PROGRAMS_REQUIRED") or reporter is None or hasattr(session.config, "workerinput"):
+        return
+    skipped = [one.longrepr for one in reporter.stats.get("skipped", [])]
+    missed = lacking(str(one[2]) for one in skipped if isinstance(one, tuple))
+    if missed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter.write_line("")
+        for reason in missed:
+            reporter.write_line(f"PROGRAMS_REQUIRED, and tests were skipped: {reason}", red=True)
 
 
 KINDS = ("browser", "whole", "")

@@ -139,3 +139,18 @@ def test_systemd_calls_the_unit_well_protected() -> None:
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", UNIT]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-600:] + done.stderr
+
+
+def test_traefiks_narrow_routers_come_before_the_wide_one() -> None:
+    """By itself it takes the longest rule first: the sign-in's limit and the guard would never be reached."""
+    (block,) = re.findall(r"```\n(.*?)```", (ROOT / "docs/deploy/traefik.md").read_text(), re.DOTALL)
+    http = yaml.safe_load(block)["http"]
+    routers = http["routers"]
+    wide = routers.pop("console")
+    assert set(routers) == {"console-sign-in", "console-guard"}
+    for router in routers.values():
+        assert router["priority"] > wide["priority"]
+    for router in (wide, *routers.values()):
+        assert router["service"] in http["services"]
+        assert set(router.get("middlewares", [])) <= set(http["middlewares"])
+    assert all(path in wide["rule"] for path in ("/metrics", "/_stcore/metrics", "/_stcore/agent"))

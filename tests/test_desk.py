@@ -30,7 +30,8 @@ from engine.desk import (
 )
 from engine.events import AnyEvent, TradingPaused
 from engine.kill import KillSwitch
-from engine.run.commands import Pause, Reply, watch_commands
+from engine.run.commands import Pause, Reply
+from engine.run.commands_taken import watch_commands
 from engine.run.lock import FolderLock
 from engine.run.tell import NO_ENGINE
 from engine.snapshot import Mark, Point, Snapshot

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.__main__ import NAMES
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
@@ -26,9 +28,14 @@ NOT_HERE = {
     r"make run.*": "tests/whole/test_first_run.py; tests/test_setup.py",
     r"make (test|lint|campaign|lock|clean|screenshots)\b.*": "make test itself, or what would start it again",
     r"streamlit run dashboard\.py.*": "tests/browser and tests/whole/test_streamlit_cloud.py",
+    r"python3\.11 -m venv .*|pip install .*": "a network; make run does the same by the lock",
+    r"pytest": "itself",
+    r"(prometheus|promtool) .*": "tests/test_prometheus.py",
+    r"jq .*": "a program of others; tests/test_telemetry.py has the log's fields",
     r"docker .*": "no Docker runs here; tests/whole/test_image.py executes the Dockerfile",
     r"sudo (apt-get|systemctl|useradd|nginx) .*": "changes the machine; tests/test_nginx.py",
     r"sudo env PYTHON=\S+ sh \S+setup\.sh run": "tests/test_setup.py",
+    r"sudo \S+/python -m compileall .*": "Python's own; tests/whole/test_image.py has the image's",
     r"sudo -u updown .*": "a user that tests do not make; the command is run elsewhere in this file",
     r"journalctl .*": "follows for ever, and no systemd runs here",
     r"python -m engine (run|record|practice|verify|calibrat\w+|audit-frames|doctor|replay|export)\b.*": (
@@ -45,8 +52,9 @@ def commands() -> list[tuple[str, str]]:
     for document in DOCUMENTS:
         for block in CODE.findall(document.read_text()):
             for line in block.replace("\\\n", " ").splitlines():
-                if line.strip() and line[0] != "#":
-                    found.setdefault(line.strip(), str(document.relative_to(ROOT)))
+                command = re.sub(r"(^|\s+)#.*", "", line).strip()
+                if command:
+                    found.setdefault(command, str(document.relative_to(ROOT)))
     return list(found.items())
 
 
@@ -115,16 +123,30 @@ def test_a_documented_command_does_what_it_is_there_for(place: Path, command: st
     assert done.returncode == 0, f"{document}: {done.stderr or done.stdout}"
 
 
+def test_every_benchmark_is_in_the_list_of_the_documents() -> None:
+    """A figure that nobody knows how to take again is a rumour."""
+    (said,) = re.findall(
+        r"^`([a-z_ ]+)`;\nwithout a name", (ROOT / "docs/commands.md").read_text(), re.MULTILINE
+    )
+    assert said.split() == list(NAMES)
+
+
 def test_every_alert_has_its_runbook_and_the_index_has_them_all() -> None:
     """Whoever is woken needs one page, not a search."""
     rules = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
-    alerts = [rule["alert"] for group in rules["groups"] for rule in group["rules"]]
+    links = {
+        rule["alert"]: rule["annotations"].get("runbook_url")
+        for group in rules["groups"]
+        for rule in group["rules"]
+    }
+    alerts = list(links)
     index = (ROOT / "docs/runbooks/README.md").read_text()
     assert index.index("RtdsStale") < min(index.index(one) for one in alerts if one != "RtdsStale")
     books = {path.name for path in (ROOT / "docs/runbooks").glob("*.md")} - {"README.md"}
     named = {one: f"{re.sub('(?<!^)(?=[A-Z])', '-', one).lower()}.md" for one in alerts}
     assert books == set(named.values())
     for alert, book in named.items():
+        assert links[alert] == f"docs/runbooks/{book}", "what wakes somebody brings the page along"
         text = (ROOT / "docs/runbooks" / book).read_text()
         assert text.startswith(f"# {alert}: ")
         assert all(f"## {part}" in text for part in ("What it means", "What to do", "Afterwards"))

@@ -181,3 +181,23 @@ def test_a_taken_port_is_one_line_that_says_what_to_do():
         assert "\n" not in said
     assert fault_of("127.0.0.1", port) == ""
     assert "cannot be had" in fault_of("192.0.2.1", port)
+
+
+def test_the_check_of_a_clone_fails_where_a_program_was_missing(tmp_path):
+    """What nobody drove, nobody saw; a recording that is not there is another matter."""
+    assert "PROGRAMS_REQUIRED=1 make test" in (ROOT / ".ci/run").read_text()
+    (tmp_path / "conftest.py").write_text((ROOT / "tests/conftest.py").read_text())
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "from tests.proxy import REASON\n"
+        "@pytest.mark.skipif(True, reason=REASON)\ndef test_proxy(): pass\n"
+        "def test_recording(): pytest.skip('no recordings here: set SHARED_DIR')\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", tmp_path],
+        cwd=tmp_path, env=os.environ | {"PROGRAMS_REQUIRED": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 1, told.stdout
+    assert "were skipped: Skipped: no nginx" in told.stdout
+    assert "no recordings" not in told.stdout

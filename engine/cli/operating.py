@@ -4,6 +4,7 @@ import asyncio
 import getpass
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -34,7 +35,10 @@ def kill(
         _show_history(Trail(folder), json)
         return
     switch = KillSwitch(folder)
-    latch = switch.trip(who(), reason)
+    try:
+        latch = switch.trip(who(), reason)
+    except OSError as error:
+        raise EngineError(_not_killed(folder, error)) from error
     if json:
         print_json({"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms})
     else:
@@ -88,6 +92,15 @@ def share_link(
         print_json(told)
     else:
         sys.stdout.write("Every sign-in and every link has ended.\n" if end_all else f"{told['link']}\n")
+
+
+def _not_killed(folder: Path, error: OSError) -> str:
+    """Say that nothing is stopped, and what stops it all the same."""
+    from engine.run.lock import holder_of  # noqa: PLC0415 (stopping starts without it)
+
+    holder = holder_of(folder)
+    todo = f"end process {holder}, the engine" if holder else "no engine runs here; end it where it does"
+    return f"NOT KILLED: {error.filename} cannot be written: {error.strerror}; {todo}"
 
 
 def _show_history(trail: Trail, json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from engine.cli.shell import TIMES, Json, ask, print_json
+from engine.cli.shell import TIMES, Json, ask, print_json, who
 from engine.config import data_dir, load_settings
 
 app = typer.Typer()
@@ -112,7 +112,7 @@ def sessions_rename(
 
     folder = data_dir()
     path = store.find(folder, session)
-    store.rename(folder, path, name)
+    store.rename(folder, path, name, who())
     print_json({"session": path.stem, "name": name}) if json else sys.stdout.write(f"{path.stem}: {name}\n")
 
 
@@ -125,8 +125,9 @@ def sessions_note(
     """Keep a note on a session."""
     from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
 
-    path = store.find(data_dir(), session)
-    store.annotate(path, text)
+    folder = data_dir()
+    path = store.find(folder, session)
+    store.annotate(folder, path, text, who())
     print_json({"session": path.stem, "note": text}) if json else sys.stdout.write(f"{path.stem}: {text}\n")
 
 
@@ -142,7 +143,7 @@ def sessions_delete(
     folder = data_dir()
     path = store.find(folder, session)
     typed = path.stem if yes else ask(None, "--yes", f"Type {path.stem} to delete it")
-    freed_mb = store.delete(folder, path, typed, store.running_session(folder))
+    freed_mb = store.delete(folder, path, typed, store.running_session(folder), who())
     if json:
         print_json({"session": path.stem, "freed_mb": round(freed_mb, 3)})
     else:

@@ -15,6 +15,8 @@ from engine.snapshot import Snapshot
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
+SURELY_MS: Final = 1_000.0
+"""A smaller skew may be allowed (MAX_CLOCK_SKEW_MS), and the stamps on what arrives be the reason."""
 
 KINDS: Final[dict[str, str]] = {
     "halt": "The engine halted, or a breaker tripped: nothing is bought until somebody acts",
@@ -85,8 +87,15 @@ def _standing(snapshot: Snapshot) -> Iterator[Alarm]:
         kind = "stuck redeem" if kind_of_alarm(name) == "stuck redeem" else "account"
         yield Alarm(kind, f"{name}: {why}", at_ms, name)
     if snapshot.clock.ok is False:
-        skew = "" if snapshot.clock.skew_ms is None else f" by {snapshot.clock.skew_ms / 1000:+,.1f} s"
-        yield Alarm("clock", f"this machine's clock is off{skew}: set it by NTP, nothing is bought", at_ms)
+        yield Alarm("clock", f"{_clock(snapshot.clock.skew_ms)}: set it by NTP, nothing is bought", at_ms)
+
+
+def _clock(skew_ms: float | None) -> str:
+    """Say what is wrong with the clock; the stamps on what arrives are the second witness of it."""
+    if skew_ms is None:
+        return "what arrives is stamped in the future: this machine's clock is behind"
+    said = f"this machine's clock is off by {skew_ms / 1000:+,.1f} s"
+    return said if abs(skew_ms) >= SURELY_MS else f"{said}, or what arrives is stamped in the future"
 
 
 def _drifts(snapshot: Snapshot) -> list[str]:

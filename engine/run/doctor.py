@@ -2,7 +2,7 @@
 
 Works without settings (it starts a practice venue of its own) and beside a running engine: nothing is kept
 locked, nothing is recorded, and only reads and subscriptions are sent.
-What it does not know: how any of it is looked at (``doctor_machine``, ``doctor_venue``, ``doctor_account``).
+What it does not know: how any of it is looked at (``doctor_machine``, ``doctor_service`` and so on).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from engine.config import Settings, load_settings
 from engine.errors import SettingsError, StartError
 from engine.feeds.address import is_loopback
 from engine.feeds.venue_clock import open_clock
-from engine.run import doctor_account, doctor_machine, doctor_venue
+from engine.run import doctor_account, doctor_machine, doctor_service, doctor_venue
 from engine.run.checks import Line, failed, passed
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
 from engine.run.engine import USER_AGENT
@@ -33,15 +33,16 @@ async def examine(env_file: Path | None = None) -> list[Line]:
     except SettingsError as error:
         wrong = [failed("settings", text, "mend it there") for text in str(error).split("; ")]
         return [*await asyncio.to_thread(doctor_machine.versions), *wrong]
-    return await examine_with(settings)
+    return await examine_with(settings, env_file)
 
 
-async def examine_with(settings: Settings) -> list[Line]:
+async def examine_with(settings: Settings, env_file: Path | None = None) -> list[Line]:
     """Look at everything, with these settings; about four seconds where all is well."""
     lines = await asyncio.to_thread(doctor_machine.versions)
     lines.append(doctor_machine.settings_line(settings))
     lines += await asyncio.to_thread(doctor_machine.folder_lines, settings)
     lines += await asyncio.to_thread(doctor_machine.state_lines, settings)
+    lines += await asyncio.to_thread(doctor_service.service_lines, settings, env_file)
     try:
         async with AsyncExitStack() as stack:
             if settings.is_external:

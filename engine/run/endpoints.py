@@ -89,6 +89,7 @@ class EmbeddedVenue:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=environment,
+            start_new_session=True,  # a terminal's Ctrl-C is for us; the venue ends when its stdin does
         )
         assert self._process.stdout is not None
         try:

@@ -34,7 +34,7 @@ from engine.kill import KillSwitch
 from engine.raw import RawRecorder
 from engine.run.arm_watch import watch_arm
 from engine.run.arming import Arm
-from engine.run.commands import watch_commands
+from engine.run.commands_taken import watch_commands
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
 from engine.run.ledger_file import open_ledger
 from engine.run.lock import FolderLock

@@ -113,7 +113,10 @@ class Guard:
         """Start it and wait until it listens. Where it cannot, that is logged: the server's route is left."""
         command = [sys.executable, "-m", "engine.run.guard", str(self.port or self._wanted)]
         try:
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 (our own module)
+            # A session of its own: a terminal's Ctrl-C is for the server, and the guard ends after it.
+            self._process = subprocess.Popen(  # noqa: S603 (our own module)
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            )
             assert self._process.stdin is not None
             self._process.stdin.write(msgspec.json.encode(self._rules) + b"\n")
             self._process.stdin.flush()

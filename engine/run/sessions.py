@@ -18,6 +18,7 @@ from engine.journal_read import session_files
 from engine.run.journal_pages import span
 from engine.run.lock import holder_of
 from engine.run.sessions_kept import (
+    Noted,
     folder_of,
     keep_noted,
     noted,
@@ -28,10 +29,14 @@ from engine.run.sessions_kept import (
 )
 from engine.run.sessions_needed import needed_sessions
 from engine.run.verify import Verdict
+from engine.trail import Trail
 from engine.units import Milliseconds
 
 NAME_MOST: Final = 60
 NOTE_MOST: Final = 500
+
+NOBODY: Final = "console"
+"""Whose deed it is in the audit trail, where nobody was named."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _NAME: Final = re.compile(r"[\w][\w ,()+-]*")
@@ -119,12 +124,17 @@ def last_session(data_dir: Path) -> Path:
     return found[-1]
 
 
-def rename(data_dir: Path, path: Path, name: str) -> None:
+def rename(data_dir: Path, path: Path, name: str, who: str = "") -> None:
     """Give a session a name; an empty one takes it away.
 
+    Args:
+        data_dir: The data folder.
+        path: Its journal.
+        name: The new name.
+        who: Whose decision it is, for the audit trail.
     Raises:
         SessionError: It is no name, or another session has it.
-        OSError: It cannot be written.
+        OSError: It cannot be written, or the trail cannot.
     """
     name = name.strip()
     if name and (len(name) > NAME_MOST or not _NAME.fullmatch(name)):
@@ -134,22 +144,40 @@ def rename(data_dir: Path, path: Path, name: str) -> None:
     for other in session_files(folder_of(data_dir)):
         if other != path and name and name in (other.stem, noted(other).name):
             raise SessionError(f"{other.stem} is called {name!r} already")
-    keep_noted(path, msgspec.structs.replace(noted(path), name=name))
+    _keep(data_dir, path, msgspec.structs.replace(noted(path), name=name), who)
 
 
-def annotate(path: Path, note: str) -> None:
+def annotate(data_dir: Path, path: Path, note: str, who: str = "") -> None:
     """Keep a note on a session; an empty one takes it away.
 
+    Args:
+        data_dir: The data folder.
+        path: Its journal.
+        note: The new note.
+        who: Whose decision it is, for the audit trail.
     Raises:
         SessionError: It is too long.
-        OSError: It cannot be written.
+        OSError: It cannot be written, or the trail cannot.
     """
     if len(note) > NOTE_MOST:
         raise SessionError(f"a note has at most {NOTE_MOST} characters; this one has {len(note)}")
-    keep_noted(path, msgspec.structs.replace(noted(path), note=note.strip()))
+    _keep(data_dir, path, msgspec.structs.replace(noted(path), note=note.strip()), who)
 
 
-def delete(data_dir: Path, path: Path, typed: str, running: str | None) -> float:
+def _keep(data_dir: Path, path: Path, wish: Noted, who: str) -> None:
+    """Keep an operator's words on a session, the trail first: old and new; nothing where nothing changes."""
+    before, after = noted(path), wish
+    words = [
+        f"{field} {old!r} -> {new!r}"
+        for field, old, new in (("name", before.name, after.name), ("note", before.note, after.note))
+        if old != new
+    ]
+    if words:
+        Trail(data_dir).add("session", who or NOBODY, f"{path.stem}: {', '.join(words)}")
+        keep_noted(path, after)
+
+
+def delete(data_dir: Path, path: Path, typed: str, running: str | None, who: str = "") -> float:
     """Remove a session with everything that lies beside it.
 
     Args:
@@ -157,11 +185,12 @@ def delete(data_dir: Path, path: Path, typed: str, running: str | None) -> float
         path: Its journal.
         typed: The session's id, as the operator typed it.
         running: The session that is being recorded.
+        who: Whose decision it is, for the audit trail.
     Returns:
         Megabytes that were freed.
     Raises:
         SessionError: The id is another, the session runs, or the ledger still needs it.
-        OSError: A file cannot be removed.
+        OSError: A file cannot be removed, or the trail cannot be written.
     """
     if path.parent.resolve() != folder_of(data_dir).resolve():
         raise SessionError(f"{path} is not one of the sessions in {folder_of(data_dir)}")
@@ -172,21 +201,22 @@ def delete(data_dir: Path, path: Path, typed: str, running: str | None) -> float
     why = needed_sessions(data_dir).get(path.stem)
     if why is not None:
         raise SessionError(f"{path.stem} is kept: {why}")
+    Trail(data_dir).add("session", who or NOBODY, f"{path.stem}: deleted, {size_mb(path):,.1f} MB")
     return remove(path)
 
 
-def keep_words(data_dir: Path, session: str, name: str, note: str) -> str:
+def keep_words(data_dir: Path, session: str, name: str, note: str, who: str = "") -> str:
     """Rename and annotate a session; return why not, or nothing."""
     try:
         path = find(data_dir, session)
-        rename(data_dir, path, name)
-        annotate(path, note)
+        rename(data_dir, path, name, who)
+        annotate(data_dir, path, note, who)
     except (EngineError, OSError) as error:
         return str(error)
     return ""
 
 
-def delete_typed(data_dir: Path, session: str, typed: str, running: str | None) -> str:
+def delete_typed(data_dir: Path, session: str, typed: str, running: str | None, who: str = "") -> str:
     """Delete a session; return what came of it, in one sentence.
 
     Args:
@@ -194,9 +224,11 @@ def delete_typed(data_dir: Path, session: str, typed: str, running: str | None) 
         session: Its id.
         typed: What the operator typed, to be compared with that.
         running: The session that is being recorded; None where nobody knows: then the newest is left alone.
+        who: Whose decision it is, for the audit trail.
     """
     try:
-        freed_mb = delete(data_dir, find(data_dir, session), typed, running or last_session(data_dir).stem)
+        path = find(data_dir, session)
+        freed_mb = delete(data_dir, path, typed, running or last_session(data_dir).stem, who)
     except (EngineError, OSError) as error:
         return str(error)
     return f"{session} was deleted: {freed_mb:,.1f} MB"

@@ -5,6 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+SOON_S: Final = 7 * 86_400.0
+"""How long before its end a certificate is spoken of."""
+
+UNREAD_TODO: Final = "name the proxy's certificate (PEM), and let this user read it"
+
 UTC_TIME: Final = 0x17
 VERSION: Final = 0xA0
 """Tags of DER (ITU-T X.690); a certificate's fields are in RFC 5280, 4.1."""

@@ -15,13 +15,10 @@ from engine.kill import KillSwitch
 from engine.metrics import Metrics
 from engine.run.alarm_post import Alarm, Poster
 from engine.run.alarms import AlarmWatch
-from engine.run.tls_file import ends_s
+from engine.run.tls_file import SOON_S, UNREAD_TODO, ends_s
 from engine.snapshot import Snapshot
 
 LOOK_AT_TLS_EVERY_S: Final = 3_600.0
-SOON_S: Final = 7 * 86_400.0
-"""How long before its end a certificate is spoken of."""
-
 REMEMBERED: Final = 500
 
 log = logging.getLogger("engine.events")
@@ -115,7 +112,8 @@ class Watchers:
             end_s = ends_s(path)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
-            return [Alarm("certificate", f"TLS_CERT_FILE {path} cannot be read: {why}", at_ms, "unread")]
+            text = f"TLS_CERT_FILE {path} cannot be read: {why}; {UNREAD_TODO}"
+            return [Alarm("certificate", text, at_ms, "unread")]
         self.metrics.certificate_ends_s = end_s
         left_s = end_s - time.time()
         if left_s > SOON_S:

@@ -37,11 +37,6 @@ def give(key: str, command: Command, why: str) -> bool:
     return reply.state == "taken"
 
 
-def with_old(why: str, was: str) -> str:
-    """Return a reason with what was in force before, for the audit trail; a missing reason stays missing."""
-    return f"{why.strip()} (was {was})" if why.strip() and was else why
-
-
 def answer(key: str) -> None:
     """Show what became of a form's last command."""
     state, why = st.session_state.get(f"{key}-answer", ("", ""))
@@ -235,10 +230,8 @@ def _tighten() -> None:
     if state["limit-value"] is None:
         state["limit-answer"] = ("refused", "give a value")
         return
-    name, snapshot = state["limit-name"], stream.newest_snapshot()
-    was = None if snapshot is None else snapshot.account.limits.get(LIMIT_OF[name])
-    why = with_old(state["limit-reason"], "" if was is None else f"{was:g}")
-    give("limit", Tighten(name, float(state["limit-value"])), why)
+    wish = Tighten(state["limit-name"], float(state["limit-value"]))
+    give("limit", wish, state["limit-reason"])
 
 
 def holdings(snapshot: Snapshot) -> list[tuple[ContractView, str, float]]:

@@ -137,7 +137,7 @@ def _difference(version: int, values: dict[str, float]) -> None:
         _effect(values, wish)
         with st.form("params-apply"):
             st.text_input("Reason", key="params-reason", autocomplete="off")
-            told, locked = (version, wish, values), access.locked()
+            told, locked = (version, wish), access.locked()
             st.form_submit_button("Apply", type="primary", on_click=_apply, args=told, disabled=locked)
     mode.answer("params")
 
@@ -160,9 +160,8 @@ def _effect(values: dict[str, float], wish: dict[str, float]) -> None:
 
 
 @access.needs_operator("to change parameters")
-def _apply(version: int, wish: dict[str, float], values: dict[str, float]) -> None:
-    was = ", ".join(f"{name}={values[name]:g}" for name in wish)
-    if mode.give("params", SetParams(wish, version), mode.with_old(st.session_state["params-reason"], was)):
+def _apply(version: int, wish: dict[str, float]) -> None:
+    if mode.give("params", SetParams(wish, version), st.session_state["params-reason"]):
         st.session_state.pop(WISH, None)
 
 

@@ -163,7 +163,7 @@ def _keep(session: str) -> None:
     if counter is None:
         return
     name, note = (st.session_state[f"sessions-{what}-{session}"] for what in ("name", "note"))
-    problem = store.keep_words(counter.settings.data_dir, session, name, note)
+    problem = store.keep_words(counter.settings.data_dir, session, name, note, access.who_asks())
     if problem:
         st.session_state[TOLD] = problem
 
@@ -206,4 +206,5 @@ def _delete(session: str) -> None:
         return
     running = snapshot.session if snapshot is not None else None
     typed = st.session_state[f"sessions-typed-{session}"]
-    st.session_state[TOLD] = store.delete_typed(counter.settings.data_dir, session, typed, running)
+    who = access.who_asks()
+    st.session_state[TOLD] = store.delete_typed(counter.settings.data_dir, session, typed, running, who)

@@ -89,7 +89,7 @@ def test_overlapping_repeated_and_old_frames_merge_to_the_whole(
 
 
 def test_what_is_off_the_screen_is_drawn_seldom_and_at_once_when_it_comes(scripts: Page) -> None:
-    """A page of which a third can be seen should not cost three times as much; nor may it show what is old."""
+    """A page of which a third can be seen should not cost three times as much, nor show what is old."""
     told = scripts.evaluate(
         """async () => {
           const [near, far] = ["10px", "5000px"].map((top) => {

@@ -79,6 +79,17 @@ def test_an_alarm_says_which_order_and_contract_and_why(core: Core) -> None:
     assert "NTP" in clock.text
 
 
+@pytest.mark.parametrize("skew_ms", [-0.1, None])
+def test_a_clock_that_only_stamps_speak_against_is_not_called_off_by_nothing(
+    core: Core, skew_ms: float | None
+) -> None:
+    """ "Off by -0.0 s: set it" sends somebody looking in the wrong place."""
+    watch, calm = AlarmWatch(0), snapshot_of(core, AT_NOON_MS)
+    watch.take(calm)
+    (clock,) = watch.take(changed(calm, "clock", ok=False, skew_ms=skew_ms))
+    assert "stamped in the future" in clock.text
+
+
 def test_a_drift_of_windows_before_this_session_is_no_news(core: Core) -> None:
     """The truth table begins with windows that were over before."""
     watch = AlarmWatch(0)

@@ -25,17 +25,15 @@ from engine.run.commands import (
     FOLDER_NAME,
     HIGHER_IS_STRICTER,
     LIMIT_OF,
-    OLD_S,
     Command,
     Exit,
-    Inbox,
     Pause,
     Reply,
     Tighten,
     Told,
     fault_of,
-    watch_commands,
 )
+from engine.run.commands_taken import OLD_S, Inbox, watch_commands
 from engine.run.lock import FolderLock
 from engine.run.tell import NO_ENGINE, tell_engine
 from engine.trail import Trail
@@ -103,7 +101,7 @@ async def test_each_command_becomes_an_event_and_a_line_of_the_trail(tmp_path: P
     ]
     deeds = Trail(tmp_path).read()[0]
     assert [deed.what for deed in deeds] == ["paused", "resumed", "tightened", "exit"]
-    assert deeds[2].why == "MAX_DAILY_LOSS=100: drill"
+    assert deeds[2].why == "MAX_DAILY_LOSS=100: drill", "nobody told this watch which limits are in force"
     assert deeds[3].why == f"{SLUG} UP at 0.95 or better: drill"
 
 
@@ -348,6 +346,9 @@ async def test_a_limit_only_becomes_stricter(tmp_path: Path, name: str) -> None:
         assert [event.limits for event in heard if isinstance(event, LimitsTightened)] == [
             {LIMIT_OF[name]: stricter}
         ]
+    refused, taken = Trail(tmp_path).read()[0]
+    assert refused.why.startswith(f"to have tightened ({name} {now:g} -> {looser:g}: drill)")
+    assert taken.why == f"{name} {now:g} -> {stricter:g}: drill", "old and new"
 
 
 def test_every_limit_can_be_tightened_by_its_settings_name() -> None:

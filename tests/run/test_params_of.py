@@ -15,7 +15,8 @@ from engine.clock import ManualClock
 from engine.config import Settings, bounds_of, load_settings
 from engine.events import AnyEvent, ParamsChanged
 from engine.params import Limits, Params
-from engine.run.commands import Command, Reply, SetParams, watch_commands
+from engine.run.commands import Command, Reply, SetParams
+from engine.run.commands_taken import watch_commands
 from engine.run.lock import FolderLock
 from engine.run.params_of import (
     PARAM_OF,
@@ -134,7 +135,7 @@ async def test_a_change_is_an_event_a_version_and_a_line_of_the_trail(tmp_path: 
     assert [(one.version, one.values["D_MIN"]) for one in versions] == [(1, 5.0), (2, 7.5), (3, 7.5)]
     assert (tmp_path / "params.jsonl").stat().st_mode & 0o777 == 0o600
     deed = Trail(tmp_path).read()[0][0]
-    assert (deed.what, deed.why) == ("params", "D_MIN=7.5 (from version 1): calmer")
+    assert (deed.what, deed.why) == ("params", "D_MIN 5 -> 7.5 (from version 1): calmer")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from engine.run.sessions_apart import ApartError, prove_apart
 from engine.run.sessions_kept import last_verdict, noted, parts, size_mb
 from engine.run.sessions_needed import CRASHED, OPEN, UNSETTLED, needed_sessions
 from engine.run.verify_command import prove
+from engine.trail import Trail
 from tests.books import keep_journal, traded
 from tests.core.builders import END_S, past_fill
 
@@ -130,13 +131,13 @@ def test_name_and_note_are_kept_beside_the_journal(tmp_path: Path) -> None:
     path = keep(tmp_path, "a")
     before = path.read_bytes()
     rename(tmp_path, path, "one")
-    annotate(path, "  the feed stood still  ")
+    annotate(tmp_path, path, "  the feed stood still  ")
     assert (noted(path).name, noted(path).note) == ("one", "the feed stood still")
     rename(tmp_path, path, "")
     assert (noted(path).name, noted(path).note) == ("", "the feed stood still")
     assert path.read_bytes() == before
     with pytest.raises(SessionError, match="500"):
-        annotate(path, "x" * 501)
+        annotate(tmp_path, path, "x" * 501)
     assert keep_words(tmp_path, "a", "../x", "") != ""
     assert keep_words(tmp_path, "a", "two", "n") == ""
 
@@ -145,7 +146,7 @@ def test_deleting_takes_everything_of_a_session_and_nothing_else(tmp_path: Path)
     """Journal, its log, raw frames, Parquet, checkpoints, note and verdict."""
     path, other = keep(tmp_path, "a"), keep(tmp_path, "ab")
     prove(tmp_path, path)
-    annotate(path, "x")
+    annotate(tmp_path, path, "x")
     (tmp_path / "sessions" / "a.windows").mkdir()
     (tmp_path / "sessions" / "a.windows" / "w.parquet").write_bytes(b"x" * 1_000)
     for end in ("", "-wal", "-shm"):
@@ -154,6 +155,32 @@ def test_deleting_takes_everything_of_a_session_and_nothing_else(tmp_path: Path)
     weighs = size_mb(path)
     assert delete(tmp_path, path, " a ", None) == pytest.approx(weighs)
     assert set((tmp_path / "sessions").iterdir()) == kept
+
+
+def test_what_is_done_to_a_session_is_in_the_audit_trail(tmp_path: Path) -> None:
+    """Who, old and new. What changes nothing leaves no line; what cannot be noted is not done."""
+    path = keep(tmp_path, "a")
+    keep(tmp_path, "b")
+    rename(tmp_path, path, "one", "ann")
+    assert keep_words(tmp_path, "a", "two", "the feed stood still", "bob") == ""
+    assert keep_words(tmp_path, "a", "two", "the feed stood still", "bob") == "", "nothing new"
+    assert "type its id" in delete_typed(tmp_path, "a", "", "b", "ann")
+    trail = Trail(tmp_path).path
+    kept = trail.rename(tmp_path / "aside")
+    trail.mkdir()
+    assert "Is a directory" in keep_words(tmp_path, "a", "three", "", "bob")
+    assert "Is a directory" in delete_typed(tmp_path, "a", "a", "b", "ann")
+    assert (noted(path).name, path.is_file()) == ("two", True)
+    trail.rmdir()
+    kept.rename(trail)
+    weighs = size_mb(path)
+    assert "was deleted" in delete_typed(tmp_path, "a", "a", "b")
+    assert [(deed.what, deed.who, deed.why) for deed in Trail(tmp_path).read()[0]] == [
+        ("session", "ann", "a: name '' -> 'one'"),
+        ("session", "bob", "a: name 'one' -> 'two'"),
+        ("session", "bob", "a: note '' -> 'the feed stood still'"),
+        ("session", "console", f"a: deleted, {weighs:,.1f} MB"),
+    ]
 
 
 def test_what_may_not_be_deleted_stays(tmp_path: Path) -> None:

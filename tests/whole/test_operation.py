@@ -36,6 +36,7 @@ def started(*command: str, cwd: Path, **settings: str) -> Iterator[subprocess.Po
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # as a terminal does, so that Ctrl-C can be sent to all of a command
     )
     try:
         yield process
@@ -112,7 +113,11 @@ def test_the_signal_works_although_the_loop_is_stuck(tmp_path: Path) -> None:
 
 
 def test_sigusr1_and_the_token_reach_the_console(tmp_path: Path) -> None:
-    """The server that people really start: its signal, its token, and no route without it."""
+    """The server that people really start: its signal, its token, no route without it, and Ctrl-C.
+
+    A terminal sends Ctrl-C to the children as well. They must wait for the server's word: an engine that
+    sees its venue go first halts, and wakes somebody for a console that was stopped on purpose.
+    """
     data, port = tmp_path / "data", free_port()
     command = ("-m", "streamlit", "run", "dashboard.py", "--server.port", str(port))
     with started(*command, "--server.address", "127.0.0.1", cwd=ROOT, DATA_DIR=str(data)) as console:
@@ -130,9 +135,11 @@ def test_sigusr1_and_the_token_reach_the_console(tmp_path: Path) -> None:
         answer = httpx.post(url, headers=headers, content="again", trust_env=False)
         assert answer.json()["who"] == "SIGUSR1", "the first reason stays"
         assert console.poll() is None
-        console.terminate()
+        os.killpg(console.pid, signal.SIGINT)
         _, stderr = console.communicate(timeout=30)
     assert token not in stderr
+    assert '"alarm":"halt"' not in stderr
+    assert "Traceback" not in stderr
     assert [deed.who.split(" at ")[0] for deed in Trail(data).read()[0]] == ["SIGUSR1", "kill route"]
 
 

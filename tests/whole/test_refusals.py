@@ -97,6 +97,18 @@ def test_the_kill_command_latches_without_an_engine(tmp_path: Path) -> None:
     assert not (tmp_path / "data" / "KILL").exists()
 
 
+def test_a_kill_that_cannot_be_kept_says_what_stops_it_all_the_same(tmp_path: Path) -> None:
+    """Whoever reads only that a file cannot be written takes it for killed."""
+    ran = run_command("kill", "--reason", "test", cwd=tmp_path, DATA_DIR="/proc/nobody-writes-here")
+    assert ran.returncode == 1
+    line = only_line(ran.stderr)
+    assert line.startswith("NOT KILLED: /proc/nobody-writes-here")
+    assert "cannot be written" in line
+    assert "no engine runs here; end it where it does" in line
+    full = run_command("kill", "--reason", "test", cwd=tmp_path, file_limit=0)
+    assert (full.returncode, (tmp_path / "data" / "KILL").is_file()) == (0, True), "an empty file is enough"
+
+
 def test_a_full_disk_ends_the_run_with_one_line_and_what_was_recorded(tmp_path: Path) -> None:
     """No record, no trade: files may grow to 600 kB here, and practice at 60x needs more within seconds."""
     limit = 600 * 1024

@@ -1,0 +1,60 @@
+"""The doctor's look at what stands round the engine: misspelt settings, the metrics' port, the certificate.
+
+Nothing is changed; the port is bound for a moment. What it does not know: the venue, and who scrapes.
+"""
+
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.config import Settings, typos
+from engine.run.checks import Line, failed, passed, warned
+from engine.run.lock import holder_of
+from engine.run.tls_file import SOON_S, UNREAD_TODO, ends_s
+
+
+def service_lines(settings: Settings, env_file: Path | None = None) -> list[Line]:
+    """Look at all of it; a certificate only where one is named."""
+    lines = [_spelling(env_file), _metrics(settings)]
+    return lines if settings.tls_cert_file is None else [*lines, _certificate(settings.tls_cert_file)]
+
+
+def _spelling(env_file: Path | None) -> Line:
+    """Say which names are no settings and look like one: what they were to change stays as it is."""
+    found = typos(env_file)
+    if not found:
+        return passed("spelling", "no name that is set looks like a misspelt setting")
+    return warned("spelling", "; ".join(found), "correct the name, or take it away: it sets nothing")
+
+
+def _metrics(settings: Settings) -> Line:
+    host, port = settings.metrics_host, settings.metrics_port
+    if not port:
+        return passed("metrics", "METRICS_PORT is 0: none are served")
+    if holder_of(settings.data_dir) is not None:
+        return passed("metrics", f"{host}:{port} is for the engine that runs here")
+    try:
+        family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(place)
+    except OSError as error:
+        what = f"METRICS_PORT {port} on METRICS_HOST {host} cannot be had: {error.strerror}"
+        return warned("metrics", what, "set another METRICS_PORT, or 0 for none")
+    return passed("metrics", f"{host}:{port} is free")
+
+
+def _certificate(path: Path) -> Line:
+    try:
+        end_s = ends_s(path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        return warned("certificate", f"TLS_CERT_FILE {path} cannot be read: {why}", UNREAD_TODO)
+    left_s = end_s - time.time()
+    what = f"TLS_CERT_FILE ends {datetime.fromtimestamp(end_s, UTC):%Y-%m-%d %H:%M} UTC"
+    if left_s <= 0:
+        return failed("certificate", f"{what}: it has expired", "renew it and reload the proxy")
+    if left_s <= SOON_S:
+        return warned("certificate", what, "renew it and reload the proxy")
+    return passed("certificate", what)

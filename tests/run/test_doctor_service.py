@@ -1,0 +1,71 @@
+"""The doctor about what stands round the engine: each line says how it is and what to do."""
+
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.config import Settings, load_settings
+from engine.run import doctor_service
+from engine.run.checks import Line
+from engine.run.lock import FolderLock
+from tests.run.test_watchers import LONG
+
+
+def lines_of(folder: Path, env_file: Path | None = None, **changes: object) -> dict[str, Line]:
+    settings: Settings = load_settings(
+        folder / "no.env", data_dir=folder / "data", **{"metrics_port": 0} | changes
+    )
+    return {line.check: line for line in doctor_service.service_lines(settings, env_file)}
+
+
+def test_a_misspelt_setting_is_named_with_what_was_meant(tmp_path: Path) -> None:
+    """It sets nothing, and a limit that was meant to be low is not."""
+    file = tmp_path / "typo.env"
+    file.write_text("MAX_DAILY_LOS=10\n")
+    line = lines_of(tmp_path, file)["spelling"]
+    assert (line.state, "did you mean MAX_DAILY_LOSS?" in line.what, bool(line.todo)) == ("warn", True, True)
+    file.write_text("MAX_DAILY_LOSS=10\n")
+    assert lines_of(tmp_path, file)["spelling"].state == "pass"
+
+
+def test_a_port_that_is_taken_is_known_before_the_start(tmp_path: Path) -> None:
+    """Unless it is our own engine that has it; 0 asks for none."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = lines_of(tmp_path, metrics_port=port)["metrics"]
+        assert (line.state, str(port) in line.what) == ("warn", True)
+        assert "METRICS_PORT" in line.todo
+        with FolderLock(tmp_path / "data"):
+            assert lines_of(tmp_path, metrics_port=port)["metrics"].state == "pass"
+    assert lines_of(tmp_path, metrics_port=port)["metrics"].what == f"127.0.0.1:{port} is free"
+    assert "none" in lines_of(tmp_path)["metrics"].what
+
+
+@pytest.mark.parametrize(("host", "state"), [("192.0.2.1", "warn"), ("no.such.host.invalid", "warn")])
+def test_an_address_that_is_not_ours_is_said(tmp_path: Path, host: str, state: str) -> None:
+    """A name that nobody knows is no crash of the doctor."""
+    assert lines_of(tmp_path, metrics_host=host, metrics_port=9_102)["metrics"].state == state
+
+
+@pytest.mark.parametrize(
+    ("before_s", "state"), [(8 * 86_400, "pass"), (6 * 86_400, "warn"), (0, "fail"), (-60, "fail")]
+)
+def test_a_certificate_is_spoken_of_a_week_before_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before_s: int, state: str
+) -> None:
+    """Expired, nobody reaches the kill button without a warning of his browser."""
+    ends = datetime(2126, 11, 5, 8, 33, 2, tzinfo=UTC).timestamp()
+    monkeypatch.setattr(doctor_service.time, "time", lambda: ends - before_s)
+    path = tmp_path / "tls.pem"
+    path.write_text(LONG)
+    line = lines_of(tmp_path, tls_cert_file=path)["certificate"]
+    assert (line.state, "2126-11-05" in line.what, bool(line.todo)) == (state, True, state != "pass")
+
+
+def test_a_certificate_that_cannot_be_read_is_a_warning_and_none_is_no_line(tmp_path: Path) -> None:
+    """Not knowing is no reason to keep somebody from going live; nor is serving without a proxy."""
+    line = lines_of(tmp_path, tls_cert_file=tmp_path / "gone.pem")["certificate"]
+    assert (line.state, "No such file" in line.what, "PEM" in line.todo) == ("warn", True, True)
+    assert "certificate" not in lines_of(tmp_path)
