@@ -31,7 +31,7 @@ def decide_on(state: State, market: Market) -> Decision:
 def numbers_of(state: State, market: Market) -> Numbers:
     """Collect what a decision on this market is made of."""
     contract, fair = market.contract, market.fair
-    blocks, terms = risk.blocks(state, market), terms_of(state, market)
+    blocks, terms = risk.kept_blocks(state, market), terms_of(state, market)
     expected, deviation = (0.0, 0.0) if fair is None else (fair.mean_usd, fair.deviation_usd)
     if state.params.seed_model > 0.0:
         law = seed_law(state, market)

@@ -163,29 +163,40 @@ class Book:
             return self._change_in_doubt(change, ts_venue_ms)
         # A thousand times a second nothing but one size changes and the statement holds: that is one
         # straight run here, without a call (docs/replay.md, "Speed").
-        price, size, bid, ask = change.price_e4, change.size_e6, self.bid, self.ask
+        if ts_venue_ms < self._newest_ms:
+            return self._change_late(change, ts_venue_ms)
+        self._newest_ms = ts_venue_ms
+        price, size = change.price_e4, change.size_e6
+        bid, ask = self.bid, self.ask
         if change.side == "BUY":
-            levels, stamps = self._bids, self._bid_stamps
-            stays = size and bid is not None and price <= bid
+            self._bid_stamps[price] = ts_venue_ms
+            if not size or bid is None or price > bid:
+                return self._move(change, ts_venue_ms)
+            self._bids[price] = size
         else:
-            levels, stamps = self._asks, self._ask_stamps
-            stays = size and ask is not None and price >= ask
+            self._ask_stamps[price] = ts_venue_ms
             self.priced = None
-        if ts_venue_ms >= self._newest_ms:
-            self._newest_ms = ts_venue_ms
-        elif ts_venue_ms < self._snapshot_ms or ts_venue_ms < stamps.get(price, 0):
-            return self._is_contradicted(change, ts_venue_ms)
-        stamps[price] = ts_venue_ms
-        if stays:
-            levels[price] = size
-            if not change.stated or ts_venue_ms < self._touch_ms:
-                return False
-            self.checked += 1
-            if change.best_bid_e4 == bid and change.best_ask_e4 == ask:
-                return False
-            self._doubt(change, ts_venue_ms)
-            return True
-        return self._move(change, ts_venue_ms)
+            if not size or ask is None or price < ask:
+                return self._move(change, ts_venue_ms)
+            self._asks[price] = size
+        if not change.stated:
+            return False
+        self.checked += 1
+        if change.best_bid_e4 == bid and change.best_ask_e4 == ask:
+            return False
+        self._doubt(change, ts_venue_ms)
+        return True
+
+    def _change_late(self, change: LevelChange, stamp: Milliseconds) -> bool:
+        """Set a level by a frame that a later one overtook, unless something newer is known of that level."""
+        price, is_bid = change.price_e4, change.side == "BUY"
+        stamps = self._bid_stamps if is_bid else self._ask_stamps
+        if not is_bid:
+            self.priced = None
+        if stamp < self._snapshot_ms or stamp < stamps.get(price, 0):
+            return self._is_contradicted(change, stamp)
+        stamps[price] = stamp
+        return self._move(change, stamp)
 
     def _move(self, change: LevelChange, stamp: Milliseconds) -> bool:
         """Set a level that may move the touch; say whether it moved, or the book is in doubt now."""
@@ -354,7 +365,7 @@ class Book:
 def _levels(snapshot: tuple[Level, ...]) -> dict[PriceE4, SizeE6]:
     """Return a snapshot's levels; those of size 0 are none."""
     levels = dict(snapshot)
-    return {price: size for price, size in levels.items() if size} if 0 in levels.values() else levels
+    return levels if all(levels.values()) else {price: size for price, size in levels.items() if size}
 
 
 def _merged(

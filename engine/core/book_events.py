@@ -20,12 +20,12 @@ def replaced(state: State, event: e.BookReplaced) -> tuple[Market] | None:
     return (market,)
 
 
-def levels_changed(state: State, event: e.LevelsChanged) -> tuple[Market] | None:
+def levels_changed(state: State, event: e.LevelsChanged) -> Market | None:
     """Levels changed; only a moved touch is worth a decision."""
     # Nineteen of twenty events are this one: what ``connections`` does for the others is written out here.
     arrived, stamp = event.ts_recv_ms, event.ts_venue_ms
     feed = state.clob or _clob(state)
-    feed.frames += 1
+    feed.level_frames += 1
     feed.arrived_ms = arrived
     least = state.least_lag_now_ms
     if least is None or arrived - stamp < least:
@@ -40,7 +40,7 @@ def levels_changed(state: State, event: e.LevelsChanged) -> tuple[Market] | None
         market.book_arrived_ms = arrived
         if (market.up if outcome == "UP" else market.down).change(change, stamp):
             moved = market
-    return None if moved is None else (moved,)
+    return moved
 
 
 def _clob(state: State) -> FeedState:

@@ -25,7 +25,7 @@ def feed_of(state: State, name: str) -> FeedState:
 def heard(state: State, name: str, event: e.Event) -> None:
     """Count a frame that held something, and note when."""
     feed = feed_of(state, name)
-    feed.frames += 1
+    feed.other_frames += 1
     feed.arrived_ms = event.ts_recv_ms
 
 

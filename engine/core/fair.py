@@ -7,6 +7,7 @@ settlement-and-strategy, section 2.
 
 import math
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from engine.contract import SettlementRule
@@ -116,13 +117,16 @@ def unknown_part(unknown: int, gap: int, memory: float) -> Unknown:
     """
     # reach[h]: what a second's news has moved the price h seconds on; sums[h]: the sum of reach below h.
     reach = [(1.0 - memory**ahead) / (1.0 - memory) for ahead in range(unknown + gap + 1)]
-    sums = [0.0]
-    for value in reach:
-        sums.append(sums[-1] + value)
+    sums = list(accumulate(reach, initial=0.0))
     drift = memory * (sums[gap + unknown + 1] - sums[gap + 1])
     variance = 0.0
-    for news_at in range(1, gap + unknown + 1):
-        begin = max(gap + 1, news_at)
-        moved = sums[gap + unknown - news_at + 2] - sums[begin - news_at + 1]
+    # News of the gap moves every unknown second; the earliest first, as it moves them most.
+    to_ends, to_begins = sums[gap + unknown + 1 : unknown + 1 : -1], sums[gap + 1 : 1 : -1]
+    for to_end, to_begin in zip(to_ends, to_begins, strict=True):
+        moved = to_end - to_begin
+        variance += moved * moved
+    # News of an unknown second moves those from its own on.
+    for to_end in sums[unknown + 1 : 1 : -1]:
+        moved = to_end - sums[1]
         variance += moved * moved
     return Unknown(drift, variance)

@@ -133,6 +133,7 @@ def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIn
     order = Order(intent, state.now_ms)
     market.orders.append(order)
     take_up(state, order)
+    state.epoch += 1  # the next decision sees it
     state.marks.append(Mark(state.now_ms, "order", contract.slug, text))
     return intent
 

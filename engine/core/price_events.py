@@ -8,7 +8,7 @@ from engine.core.fair import expect_settlement
 from engine.core.prices import PriceTrack, Told
 from engine.core.signal import watch_fires, watch_return
 from engine.core.state import Market, State
-from engine.core.volatility import deviation, sigma_usd
+from engine.core.volatility import deviation_of, sigma_usd
 from engine.snapshot import Mark
 
 STANDS_IN_AFTER_MS: Final = 3_000
@@ -105,8 +105,8 @@ def _seed_sigma_usd(track: PriceTrack) -> float | None:
     """Return the plain deviation over 60 s, for the comparison with the formula that most bots use."""
     if track.newest_s is None:
         return None
-    values, seconds = track.values_in_order(track.newest_s - SEED_SPAN_S, track.newest_s)
-    return deviation(values, seconds) if len(values) > 1 else None
+    steps, seconds = track.steps_in_order(track.newest_s - SEED_SPAN_S, track.newest_s)
+    return deviation_of(steps, seconds) if steps else None
 
 
 def reprice(state: State, market: Market) -> None:

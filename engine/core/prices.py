@@ -7,16 +7,12 @@ What it does not know: what a value is for. Missing seconds stay missing; nothin
 
 from bisect import bisect_left, bisect_right
 from decimal import Decimal
-from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
 
 from engine.units import Milliseconds
 
 KEPT_S: Final = 1_080
 """Seconds kept: 900 for the volatility, 60 for an average, and room for late reports (79 s was seen)."""
-
-SHORT_S: Final = 90
-"""Up to so many seconds are looked up one by one: walking to the newest of a thousand would take longer."""
 
 JUMP_SHARE: Final = 0.05
 """A report so far off the last one is not believed. On the recorded day the largest move of a whole minute
@@ -48,6 +44,8 @@ class PriceTrack:
         "_late",
         "_on_time",
         "_rough",
+        "_squares",
+        "_values",
         "arrived_ms",
         "lag_ms",
         "newest_s",
@@ -56,8 +54,11 @@ class PriceTrack:
     def __init__(self) -> None:
         self._by_second: dict[int, Decimal] = {}
         self._floats: dict[int, float] = {}
-        self._on_time: dict[int, float] = {}
-        """Those that did not come late, and so in the order of their seconds."""
+        # What did not come late, in order: seconds, their dollars, and the squared step to each (0.0 to the
+        # first). Volatility adds up hundreds of steps at each report, and of them only one is new.
+        self._on_time: list[int] = []
+        self._values: list[float] = []
+        self._squares: list[float] = []
         self._arrived: dict[int, Milliseconds] = {}
         self._late: set[int] = set()
         self._rough: set[int] = set()
@@ -95,9 +96,9 @@ class PriceTrack:
             self._rough.discard(second)
         if newest is not None and second < newest:
             self._late.add(second)
-            self._on_time.pop(second, None)  # an exact report of a second that was known roughly
+            self._take_out(second)  # it is there where it was known roughly, and this report is exact
             return "late"
-        self._on_time[second] = self._floats[second]
+        self._put_in_order(second)
         self.newest_s = second
         self.arrived_ms = arrived_ms
         self.lag_ms = arrived_ms - stamp_ms
@@ -112,7 +113,7 @@ class PriceTrack:
         if not self._believes(second, float(value), self._floats[second]):
             return "jump"
         self._put(second, value, arrived_ms)
-        self._on_time[second] = self._floats[second]
+        self._put_in_order(second)
         self.newest_s, self.arrived_ms = second, arrived_ms
         return "new"
 
@@ -127,6 +128,10 @@ class PriceTrack:
     def newest(self) -> Decimal | None:
         """Return the value of the latest second known."""
         return None if self.newest_s is None else self._by_second[self.newest_s]
+
+    def newest_dollars(self) -> float | None:
+        """Return the same as a float."""
+        return self._values[-1] if self._values else None
 
     def dollars(self, second: int) -> float | None:
         """Return the value of exactly that second as a float, for the mathematics."""
@@ -155,52 +160,73 @@ class PriceTrack:
         end = next((second for second in range(last, last + reach_s + 1) if second in floats), last)
         return [(second, floats[second]) for second in range(begin, end + 1) if second in floats]
 
-    def values_in_order(self, first: int, last: int) -> tuple[list[float], int]:
-        """Return the dollars that ``in_order`` does, and the seconds from the first of them to the last."""
-        seconds, values = self._on_time_in(first, last)
-        return values, seconds[-1] - seconds[0] if seconds else 0
-
-    def _on_time_in(self, first: int, last: int) -> tuple[list[int], list[float]]:
-        on_time = self._on_time
-        if last - first <= SHORT_S:
-            seconds = [second for second in range(first, last + 1) if second in on_time]
-            return seconds, [on_time[second] for second in seconds]
-        # They lie in order: nothing has to be looked up one by one, whatever seconds are missing.
-        seconds = list(on_time)
-        begin, end = bisect_left(seconds, first), bisect_right(seconds, last)
-        return seconds[begin:end], list(islice(on_time.values(), begin, end))
+    def steps_in_order(self, first: int, last: int) -> tuple[list[float], int]:
+        """Return the squared steps between the values that ``in_order`` gives, and the seconds that they took
+        together."""
+        begin, end = bisect_left(self._on_time, first), bisect_right(self._on_time, last)
+        if end - begin < 2:
+            return [], 0
+        return self._squares[begin + 1 : end], self._on_time[end - 1] - self._on_time[begin]
 
     def without_holes(self, first: int, last: int) -> list[float] | None:
         """Return the dollars of every second from ``first`` to ``last``; None where one is missing."""
         floats = self._floats
         try:
-            return [floats[second] for second in range(first, last + 1)]
+            return list(map(floats.__getitem__, range(first, last + 1)))
         except KeyError:
             return None
 
     def in_order(self, first: int, last: int) -> list[tuple[int, float]]:
         """Return (second, dollars) as ``between`` does, without the values that came late."""
-        return list(zip(*self._on_time_in(first, last), strict=True))
+        begin, end = bisect_left(self._on_time, first), bisect_right(self._on_time, last)
+        return list(zip(self._on_time[begin:end], self._values[begin:end], strict=True))
 
     def last_step(self, longest_s: int) -> float:
         """Return the last move, dollars a second; 0.0 where the value before is older than ``longest_s``."""
         if self.newest_s is None:
             return 0.0
-        points = self.in_order(self.newest_s - longest_s, self.newest_s)
-        if len(points) < 2:
+        if len(self._on_time) < 2:
             return 0.0
-        (before_s, before), (now_s, now) = points[-2:]
-        return (now - before) / (now_s - before_s)
+        before_s, now_s = self._on_time[-2:]
+        if before_s < self.newest_s - longest_s:
+            return 0.0
+        return (self._values[-1] - self._values[-2]) / (now_s - before_s)
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what cannot be made of the rest: a replay's checkpoints hold many tracks."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "_on_time"}
+        made = ("_on_time", "_values", "_squares")
+        return {name: getattr(self, name) for name in self.__slots__ if name not in made}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         for name, value in kept.items():
             setattr(self, name, value)
-        late = self._late
-        self._on_time = {second: value for second, value in self._floats.items() if second not in late}
+        self._on_time, self._values, self._squares = [], [], []
+        for second in self._floats:
+            if second not in self._late:
+                self._put_in_order(second)
+
+    def _put_in_order(self, second: int) -> None:
+        """Take a second that is not late, or its newer value, into what lies in order."""
+        dollars, seconds, values = self._floats[second], self._on_time, self._values
+        if seconds and seconds[-1] == second:
+            values[-1] = dollars
+        else:
+            seconds.append(second)
+            values.append(dollars)
+            self._squares.append(0.0)
+        if len(values) > 1:
+            step = dollars - values[-2]
+            self._squares[-1] = step * step
+
+    def _take_out(self, second: int) -> None:
+        """Take a second out of what lies in order, if it is there."""
+        place = bisect_left(self._on_time, second)
+        if place == len(self._on_time) or self._on_time[place] != second:
+            return
+        del self._on_time[place], self._values[place], self._squares[place]
+        if place < len(self._values):
+            step = self._values[place] - self._values[place - 1] if place else 0.0
+            self._squares[place] = step * step
 
     def _put(self, second: int, value: Decimal, arrived_ms: Milliseconds) -> None:
         self._by_second[second] = value
@@ -225,8 +251,10 @@ class PriceTrack:
 
     def _start_over(self) -> None:
         """Forget all values: no step across the jump may be taken for volatility, nor bridged."""
-        for known in (self._by_second, self._floats, self._on_time, self._arrived):
+        for known in (self._by_second, self._floats, self._arrived):
             known.clear()
+        for listed in (self._on_time, self._values, self._squares):
+            listed.clear()
         self._late.clear()
         self._rough.clear()
         self._doubted, self._doubts = None, 0
@@ -241,6 +269,6 @@ class PriceTrack:
             if second > oldest:
                 second = min(self._by_second)
             del self._by_second[second], self._floats[second], self._arrived[second]
-            self._on_time.pop(second, None)
+            self._take_out(second)
             self._late.discard(second)
             self._rough.discard(second)

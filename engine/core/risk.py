@@ -1,5 +1,7 @@
 """The gates that the state answers, whatever the price: may this market be traded at all now?
 
+Some stand until something other than a book's change is told, and are kept meanwhile; the others pass with
+time or with the books, and are asked at each decision.
 What it does not know: whether a trade would be good. Every limit counts the worst case.
 """
 
@@ -9,7 +11,7 @@ from typing import Final
 from engine.core import books, health
 from engine.core import decide as gate
 from engine.core.ledger import DAY_MS, HOUR_MS
-from engine.core.state import Market, State
+from engine.core.state import Market, Standing, State
 from engine.core.trading import IN_FLIGHT
 from engine.events import VenueRestricted
 from engine.units import ONE_E6
@@ -35,13 +37,50 @@ BUSY: Final = frozenset((*IN_FLIGHT, *ENDS_A_MARKET))
 
 
 def blocks(state: State, market: Market) -> int:
-    """Return the gates that refuse, as bits of ``engine.core.decide``."""
-    return (
-        _leave_blocks(state)
-        | _session_blocks(state)
-        | _market_blocks(state, market)
-        | _limit_blocks(state, market)
-    )
+    """Return the gates that refuse, as bits of ``engine.core.decide``, each worked out anew."""
+    return _standing(state, market) | _passing(state, market)
+
+
+def kept_blocks(state: State, market: Market) -> int:
+    """Return the same bits; those that stand while only books move are kept for an epoch and a UTC day.
+
+    For decisions: nineteen of twenty events are of books. ``State.epoch`` says when something else was told.
+    """
+    kept, day = market.standing, state.now_ms // DAY_MS
+    if kept is None or kept.epoch != state.epoch or kept.day != day:
+        kept = market.standing = Standing(state.epoch, day, _standing(state, market))
+    return kept.bits | _passing(state, market)
+
+
+def _standing(state: State, market: Market) -> int:
+    """Return the gates that neither a book's change nor time, within a day, opens or closes."""
+    return _leave_blocks(state) | _market_blocks(state, market) | _money_blocks(state, market)
+
+
+def _passing(state: State, market: Market) -> int:
+    """Return the gates that time, or a change of a book, opens and closes."""
+    bits, now_ms, params = 0, state.now_ms, state.params
+    if state.trading.restrictions and restriction_of(state) is not None:
+        bits |= gate.VENUE
+    clock = health.clock_is_right(state)
+    if not clock and (clock is False or state.venue == "external"):
+        bits |= gate.CLOCK
+    if not health.price_is_fresh(state) and not health.orders_in_fallback(state):
+        bits |= gate.PRICE
+    if health.diverges(state):
+        bits |= gate.DIVERGENCE
+    if not book_is_usable(state, market):
+        bits |= gate.BOOK
+    if now_ms - market.described_ms > params.fee_ttl_s * FEE_TTLS * 1000:
+        bits |= gate.FEE
+    if now_ms < market.retry_at_ms:
+        bits |= gate.ONE_ORDER
+    ledger = state.ledger
+    if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight(state) >= state.limits.max_trades_per_hour:
+        bits |= gate.HOURLY
+    if balance_is_stale(state):
+        bits |= gate.BALANCE
+    return bits
 
 
 def book_is_usable(state: State, market: Market) -> bool:
@@ -56,7 +95,7 @@ def book_is_usable(state: State, market: Market) -> bool:
 
 
 def _leave_blocks(state: State) -> int:
-    """Return the gates that somebody has closed: an operator, the venue, the engine itself."""
+    """Return the gates that somebody has closed, an operator or the engine itself, or what it heard."""
     bits = 0
     if state.killed:
         bits |= gate.KILLED
@@ -67,82 +106,55 @@ def _leave_blocks(state: State) -> int:
         bits |= gate.PAUSED
     if not state.dry_run and not (trading.armed is not None and trading.armed.armed):
         bits |= gate.ARMED
-    if venue_is_restricted(state):
-        bits |= gate.VENUE
     if state.breakers:
         bits |= gate.BREAKER
-    return bits
-
-
-def _session_blocks(state: State) -> int:
-    bits = 0
     if state.behind_why:
         bits |= gate.BEHIND
-    clock = health.clock_is_right(state)
-    if clock is False or (clock is None and state.venue == "external"):
-        bits |= gate.CLOCK
-    if not health.price_is_fresh(state) and not health.orders_in_fallback(state):
-        bits |= gate.PRICE
     if state.fallback_since_ms is not None and not health.orders_in_fallback(state):
         bits |= gate.FALLBACK
     for (source, _), topic in state.topics.items():
         if topic.is_frozen and source in SETTLING:
             bits |= gate.FROZEN
-    if health.diverges(state):
-        bits |= gate.DIVERGENCE
     if state.sigma_usd is None:
         bits |= gate.VOLATILITY
     return bits
 
 
 def _market_blocks(state: State, market: Market) -> int:
-    bits = 0
-    if market.contract.rule is None or market.rule_before is not None:
+    bits, contract, strike = 0, market.contract, market.strike
+    if contract.rule is None or market.rule_before is not None:
         bits |= gate.RULE
-    if market.strike is None or not market.strike.is_proven:
+    if strike is None or not strike.is_proven:
         bits |= gate.STRIKE
     if market.fair is None:
         bits |= gate.VOLATILITY
-    if not book_is_usable(state, market):
-        bits |= gate.BOOK
-    if not market.contract.accepting or market.outcome is not None:
+    if not contract.accepting or market.outcome is not None:
         bits |= gate.ACCEPTING
-    if state.now_ms - market.described_ms > state.params.fee_ttl_s * FEE_TTLS * 1000:
-        bits |= gate.FEE
     if market.watched_at_ms is None:
         bits |= gate.WATCH
+    if market.orders and any(order.state in BUSY for order in market.orders):
+        bits |= gate.ONE_ORDER
+    if contract.slug in state.trading.traded_before or market.attempts >= MAX_ATTEMPTS:
+        bits |= gate.ONE_ORDER
     return bits
 
 
-def _limit_blocks(state: State, market: Market) -> int:
-    bits = 0
-    if market.orders and any(order.state in BUSY for order in market.orders):
-        bits |= gate.ONE_ORDER
-    if market.contract.slug in state.trading.traded_before:
-        bits |= gate.ONE_ORDER
-    if market.attempts >= MAX_ATTEMPTS or state.now_ms < market.retry_at_ms:
-        bits |= gate.ONE_ORDER
-    ledger, limits = state.ledger, state.limits
-    if ledger.trades_since(state.now_ms - HOUR_MS) + in_flight(state) >= limits.max_trades_per_hour:
-        bits |= gate.HOURLY
-    one_e6, end_s = one_order_e6(state), market.contract.end_s
+def _money_blocks(state: State, market: Market) -> int:
+    """Return the gates of what may be lost, of today and altogether, and of what there is to spend."""
+    bits, ledger, limits = 0, state.ledger, state.limits
+    one_e6, end_s, reserved = one_order_e6(state), market.contract.end_s, reserved_e6(state)
     lost = -ledger.realised_on(state.now_ms // DAY_MS)
-    stake = ledger.open_cost_e6() + reserved_e6(state) + one_e6
+    stake = ledger.open_cost_e6() + reserved + one_e6
     if lost + stake > limits.max_daily_loss_usd * ONE_E6:
         bits |= gate.DAILY_LOSS
     if stake > limits.max_exposure_usd * ONE_E6:
         bits |= gate.EXPOSURE
     if ledger.open_cost_e6(end_s) + reserved_e6(state, end_s) + one_e6 > limits.max_correlated_usd * ONE_E6:
         bits |= gate.CORRELATED
-    have = available_e6(state)
-    if have is None or have < one_e6:
+    have = _told_e6(state)
+    if have is None or have - reserved < one_e6:
         bits |= gate.BALANCE
     return bits
-
-
-def venue_is_restricted(state: State) -> bool:
-    """Say whether the venue told us not to send; a restriction that passes by itself is over at its time."""
-    return bool(state.trading.restrictions) and restriction_of(state) is not None
 
 
 def restriction_of(state: State) -> VenueRestricted | None:
@@ -161,20 +173,24 @@ def available_e6(state: State) -> float | None:
     Live it is the venue's word less what fills took since it was asked; on paper the cash to begin with, and
     what fills and payouts came to.
     """
+    told = None if balance_is_stale(state) else _told_e6(state)
+    return None if told is None else told - reserved_e6(state)
+
+
+def balance_is_stale(state: State) -> bool:
+    """Say whether the venue's last word on the balance is too old to hold."""
+    balance = state.trading.balance
+    return balance is not None and state.now_ms - balance.asked_ms > BALANCE_STALE_S * 1000 * state.clock_rate
+
+
+def _told_e6(state: State) -> int | None:
+    """Return the dollars there are by the last word on them, however old, in millionths."""
     trading, balance = state.trading, state.trading.balance
-    reserved = reserved_e6(state)
-    if balance is not None:
-        if state.now_ms - balance.asked_ms > BALANCE_STALE_S * 1000 * state.clock_rate:
-            return None
-        spent = state.ledger.spent_since_e6(balance.asked_ms)
-        spent += state.ledger.provisional_e6(balance.asked_ms)
-        told = balance.balance_e6 - max(0, spent)
-        if balance.allowance_e6 is not None:
-            told = min(told, balance.allowance_e6)
-        return told - reserved
-    if trading.cash_e6 is None:
-        return None
-    return trading.cash_e6 + state.ledger.cash_e6 - reserved
+    if balance is None:
+        return None if trading.cash_e6 is None else trading.cash_e6 + state.ledger.cash_e6
+    spent = state.ledger.spent_since_e6(balance.asked_ms) + state.ledger.provisional_e6(balance.asked_ms)
+    told = balance.balance_e6 - max(0, spent)
+    return told if balance.allowance_e6 is None else min(told, balance.allowance_e6)
 
 
 def one_order_e6(state: State) -> float:

@@ -39,6 +39,11 @@ SERVED_RUNG: Final = "final of the window before"
 Tracks: TypeAlias = Callable[[Source, int], PriceTrack]
 """Gives the recent values of a source and its averaging time (``State.track``)."""
 
+Rungs: TypeAlias = tuple[tuple[str, PriceTrack], ...]
+"""The feeds that report a settlement price, by name, best first."""
+
+NOTHING: Final = Decimal(0)
+
 
 class PriceAt(NamedTuple):
     """A settlement price at one instant.
@@ -71,26 +76,34 @@ def sampled_seconds(rule: SettlementRule, at_s: int) -> tuple[int, int]:
     return at_s - rule.lookback_s - FEED_LAG_S, at_s - FEED_LAG_S - 1
 
 
-def rungs_of(rule: SettlementRule, tracks: Tracks) -> list[tuple[str, PriceTrack]]:
+def rungs_of(rule: SettlementRule, tracks: Tracks) -> Rungs:
     """Return the feeds that report what a market settles on, best first."""
     if rule.basis == "spot":
-        return [(SPOT_RUNG, tracks("chainlink", 0))]
-    return [(name, tracks(source, rule.lookback_s)) for source, name in TWAP_RUNGS]
+        return ((SPOT_RUNG, tracks("chainlink", 0)),)
+    return tuple((name, tracks(source, rule.lookback_s)) for source, name in TWAP_RUNGS)
 
 
-def reported(rule: SettlementRule, at_s: int, tracks: Tracks) -> PriceAt | None:
+def rung_of(rungs: Rungs, at_s: int) -> str | None:
+    """Return the name of the best feed that reported the second ``at_s``, or None if none has."""
+    for rung, track in rungs:
+        if track.at(at_s) is not None:
+            return rung
+    return None
+
+
+def reported(rungs: Rungs, at_s: int) -> PriceAt | None:
     """Return the best report stamped exactly ``at_s``, or None if none has arrived."""
-    for rung, track in rungs_of(rule, tracks):
+    for rung, track in rungs:
         value, arrived = track.at(at_s), track.arrival_of(at_s)
         if value is not None and arrived is not None:
             return PriceAt(value, "exact", 0.0, rung, at_s * 1000, arrived)
     return None
 
 
-def disagreement(rule: SettlementRule, at_s: int, tracks: Tracks) -> Decimal:
+def disagreement(rungs: Rungs, at_s: int) -> Decimal:
     """Return how far apart, in dollars, the reports of one second lie; 0 with fewer than two."""
-    values = [value for _, track in rungs_of(rule, tracks) if (value := track.at(at_s)) is not None]
-    return max(values) - min(values) if values else Decimal(0)
+    values = [value for _, track in rungs if (value := track.at(at_s)) is not None]
+    return max(values) - min(values) if len(values) > 1 else NOTHING
 
 
 def is_far_off(exact: PriceAt, own_mean: PriceAt | None) -> bool:

@@ -13,7 +13,7 @@ from engine.core.decide import Decision, View
 from engine.core.fair import Fair
 from engine.core.ledger import Ledger
 from engine.core.prices import PriceTrack
-from engine.core.settlement import PriceAt
+from engine.core.settlement import PriceAt, Rungs
 from engine.core.topics import Topic
 from engine.core.trading import Order, Trading
 from engine.events import (
@@ -75,6 +75,14 @@ class Terms(NamedTuple):
     fee_of_price: float
 
 
+class Standing(NamedTuple):
+    """Gates of a market that refuse (``engine.core.risk``): as of an epoch of the state, and a UTC day."""
+
+    epoch: int
+    day: int
+    bits: int
+
+
 class Market:
     """One contract: its books, its prices at both ends, what was decided and done."""
 
@@ -96,8 +104,10 @@ class Market:
         "outcome_source",
         "retry_at_ms",
         "rule_before",
+        "rungs",
         "served",
         "site",
+        "standing",
         "strike",
         "terms",
         "up",
@@ -110,6 +120,8 @@ class Market:
         self.contract = contract
         self.described_ms = described_ms
         self.rule_before: TrustedRule | None = None
+        self.rungs: Rungs | None = None
+        """The feeds that report what it settles on, once they were looked up for its rule."""
         self.disbelieved: set[int] = set()
         """Boundaries whose report was too far from the raw seconds."""
         self.up = Book(contract.token_up)
@@ -121,6 +133,7 @@ class Market:
         self.final: PriceAt | None = None
         self.fair: Fair | None = None
         self.terms: Terms | None = None
+        self.standing: Standing | None = None
         self.watched_at_ms: Milliseconds | None = None
         self.hammered = False
         self.view: View | None = None
@@ -144,18 +157,35 @@ HALT: Final = "the halt"
 
 
 class FeedState:
-    """One feed's connection and what came over it."""
+    """One feed's connection and what came over it.
 
-    __slots__ = ("arrived_ms", "connected", "detail", "epoch", "frames", "lost", "refused")
+    ``level_frames`` counts its ``LevelsChanged``, ``other_frames`` everything else.
+    """
+
+    __slots__ = (
+        "arrived_ms",
+        "connected",
+        "detail",
+        "epoch",
+        "level_frames",
+        "lost",
+        "other_frames",
+        "refused",
+    )
 
     def __init__(self) -> None:
         self.connected = False
         self.epoch = 0
         self.detail = "not connected yet"
         self.arrived_ms: Milliseconds | None = None
-        self.frames = 0
+        self.level_frames = self.other_frames = 0
         self.refused = 0
         self.lost = 0
+
+    @property
+    def frames(self) -> int:
+        """How many frames held something."""
+        return self.level_frames + self.other_frames
 
 
 class State:
@@ -171,6 +201,7 @@ class State:
         "counts",
         "decisions",
         "dry_run",
+        "epoch",
         "fallback_since_ms",
         "feeds",
         "halted_why",
@@ -178,10 +209,10 @@ class State:
         "kill_why",
         "killed",
         "killed_since_ms",
+        "least_lag_before_ms",
         "least_lag_now_ms",
         "least_lags",
         "ledger",
-        "level_events",
         "limits",
         "markets",
         "marks",
@@ -212,9 +243,11 @@ class State:
         self.dry_run = True
         self.params = Params()
         self.limits = Limits()
-        self.seq = 0
+        # ``epoch`` moves on with each event that is not of books alone, and with each intent: what a decision
+        # rests on beside books and time is the same throughout one.
+        self.seq = self.epoch = 0
         self.now_ms: Milliseconds = 0
-        self.opened_ms: Milliseconds = 0
+        self.opened_ms = self.rtds_raw_ms = 0
         self.killed = False
         self.kill_who = self.kill_why = ""
         self.killed_since_ms: Milliseconds | None = None
@@ -224,13 +257,13 @@ class State:
             ("binance", 0): PriceTrack(),
             ("spot", 0): PriceTrack(),
         }
-        self.rtds_raw_ms: Milliseconds = 0
         self.topics: dict[tuple[Source, int], Topic] = {}
         self.fallback_since_ms: Milliseconds | None = None
         self.clock: ClockMeasured | None = None
         self.clock_rate = 1.0
-        # The least of this second; those of the seconds before are in ``least_lags``.
+        # The least of this second; those of the seconds before are in ``least_lags``, and theirs is known.
         self.least_lag_now_ms: Milliseconds | None = None
+        self.least_lag_before_ms: Milliseconds | None = None
         self.least_lags: deque[Milliseconds | None] = deque(maxlen=STAMPS_KEPT_S - 1)
         self.behind_why = ""
         self.sigma_usd: float | None = None
@@ -247,8 +280,8 @@ class State:
         """When each breaker tripped, by name, and ``HALT`` began; not those of an earlier session."""
         self.feeds: dict[str, FeedState] = {}
         self.clob: FeedState | None = None  # ``feeds["clob"]``, once levels came over it
-        # ``level_events`` counts every ``LevelsChanged``, ``counts`` all other kinds.
-        self.unknown_tokens = self.level_events = 0
+        self.unknown_tokens = 0
+        # Every kind but ``LevelsChanged``, which its feed counts.
         self.counts: defaultdict[type[Event], int] = defaultdict(int)
         self.bad_prices: Counter[str] = Counter()
         self.decisions: Counter[str] = Counter()
@@ -273,17 +306,17 @@ class State:
     @property
     def kinds(self) -> Counter[str]:
         """How many events of each kind came in, by tag. Counted by class: that costs half as much."""
-        counts = dict(self.counts) | ({LevelsChanged: self.level_events} if self.level_events else {})
+        levels = 0 if self.clob is None else self.clob.level_frames
+        counts = dict(self.counts) | ({LevelsChanged: levels} if levels else {})
         return Counter({str(kind.__struct_config__.tag): count for kind, count in counts.items()})
 
     @property
     def least_lag_ms(self) -> Milliseconds | None:
         """The least time, of the last seconds, between a venue's stamp and its arrival; None without any."""
-        least = self.least_lag_now_ms
-        for lag in self.least_lags:
-            if lag is not None and (least is None or lag < least):
-                least = lag
-        return least
+        now, before = self.least_lag_now_ms, self.least_lag_before_ms
+        if now is None or before is None:
+            return before if now is None else now
+        return now if now < before else before
 
     @property
     def books_to_resync(self) -> frozenset[str]:

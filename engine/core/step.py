@@ -25,9 +25,11 @@ from engine.core import (
     trades,
     windows,
 )
+from engine.core.book_events import levels_changed
 from engine.core.decide import BUY_UP, Decision
 from engine.core.state import HALT, Market, State
 from engine.core.trading import OrderIntent
+from engine.events import LevelsChanged
 from engine.params import Limits, Params
 
 Effect: TypeAlias = Decision | OrderIntent
@@ -46,21 +48,27 @@ def step(state: State, record: e.Record) -> Sequence[Effect]:
     state.seq = record.seq
     if event.ts_recv_ms > state.now_ms:  # noqa: PLR1730 (max() costs four times as much, a million times a minute)
         state.now_ms = event.ts_recv_ms
-    touched: Sequence[Market] | OrderIntent | None
-    if type(event) is e.LevelsChanged:
-        # Nineteen of twenty events: an attribute counts them at a third of what a dictionary takes.
-        state.level_events += 1
-        touched = book_events.levels_changed(state, event)
-    else:
-        kind = type(event)
-        state.counts[kind] += 1
-        touched = _HANDLERS[kind](state, event)
+    if type(event) is LevelsChanged:
+        # Nineteen of twenty events, and most of them move no touch.
+        if (moved := levels_changed(state, event)) is None:
+            return ()
+        return _decided(state, (moved,))
+    kind = type(event)
+    state.counts[kind] += 1
+    if kind not in _OF_BOOKS:
+        state.epoch += 1
+    touched = _HANDLERS[kind](state, event)
     if state.halted_why is not None:
         state.stops_ms.setdefault(HALT, state.now_ms)
     if not touched:
         return ()
     if isinstance(touched, OrderIntent):
         return (touched,)
+    return _decided(state, touched)
+
+
+def _decided(state: State, touched: Sequence[Market]) -> list[Effect]:
+    """Decide on every open window of those touched, and intend to buy where it is worth it."""
     effects: list[Effect] = []
     buys: list[tuple[Market, Decision]] = []
     now_ms = state.now_ms
@@ -112,6 +120,7 @@ def _second_passed(state: State, _: e.SecondPassed) -> list[Market]:
     books.look(state)
     markouts.look(state)
     state.least_lags.append(state.least_lag_now_ms)
+    state.least_lag_before_ms = min((lag for lag in state.least_lags if lag is not None), default=None)
     state.least_lag_now_ms = None
     for market in list(state.markets.values()):
         windows.capture(state, market)
@@ -134,6 +143,9 @@ def _engine_halted(state: State, event: e.EngineHalted) -> list[Market]:
 
 
 Handler: TypeAlias = Callable[[State, Any], Sequence[Market] | OrderIntent | None]
+
+_OF_BOOKS: Final = frozenset((e.BookReplaced, e.TouchQuoted, e.TradePrinted, e.MarketListed))
+"""What tells of books alone, and of nothing else that a gate asks about; beside ``LevelsChanged``."""
 
 _HANDLERS: Final[dict[type[e.Event], Handler]] = {
     e.SessionOpened: _session_opened,

@@ -5,6 +5,7 @@ Formula, origin of every number and the candidates measured: docs/model.md, "Vol
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from engine.core.prices import PriceTrack
@@ -34,12 +35,14 @@ def realised_vol(points: Sequence[tuple[int, float]]) -> float:
 
 def deviation(values: Sequence[float], seconds: int) -> float:
     """Estimate the deviation per root second of at least two prices, oldest first, over so many seconds."""
+    return deviation_of([(step := value - before) * step for before, value in pairwise(values)], seconds)
+
+
+def deviation_of(squared_steps: Sequence[float], seconds: int) -> float:
+    """Estimate the same from the squared steps, oldest first."""
     squares = 0.0
-    before = values[0]
-    for value in values:
-        step = value - before
-        squares += step * step
-        before = value
+    for square in squared_steps:  # one by one: ``sum`` adds floats otherwise from Python 3.12 on
+        squares += square
     return float((squares / seconds) ** 0.5)
 
 
@@ -54,17 +57,17 @@ def sigma_usd(track: PriceTrack, params: Params) -> float | None:
         Dollars per root second, or None while there are too few seconds.
     Source: docs/model.md, "Volatility" (chosen among the candidates measured there).
     """
-    newest = track.newest_s
-    if newest is None:
+    newest, now = track.newest_s, track.newest_dollars()
+    if newest is None or now is None:
         return None
-    values, seconds = track.values_in_order(newest - int(params.sigma_long_s), newest)
-    if len(values) < LEAST_POINTS:
+    steps, seconds = track.steps_in_order(newest - int(params.sigma_long_s), newest)
+    if len(steps) < LEAST_POINTS - 1:
         return None
-    larger = deviation(values, seconds)
-    short, short_s = track.values_in_order(newest - int(params.sigma_short_s), newest)
-    if len(short) >= LEAST_POINTS:
+    larger = deviation_of(steps, seconds)
+    short, short_s = track.steps_in_order(newest - int(params.sigma_short_s), newest)
+    if len(short) >= LEAST_POINTS - 1:
         is_warm = seconds >= min(WARM_S, params.sigma_long_s)
         # The weight is of variances, as it was measured.
         weight = params.sigma_short_weight**0.5 if is_warm else 1.0
-        larger = max(larger, weight * deviation(short, short_s))
-    return max(larger * params.sigma_multiplier, params.sigma_floor * values[-1])
+        larger = max(larger, weight * deviation_of(short, short_s))
+    return max(larger * params.sigma_multiplier, params.sigma_floor * now)

@@ -10,13 +10,17 @@ from msgspec import structs
 
 from engine.contract import Contract, Outcome, SettlementRule, outcome_of
 from engine.core import breakers, markouts
+from engine.core.reports import FUTURE_MS
 from engine.core.settlement import (
     SERVED_RUNG,
     PriceAt,
+    Rungs,
     disagreement,
     estimated,
     is_far_off,
     reported,
+    rung_of,
+    rungs_of,
 )
 from engine.core.state import Market, State, TrustedRule
 from engine.core.truth import DRIFT_USD, drift_text, verdict_of
@@ -52,7 +56,7 @@ def describe(state: State, market: Market, contract: Contract) -> None:
         return
     if market.contract.rule != contract.rule:
         # What was captured by another rule is worth nothing: it is looked for again, by the new one.
-        market.strike = market.final = market.fair = None
+        market.strike = market.final = market.fair = market.rungs = None
     market.contract = contract
     market.described_ms = state.now_ms
     _trust(state, market)
@@ -188,13 +192,17 @@ def _prove_rule(state: State, market: Market) -> None:
 
 def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) -> PriceAt | None:
     """Return the best price of a boundary that is known by now, given what was known before."""
-    rule = market.contract.rule
+    rule, rungs = market.contract.rule, _rungs(state, market)
     assert rule is not None
-    exact = reported(rule, at_s, state.track)
-    if exact is not None:
+    if at_s * 1000 > state.now_ms + FUTURE_MS:
+        return known  # no report of that second is believed yet
+    rung = rung_of(rungs, at_s)
+    if rung is not None:
         _check_rungs(state, market, at_s)
-        if known is not None and known.source == "exact" and known.rung == exact.rung:
+        if known is not None and known.source == "exact" and known.rung == rung:
             return known
+        exact = reported(rungs, at_s)
+        assert exact is not None
         if known is not None and known.is_proven and abs(known.value - exact.value) > DRIFT_USD:
             what = f"{known.value} ({known.rung}) and {exact.value} ({exact.rung})"
             _halt(state, market, f"settlement drift: second {at_s} was told as {what}")
@@ -210,10 +218,16 @@ def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) ->
     return estimated(rule, at_s, state.track("chainlink")) or known
 
 
+def _rungs(state: State, market: Market) -> Rungs:
+    """Return the feeds that report what a market settles on; looked up once for its rule."""
+    if market.rungs is None:
+        assert market.contract.rule is not None
+        market.rungs = rungs_of(market.contract.rule, state.track)
+    return market.rungs
+
+
 def _check_rungs(state: State, market: Market, at_s: int) -> None:
-    rule = market.contract.rule
-    assert rule is not None
-    apart = disagreement(rule, at_s, state.track)
+    apart = disagreement(_rungs(state, market), at_s)
     if apart > DRIFT_USD:
         _halt(state, market, f"settlement drift: the feeds' reports of second {at_s} are ${apart} apart")
 

@@ -228,10 +228,17 @@ def _changes(old: BookSides, new: BookSides) -> Iterator[Change]:
         for price, size in after.items()
         if before.get(price) != size
     ]
-    levels = {side: before for side, before, _ in sides}
+    bids, asks = sides[0][1], sides[1][1]
+    bid, ask = max(bids, default=0), min(asks, default=ONE_E4)
     for side, price, size in gone + resized:
+        levels = bids if side == "BUY" else asks
         if size:
-            levels[side][price] = size
+            levels[price] = size
         else:
-            del levels[side][price]
-        yield Change(side, price, size, max(levels["BUY"], default=0), min(levels["SELL"], default=ONE_E4))
+            del levels[price]
+        # The touch is looked for anew only where a level at or beyond it came or went.
+        if side == "BUY" and price >= bid:
+            bid = max(bids, default=0)
+        elif side == "SELL" and price <= ask:
+            ask = min(asks, default=ONE_E4)
+        yield Change(side, price, size, bid, ask)

@@ -20,7 +20,10 @@ class PriceBoard:
 
     def print(self, moment: PriceMoment) -> None:
         """Remember a price."""
-        kept = self._printed.setdefault((moment.source, moment.lookback_s), deque(maxlen=KEPT_POINTS))
+        key = (moment.source, moment.lookback_s)
+        kept = self._printed.get(key)
+        if kept is None:
+            kept = self._printed[key] = deque(maxlen=KEPT_POINTS)
         kept.append(moment)
 
     def newest(self, source: Source, lookback_s: int = 0) -> PriceMoment | None:

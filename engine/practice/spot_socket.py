@@ -78,7 +78,7 @@ class SpotFeed:
 def ticker(moment: PriceMoment, sequence: int) -> str:
     """Write one ticker frame; what the tape does not know (day's range, sizes) is the price or zero."""
     price = f"{moment.value:.2f}"
-    at = datetime.fromtimestamp(moment.stamp_ms / 1000, UTC)
+    at = datetime.fromtimestamp(moment.stamp_ms / 1000, UTC).replace(tzinfo=None)
     return json_text(
         {
             "type": "ticker",
@@ -95,7 +95,7 @@ def ticker(moment: PriceMoment, sequence: int) -> str:
             "best_ask": price,
             "best_ask_size": "0",
             "side": "buy",
-            "time": f"{at:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "time": f"{at.isoformat(timespec='microseconds')}Z",
             "trade_id": sequence,
             "last_size": "0",
         }

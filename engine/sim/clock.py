@@ -120,36 +120,43 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return handle
 
     def _run_once(self) -> None:
-        """Run what is ready; with nothing ready, go to the next timer."""
-        waiting, due = self._waiting, self._due
-        if due:
-            self._idle_turns += 1
-            if self._idle_turns > HUNG_AFTER:
-                raise HungError(f"{HUNG_AFTER} turns at {self.now_s} s")
-        else:
-            while waiting and waiting[0][2]._cancelled:
-                heapq.heappop(waiting)
-            if waiting:
-                self._idle_turns = 0
-                self.now_s = max(self.now_s, waiting[0][0])
-            elif not self._stopping:  # type: ignore[attr-defined]
-                raise HungError("nothing is left to do")
-        until = self.now_s + RESOLUTION_S
-        while waiting and waiting[0][0] <= until:
-            due.append(heapq.heappop(waiting)[2])
-        dropped, popleft = self.dropped, due.popleft
-        for _ in range(len(due)):
-            handle = popleft()
-            if handle._cancelled:
-                continue
-            if dropped and handle._context.get(OWNER, "") in dropped:
-                continue
-            try:
-                handle._context.run(handle._callback, *handle._args)
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001 (as ``Handle._run`` does, which costs a call)
-                self.call_exception_handler({"message": "callback failed", "exception": error})
+        """Run what is ready, turn by turn, until the loop is told to stop; between turns without anything
+        ready go to the next timer."""
+        waiting, due, dropped = self._waiting, self._due, self.dropped
+        popleft, append, heappop = due.popleft, due.append, heapq.heappop
+        while True:
+            if due:
+                self._idle_turns += 1
+                if self._idle_turns > HUNG_AFTER:
+                    raise HungError(f"{HUNG_AFTER} turns at {self.now_s} s")
+            else:
+                self._pass_time()
+            until = self.now_s + RESOLUTION_S
+            while waiting and waiting[0][0] <= until:
+                append(heappop(waiting)[2])
+            for _ in range(len(due)):
+                handle = popleft()
+                if handle._cancelled or (dropped and handle._context.get(OWNER, "") in dropped):
+                    continue
+                try:
+                    handle._context.run(handle._callback, *handle._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 (as ``Handle._run`` does, which costs a call)
+                    self.call_exception_handler({"message": "callback failed", "exception": error})
+            if self._stopping:  # type: ignore[attr-defined]
+                return
+
+    def _pass_time(self) -> None:
+        """Go to the next timer."""
+        waiting = self._waiting
+        while waiting and waiting[0][2]._cancelled:
+            heapq.heappop(waiting)
+        if waiting:
+            self._idle_turns = 0
+            self.now_s = max(self.now_s, waiting[0][0])
+        elif not self._stopping:  # type: ignore[attr-defined]
+            raise HungError("nothing is left to do")
 
 
 REAL: Final[dict[str, Callable[..., Any]]] = {

@@ -44,7 +44,7 @@ FAR_CHAINLINK_EVERY_S: Final = 3
 """Its pace before; a price is stale after 5 s."""
 
 FAR_EVERY_S: Final = 12
-"""Until then they move so often; books are stale after 15 s."""
+"""Until then they move so often, a multiple of the other pace; books are stale after 15 s."""
 
 RELAYED_EVERY_S: Final = 6
 """Pace of the exchange's ticker."""
@@ -128,6 +128,8 @@ class ThinTape(SimulatedTape):
 
     def _quotes(self, second: int) -> list[Moment]:
         found: list[Moment] = []
+        if second % NEAR_EVERY_S:
+            return found  # no book moves now, near or far
         for slug in simulated._open_slugs(second):
             maker = self._makers.get(slug)
             if maker is None:

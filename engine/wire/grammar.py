@@ -104,16 +104,19 @@ def dollars_e18(text: str) -> Decimal:
 
 def checked_dollars(value: Decimal) -> Decimal:
     """Return a BTC price if it can be one, else raise ``WireError``."""
-    shown = str(value)[:60]
     if not value.is_finite():
-        raise WireError(f"not a number: price {shown}")
+        raise WireError(f"not a number: price {_shown(value)}")
     if value <= 0:
-        raise WireError(f"{'negative' if value < 0 else 'zero'} price: {shown}")
+        raise WireError(f"{'negative' if value < 0 else 'zero'} price: {_shown(value)}")
     if not _LEAST_DOLLARS <= value <= _MOST_DOLLARS:
-        raise WireError(f"incredible price: {shown}")
+        raise WireError(f"incredible price: {_shown(value)}")
     if len(value.as_tuple().digits) > 60:
         raise WireError("overlong price: more than 60 digits")
     return value
+
+
+def _shown(value: Decimal) -> str:
+    return str(value)[:60]
 
 
 def _fault_of(text: str, otherwise: str = "not a plain number") -> str:

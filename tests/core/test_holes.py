@@ -1,6 +1,8 @@
 """Seconds that never arrive: what is read of a track with holes and late values is what a plain look says."""
 
+import pickle
 from decimal import Decimal
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,9 +74,28 @@ def test_a_stretch_is_the_same_however_it_is_read(told: list[tuple[int, int]], s
     assert track.between(first, last) == plain
     on_time = track.in_order(first, last)
     assert set(on_time) <= set(plain)
-    values, seconds = track.values_in_order(first, last)
-    assert values == [value for _, value in on_time]
+    steps, seconds = track.steps_in_order(first, last)
+    assert steps == [(now - before) * (now - before) for (_, before), (_, now) in pairwise(on_time)]
     assert seconds == (on_time[-1][0] - on_time[0][0] if on_time else 0)
+    thawed: PriceTrack = pickle.loads(pickle.dumps(track))
+    assert thawed.in_order(first, last) == on_time
+    assert thawed.steps_in_order(first, last) == (steps, seconds)
+
+
+def test_an_exact_report_takes_a_rough_one_out_of_the_steps() -> None:
+    """It came late, so it says nothing of how BTC moves: the step goes from the second before to the one
+    after."""
+    track = PriceTrack()
+    for ms, price in ((0, 100), (1_500, 101), (2_000, 104), (3_000, 105)):
+        track.add(FIRST_S * 1000 + ms, Decimal(price), 0)
+    assert track.steps_in_order(FIRST_S, FIRST_S + 3) == ([1.0, 9.0, 1.0], 3)
+    assert track.add(FIRST_S * 1000 + 1_000, Decimal(102), 0) == "late"
+    assert track.in_order(FIRST_S, FIRST_S + 3) == [
+        (FIRST_S, 100.0),
+        (FIRST_S + 2, 104.0),
+        (FIRST_S + 3, 105.0),
+    ]
+    assert track.steps_in_order(FIRST_S, FIRST_S + 3) == ([16.0, 1.0], 3)
 
 
 def test_what_was_forgotten_is_read_by_nobody() -> None:
@@ -82,6 +103,6 @@ def test_what_was_forgotten_is_read_by_nobody() -> None:
     track = PriceTrack()
     for second in range(0, 3 * (KEPT_S + 50), 3):
         track.add((FIRST_S + second) * 1000, Decimal(60_000), 0)
-    values, seconds = track.values_in_order(FIRST_S, FIRST_S + 4 * KEPT_S)
-    assert len(values) == KEPT_S
+    steps, seconds = track.steps_in_order(FIRST_S, FIRST_S + 4 * KEPT_S)
+    assert len(steps) == KEPT_S - 1
     assert seconds == 3 * (KEPT_S - 1)

@@ -16,6 +16,7 @@ from msgspec import structs
 
 from engine import events as e
 from engine.contract import Contract, Outcome, outcome_of
+from engine.core import risk
 from engine.core.ledger import Holding, Ledger, cost_of
 from engine.core.orders import change_of
 from engine.core.project import Outside, project
@@ -670,6 +671,12 @@ class MoneyMachine(RuleBasedStateMachine):
             assert getattr(ledger, name) == getattr(shadow, name), name
         assert ledger.open_cost_e6() == shadow.open_cost_e6()
         assert ledger.unsettled() == shadow.unsettled()
+
+    @invariant()
+    def gates_that_are_kept_are_those_worked_out_anew(self) -> None:
+        """Whatever was told, and whatever was intended since: an order by a gate's past is a wrong order."""
+        for market in self.state.markets.values():
+            assert risk.kept_blocks(self.state, market) == risk.blocks(self.state, market)
 
     @invariant()
     def it_can_be_shown(self) -> None:

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from engine.contract import SettlementRule, outcome_of
 from engine.core.prices import KEPT_S, PriceTrack
-from engine.core.settlement import Tracks, disagreement, estimated, fill_holes, reported, sampled_seconds
+from engine.core.settlement import (
+    Tracks,
+    disagreement,
+    estimated,
+    fill_holes,
+    reported,
+    rungs_of,
+    sampled_seconds,
+)
 from tests.shared_data import needs_recordings, recording
 
 TWAP_60 = SettlementRule("twap", 60)
@@ -32,17 +40,17 @@ def tracks(**given: PriceTrack) -> Tracks:
 def test_the_exact_report_counts_by_its_stamp_not_by_its_arrival() -> None:
     """The first price seen after a boundary is not the strike."""
     twap = track_of({1000: 70_000.25, 1001: 70_001.0})
-    found = reported(TWAP_60, 1000, tracks(twap=twap))
+    found = reported(rungs_of(TWAP_60, tracks(twap=twap)), 1000)
     assert found is not None
     assert (found.value, found.source, found.error_usd) == (Decimal("70000.25"), "exact", 0.0)
-    assert reported(TWAP_60, 999, tracks(twap=twap)) is None
+    assert reported(rungs_of(TWAP_60, tracks(twap=twap)), 999) is None
 
 
 def test_a_spot_market_settles_on_spot_and_never_on_an_average() -> None:
     """Each rule reads its own stream; mixing them up is the classic fault of this field."""
     twap, spot = track_of({1000: 1.0}), track_of({1000: 2.0})
-    by_spot = reported(SPOT, 1000, tracks(twap=twap, chainlink=spot))
-    by_average = reported(TWAP_60, 1000, tracks(twap=twap, chainlink=spot))
+    by_spot = reported(rungs_of(SPOT, tracks(twap=twap, chainlink=spot)), 1000)
+    by_average = reported(rungs_of(TWAP_60, tracks(twap=twap, chainlink=spot)), 1000)
     assert by_spot is not None
     assert by_average is not None
     assert (by_spot.value, by_average.value) == (Decimal(2), Decimal(1))
@@ -52,13 +60,14 @@ def test_polybolt_stands_above_rtds_and_each_price_says_whence_it_came() -> None
     """The ladder: the better feed's report counts, the other's stands in; source and times go with it."""
     better, other = track_of({1000: 70_000.5}), track_of({1000: 70_000.5, 1001: 70_001.0})
     both = tracks(polybolt=better, twap=other)
-    first, second = reported(TWAP_60, 1000, both), reported(TWAP_60, 1001, both)
+    first, second = reported(rungs_of(TWAP_60, both), 1000), reported(rungs_of(TWAP_60, both), 1001)
     assert first is not None
     assert second is not None
     assert (first.rung, second.rung) == ("PolyBolt TWAP", "RTDS TWAP")
     assert (first.stamp_ms, first.recv_ms, first.coverage) == (1_000_000, 1_001_650, 1.0)
-    assert disagreement(TWAP_60, 1000, both) == 0
-    assert disagreement(TWAP_60, 1000, tracks(polybolt=better, twap=track_of({1000: 70_001.5}))) == 1
+    assert disagreement(rungs_of(TWAP_60, both), 1000) == 0
+    apart = tracks(polybolt=better, twap=track_of({1000: 70_001.5}))
+    assert disagreement(rungs_of(TWAP_60, apart), 1000) == 1
 
 
 def test_a_tie_is_up() -> None:
