@@ -78,6 +78,11 @@ def session_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.sqlite") if "." not in path.stem)
 
 
+def journal_parts(path: Path) -> list[Path]:
+    """Return the files that a journal itself may consist of, whether they are there or not."""
+    return [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
+
+
 def read_meta(path: Path) -> dict[str, str]:
     """Return what a session says of itself, whatever its format.
 

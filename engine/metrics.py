@@ -12,8 +12,8 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from typing import Final
@@ -25,9 +25,11 @@ from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
 from engine import __version__
+from engine.journal_read import journal_parts
 from engine.kill import KillSwitch
 from engine.metric_names import METRICS, PREFIX
 from engine.metric_samples import Sample, reason_of_close, samples
+from engine.raw import raw_segments
 from engine.snapshot import OrderView, Snapshot
 
 DECISION_BUCKETS_S: Final = (2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 0.01, 0.05, 0.25)
@@ -223,15 +225,10 @@ class Metrics(Collector):
         yield Sample("ev_realised_dollars", (), tally.realised_usd)
 
     def _sizes(self, session: str) -> Iterator[Sample]:
-        sizes = {"raw": 0, "journal": 0}
-        for path in self._folder.joinpath("sessions").glob(f"{session}*"):
-            try:
-                size = path.stat().st_size
-            except OSError:
-                continue  # a segment that was deleted meanwhile
-            sizes["raw" if ".raw" in path.name else "journal"] += size
-        for kind, size in sizes.items():
-            yield Sample(f"{kind}_size_bytes", (), size)
+        journal = self._folder / "sessions" / f"{session}.sqlite"
+        raw = [part for segment in raw_segments(journal) for part in journal_parts(segment)]
+        yield Sample("raw_size_bytes", (), _size(raw))
+        yield Sample("journal_size_bytes", (), _size(journal_parts(journal)))
         try:
             yield Sample("disk_free_bytes", (), shutil.disk_usage(self._folder).free)
         except OSError:
@@ -282,6 +279,15 @@ def _server(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
         address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
 
     return make_server(host, port, make_wsgi_app(registry), Server, _Quiet)
+
+
+def _size(files: Iterable[Path]) -> int:
+    """Return what files weigh together, bytes; what is not there, or goes meanwhile, weighs nothing."""
+    total = 0
+    for path in files:
+        with suppress(OSError):
+            total += path.stat().st_size
+    return total
 
 
 def _bases(name: str) -> list[str]:

@@ -462,7 +462,8 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class MoneyView(msgspec.Struct, frozen=True):
-    """Dollars of the session and of the day."""
+    """Dollars and trades. ``realised``, ``fees`` and ``trades`` are of this session alone; ``realised_today``
+    and ``trades_last_hour`` count earlier sessions too, as the limits do."""
 
     realised: float
     realised_today: float

@@ -6,7 +6,7 @@ A check is made when a control acts, whatever the page showed: a browser can sen
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
 
 import streamlit as st
 from starlette.requests import HTTPConnection
@@ -18,6 +18,7 @@ from engine.run.access import Identity, Role, Rules
 from engine.run.access_rules import Door, rules_of
 from pages.oidc import signed_of_request, signed_of_session
 
+Inputs = ParamSpec("Inputs")
 SESSION_PASS: Final = "access-pass"  # noqa: S105 (a name, no password)
 """A pass of this session alone, where no cookie can be set (Streamlit Cloud)."""
 DOOR: Final = Door()
@@ -61,6 +62,29 @@ def of_session() -> Identity:
 def may_look() -> bool:
     """Say whether this session may see anything."""
     return of_session().role >= Role.VIEWER
+
+
+def fragment(run_every: float | None = None) -> Callable[[Callable[Inputs, None]], Callable[Inputs, None]]:
+    """Return a decorator: ``st.fragment``, for those who may still look.
+
+    A fragment is run again without the page round it, and so without the frame's gate: a browser that goes on
+    asking for one after its pass has ended would go on reading.
+
+    Args:
+        run_every: Seconds; None where only its own widgets run it again.
+    """
+
+    def made(function: Callable[Inputs, None]) -> Callable[Inputs, None]:
+        @functools.wraps(function)
+        def checked(*inputs: Inputs.args, **named: Inputs.kwargs) -> None:
+            if desk.current() is not None and not may_look():
+                st.rerun()  # the whole page, whose frame shows the way back
+            function(*inputs, **named)
+
+        part: Callable[Inputs, None] = st.fragment(checked, run_every=run_every)
+        return part
+
+    return made
 
 
 def locked() -> bool:

@@ -23,6 +23,7 @@ from engine.metric_samples import reason_of_close, samples
 from engine.metrics import ENDED, VERDICTS, Histogram, Metrics
 from engine.snapshot import AccountView
 from tests.core.builders import Core, contract
+from tests.run.test_health_view import SIZES
 from tests.snapshots import NOW_MS, order, settlement, snapshot_of
 from tests.test_nginx import free_port
 
@@ -71,6 +72,22 @@ def test_every_name_is_known_and_what_is_known_can_be_told(metrics: Metrics, cor
     bases = {re.sub(r"_(bucket|sum|count)$", "", name) if name not in METRICS else name for name in ours}
     assert bases <= set(METRICS)
     assert set(PROCESS) <= names
+
+
+def test_sizes_are_of_the_journal_and_its_raw_frames_alone(
+    metrics: Metrics, core: Core, tmp_path: Path
+) -> None:
+    """An alert on a journal that grows must not fire because somebody exported it or looked at a replay."""
+    metrics.take(snapshot_of(core, session="s1"))
+    folder = tmp_path / "sessions"
+    folder.mkdir(exist_ok=True)
+    for name, size in SIZES.items():
+        (folder / f"s1{name[1:]}").write_bytes(b"x" * size)
+    found = told(metrics)
+    assert found[f"{PREFIX}journal_size_bytes", frozenset()] == 111
+    assert found[f"{PREFIX}raw_size_bytes", frozenset()] == 3_000
+    metrics.take(snapshot_of(core, session=""))
+    assert told(metrics)[f"{PREFIX}journal_size_bytes", frozenset()] == 0, "before there is a session"
 
 
 def test_names_and_units_are_those_of_the_convention() -> None:

@@ -132,6 +132,14 @@ class Holding:
                 self.claimed += fill.probability * fill.shares_e6
 
 
+class Sums(NamedTuple):
+    """Realised profit after fees, fees paid, trades."""
+
+    realised_e6: UsdE6
+    fees_e6: UsdE6
+    trades: int
+
+
 class Ledger:
     """All holdings, and what the limits need to know of them.
 
@@ -141,6 +149,7 @@ class Ledger:
     """
 
     __slots__ = (
+        "_at_start",
         "_before_e6",
         "_by_day",
         "_changes",
@@ -178,6 +187,19 @@ class Ledger:
         self._least_peak_e6: UsdE6 = 0
         self._changes: list[Change] = []
         self._unsettled: dict[str, Holding] = {}
+        self._at_start = Sums(0, 0, 0)
+
+    @property
+    def of_session(self) -> "Sums":
+        """What came since ``begin_session``: the sums above go back as far as the file does."""
+        start = self._at_start
+        return Sums(
+            self.realised_e6 - start.realised_e6, self.fees_e6 - start.fees_e6, self.trades - start.trades
+        )
+
+    def begin_session(self) -> None:
+        """Count what is told from here on as the session's own."""
+        self._at_start = Sums(self.realised_e6, self.fees_e6, self.trades)
 
     def book(self, fill: PastFill) -> bool:
         """Add a fill once, however often it is told: shares in and dollars out for a BUY, and the other way

@@ -329,13 +329,13 @@ def _dollars(value: Decimal | None) -> float | None:
 
 
 def _money(state: State, now_ms: Milliseconds) -> MoneyView:
-    ledger = state.ledger
+    ledger, own = state.ledger, state.ledger.of_session
     return MoneyView(
-        realised=ledger.realised_e6 / ONE_E6,
+        realised=own.realised_e6 / ONE_E6,
         realised_today=ledger.realised_on(now_ms // DAY_MS) / ONE_E6,
         open_cost=ledger.open_cost_e6() / ONE_E6,
-        fees=ledger.fees_e6 / ONE_E6,
-        trades=ledger.trades,
+        fees=own.fees_e6 / ONE_E6,
+        trades=own.trades,
         trades_last_hour=ledger.trades_since(now_ms - HOUR_MS),
         max_daily_loss=state.limits.max_daily_loss_usd,
         max_trades_per_hour=int(state.limits.max_trades_per_hour),

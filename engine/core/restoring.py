@@ -26,6 +26,7 @@ def restored(state: State, event: e.LedgerRestored) -> list[Market]:
         if order is not None and not fill.is_final:
             trading.trades_to_follow[fill.trade_id] = order
     state.ledger.take_changes()  # they come from the file
+    state.ledger.begin_session()
     for past in on_paper:
         _let_go(state, past)
     state.breakers |= dict(event.breakers)

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from engine.clock import Clock
-from engine.events import AnyEvent, ParamsChanged
+from engine.events import AnyEvent, ParamsChanged, TradingPaused
 from engine.params import Limits
 from engine.run.commands import (
     FOLDER_NAME,
@@ -31,6 +31,7 @@ from engine.run.commands import (
     write_whole,
 )
 from engine.run.params_of import ParamsBook
+from engine.run.pause_file import PauseFile
 from engine.trail import Trail, What, plain
 
 LOOK_EVERY_S: Final = 0.1
@@ -85,6 +86,7 @@ class Taking:
         self, inbox: "Inbox", limits: Callable[[], Limits] | None = None, book: ParamsBook | None = None
     ) -> None:
         self._inbox, self._limits, self._book = inbox, limits, book
+        self._pause = PauseFile(inbox.path.parent)
 
     def open(self) -> None:
         """Begin the history of parameters; one that cannot be written is no reason not to trade."""
@@ -101,7 +103,21 @@ class Taking:
         if wrong is None and isinstance(told.command, SetParams):
             return self._params(told, told.command, limits, now_ms)
         reply = self._inbox.note(told, wrong, self._in_force(limits))
-        return reply, event_of(told, now_ms) if reply.state == "taken" else None
+        event = event_of(told, now_ms) if reply.state == "taken" else None
+        if isinstance(event, TradingPaused) and (problem := self._not_kept(event)):
+            if not event.paused:
+                return self._inbox.note(told, problem), None
+            log.error("pause not kept", extra={"reason": problem})  # it holds as long as this engine lives
+        return reply, event
+
+    def _not_kept(self, event: TradingPaused) -> str | None:
+        """Write a pause down, or remove it; return what went wrong."""
+        try:
+            self._pause.keep(event)
+        except OSError as error:
+            deed = "written" if event.paused else "removed"
+            return f"{self._pause.path.name} cannot be {deed}: {error.strerror}"
+        return None
 
     def _in_force(self, limits: Limits | None) -> dict[str, float]:
         """Return limits and parameters as they are now, by setting."""

@@ -7,7 +7,7 @@ only be assumed. What it does not know: how a session is played (``engine.run.fu
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -41,11 +41,15 @@ class Candidate(NamedTuple):
     usd: float
 
 
+Refused: TypeAlias = dict[tuple[str, Outcome, str], Candidate]
+"""Candidates by window, side and gate."""
+
+
 class Refusals:
     """Collects candidates from looks at both sides (``Funnel``'s ``seen``)."""
 
     def __init__(self) -> None:
-        self.found: dict[tuple[str, Outcome, str], Candidate] = {}
+        self.found: Refused = {}
 
     def see(self, looked: Looked, params: Params) -> None:
         """Keep a refused side, once for each window, side and first refusing gate."""

@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from engine.config import Settings
+from engine.feeds.polite import FAILURES
 from engine.run.checks import Line, failed, passed, warned
 from engine.units import ONE_E6
 
@@ -290,7 +291,7 @@ async def _ask(client: httpx.AsyncClient, url: str, headers: dict[str, str]) -> 
     try:
         request = client.build_request("GET", url, headers=headers, timeout=ANSWER_S)
         return await client.send(request, follow_redirects=False)
-    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, ValueError) as error:
+    except (*FAILURES, UnicodeError, ValueError) as error:
         return type(error).__name__
 
 

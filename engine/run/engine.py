@@ -40,6 +40,7 @@ from engine.run.ledger_file import open_ledger
 from engine.run.lock import FolderLock
 from engine.run.order_desk import live_desk, paper_desk
 from engine.run.params_of import ParamsBook
+from engine.run.pause_file import PauseFile
 from engine.run.retention import keep_retention
 from engine.run.session import Session
 from engine.run.tokens import follow_tokens, open_tokens
@@ -297,6 +298,9 @@ class Engine:
         session.ledger_file = ledger
         if self.settings.is_external:
             session.accept(ledger.restore(journal_path.parent, session.clock.now_ms()))
+        paused = PauseFile(self.settings.data_dir).told_again(session.clock.now_ms())
+        if paused is not None:
+            session.accept(paused)
 
 
 def _followed(session: Session, feed: SocketFeed) -> Coroutine[Any, Any, None]:

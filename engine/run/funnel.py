@@ -54,6 +54,9 @@ NAMES: Final = (*(name for name, _ in STAGES), "sent", "filled")
 UNKNOWN_WORTH: Final = gate.DISTANCE | gate.PRICE_CAP | gate.EV | gate.DEPTH
 """Gates that refuse too where nothing is known of what a share is worth."""
 
+UNKNOWN_EV: Final = -2.0
+"""Below any EV: a share costs at most a dollar, and its fee less than another."""
+
 
 class Looked(NamedTuple):
     """One side of a contract at one decision, all gates asked. EV in dollars a share, -1 without an ask;
@@ -74,7 +77,8 @@ class Looked(NamedTuple):
 
 
 class WindowWay(NamedTuple):
-    """How far a window came: ``stage`` is a place in ``NAMES``; ``miss`` says what was missing, in words."""
+    """How far a window came: ``stage`` is a place in ``NAMES``; ``miss`` says what was missing, in words;
+    ``ev`` is that of the side and the moment that came furthest, dollars a share, None where unknown."""
 
     slug: str
     end_s: int
@@ -83,6 +87,7 @@ class WindowWay(NamedTuple):
     at_ms: Milliseconds | None
     miss: str
     outcome: Outcome | None
+    ev: float | None
 
 
 class _Window:
@@ -159,9 +164,7 @@ class Funnel:
         best = window.best
         further = best is None or stage > stage_of(best.gates)
         if best is not None and stage == stage_of(best.gates):
-            further = (looked.ev if looked.ev is not None else -2.0) > (
-                best.ev if best.ev is not None else -2.0
-            )
+            further = _worth(looked.ev) > _worth(best.ev)
         if further:
             window.best = looked
         window.stage = max(window.stage, stage)
@@ -231,8 +234,18 @@ def _way(window: _Window) -> WindowWay:
     stopped = "" if window.stage >= SENT else blocking(gates)
     return WindowWay(
         window.slug, window.end_s, window.stage, stopped, None if best is None else best.at_ms,
-        _miss(window, stopped), window.outcome,
+        _miss(window, stopped), window.outcome, None if best is None else best.ev,
     )  # fmt: skip
+
+
+def came_further(one: WindowWay, than: WindowWay) -> bool:
+    """Say whether a session came further with a window than another did; of equals by the higher EV."""
+    return (one.stage, _worth(one.ev)) > (than.stage, _worth(than.ev))
+
+
+def _worth(ev: float | None) -> float:
+    """Order an EV that is not known before every one that is."""
+    return UNKNOWN_EV if ev is None else ev
 
 
 def _miss(window: _Window, stopped: str) -> str:

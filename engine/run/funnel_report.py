@@ -8,9 +8,9 @@ from typing import Any
 from engine.contract import Outcome
 from engine.events import Record
 from engine.run import journal_pages
-from engine.run.counterfactual import Candidate, Refusals, ledger
+from engine.run.counterfactual import Refusals, Refused, ledger
 from engine.run.export import Progress, nothing, records_of
-from engine.run.funnel import NAMES, Funnel, WindowWay, counts
+from engine.run.funnel import NAMES, Funnel, WindowWay, came_further, counts
 from engine.run.recordings import records_of_file
 from engine.run.table_text import typed
 from engine.units import Milliseconds
@@ -24,6 +24,9 @@ def why_no_trade(
 ) -> dict[str, Any]:
     """Play sessions and say how far their windows came.
 
+    A window that a restart cut in two, or that two sessions recorded, counts once: by the way that came
+    furthest, and with each refusal at its first moment.
+
     Args:
         sources: Journals, or recordings as ``engine.run.recordings`` reads them.
         from_ms: Only windows that end later; None: all.
@@ -34,26 +37,34 @@ def why_no_trade(
     Raises:
         EngineError: A source cannot be read.
     """
-    ways: list[tuple[str, WindowWay]] = []
-    candidates: list[Candidate] = []
+    ways: dict[str, tuple[str, WindowWay]] = {}
+    refused: Refused = {}
     outcomes: dict[str, Outcome | None] = {}
     for path, records in _told(sources, progress):
         refusals = Refusals()
         funnel = Funnel(refusals.see)
         funnel.play(records)
         chosen = [way for way in funnel.ways() if _within(way, from_ms, to_ms)]
-        ways += [(path.name.split(".")[0], way) for way in chosen]
-        slugs = {way.slug for way in chosen}
-        candidates += [one for one in refusals.found.values() if one.slug in slugs]
+        for way in chosen:
+            if way.slug not in ways or came_further(way, ways[way.slug][1]):
+                ways[way.slug] = path.name.split(".")[0], way
         outcomes |= {way.slug: way.outcome for way in chosen if way.outcome is not None}
-    rows = [_row(session, way) for session, way in ways]
+        _add(refused, refusals.found)
+    rows = [_row(session, way, outcomes.get(way.slug)) for session, way in ways.values()]
     return {
         "sessions": [path.name.split(".")[0] for path in sources],
         "windows": len(rows),
-        **counts(way for _, way in ways),
+        **counts(way for _, way in ways.values()),
         "ways": rows,
-        "gates": ledger(candidates, outcomes),
+        "gates": ledger([one for one in refused.values() if one.slug in ways], outcomes),
     }
+
+
+def _add(refused: Refused, found: Refused) -> None:
+    """Add what one source refused; of a side that two sources refused by one gate, the first moment."""
+    for key, one in found.items():
+        if key not in refused or one.at_ms < refused[key].at_ms:
+            refused[key] = one
 
 
 def _told(sources: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, Iterator[Record]]]:
@@ -81,7 +92,7 @@ def _within(way: WindowWay, from_ms: Milliseconds | None, to_ms: Milliseconds | 
     return (from_ms is None or end_ms > from_ms) and (to_ms is None or end_ms <= to_ms)
 
 
-def _row(session: str, way: WindowWay) -> dict[str, Any]:
+def _row(session: str, way: WindowWay, outcome: Outcome | None) -> dict[str, Any]:
     return {
         "session": session,
         "slug": way.slug,
@@ -89,7 +100,7 @@ def _row(session: str, way: WindowWay) -> dict[str, Any]:
         "reached": NAMES[way.stage],
         "blocked_by": way.blocked_by,
         "miss": way.miss,
-        "outcome": way.outcome,
+        "outcome": outcome,
     }
 
 

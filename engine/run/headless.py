@@ -61,8 +61,8 @@ def report(state: State) -> dict[str, Any]:
         "frames": {kind: count for kind, count in sorted(state.kinds.items()) if kind not in OURS},
         "decisions": dict(sorted(state.decisions.items())),
         "orders": state.trading.intents,
-        "fills": state.ledger.trades,
-        "pnl": state.ledger.realised_e6 / ONE_E6,
+        "fills": state.ledger.of_session.trades,
+        "pnl": state.ledger.of_session.realised_e6 / ONE_E6,
         "windows": [_window(market) for market in markets if market.contract.start_s * 1000 <= state.now_ms],
         "halted": state.halted_why,
     }

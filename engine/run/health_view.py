@@ -11,6 +11,10 @@ from typing import Final
 
 import msgspec
 
+from engine.journal_read import journal_parts
+from engine.raw import raw_segments
+from engine.run.sessions_kept import folder_of
+
 MB: Final = 1_000_000
 
 
@@ -36,17 +40,17 @@ def measure(folder: Path, session: str) -> Measures:
         session: The session that is being recorded; empty before there is one.
     """
     sizes = _sizes(folder)
-    own = {path: size for path, size in sizes.items() if session and path.name.startswith(session)}
-    raw = {path: size for path, size in own.items() if ".raw" in path.name or "-raw" in path.name}
-    journal = [size for path, size in own.items() if path not in raw]
+    file = folder_of(folder) / f"{session}.sqlite"
+    raw = [part for segment in raw_segments(file) for part in journal_parts(segment) if part in sizes]
+    journal = [sizes[part] for part in journal_parts(file) if part in sizes]
     return Measures(
         memory_mb=_memory_mb(),
         threads=sorted(thread.name for thread in threading.enumerate()),
         open_files=_count(Path("/proc/self/fd")),
         load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         journal_mb=sum(journal) / MB if journal else None,
-        raw_mb=sum(raw.values()) / MB,
-        raw_segments=sum(not path.name.endswith(("-wal", "-shm")) for path in raw),
+        raw_mb=sum(sizes[part] for part in raw) / MB,
+        raw_segments=sum(part.suffix == ".sqlite" for part in raw),
         data_mb=sum(sizes.values()) / MB,
         free_mb=_free_mb(folder),
     )

@@ -87,7 +87,7 @@ class Player:
             last_seq=self.span.last_seq,
             built_seq=min(built.seq, self.span.last_seq),
             built_ms=built.at_ms,
-            gaps=self.index.gaps() if built.seq else [],
+            gaps=self._gaps(built) if built.seq else [],
             jumps=self.index.jumps() if built.seq else [],
         )
 
@@ -129,6 +129,12 @@ class Player:
     def picture(self) -> Picture:
         """Show where the player is."""
         return self._show(self._at_ms)
+
+    def _gaps(self, built: Built) -> list[Gap]:
+        """Return the gaps as far as they are known: one that lasts has no end where the index has none."""
+        to_ms = None if built.seq >= self.span.last_seq else built.at_ms
+        lasting = [gap for gap in self.index.open_gaps() if gap.from_ms <= self.span.last_ms]
+        return self.index.gaps() + [msgspec.structs.replace(gap, to_ms=to_ms) for gap in lasting]
 
     def _find(self, kind: JumpKind, back: bool) -> Jump | None:
         assert kind in JUMP_KINDS

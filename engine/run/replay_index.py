@@ -27,7 +27,8 @@ from engine.run.replay_scene import Gap, Jump, JumpKind, Noted, Scene
 from engine.snapshot import Mark, Point
 from engine.units import Milliseconds
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Since 2 it knows the gaps that last."""
 CHECKPOINT_EVERY: Final = 2_500
 """Work between two checkpoints, in events read and taken in: about 25 ms of it (benchmarks/replay.py)."""
 PATIENCE_S: Final = 2.0
@@ -158,6 +159,14 @@ class Index:
                 return []
             return [_gap.decode(body) for (body,) in database.execute("SELECT body FROM gap ORDER BY rowid")]
 
+    def open_gaps(self) -> list[Gap]:
+        """Return the stretches that had not ended where the index is built to, the first to begin first."""
+        with self._opened() as database:
+            if database is None:
+                return []
+            row = database.execute("SELECT value FROM meta WHERE key = 'open_gaps'").fetchone()
+            return [] if row is None else msgspec.json.decode(row[0], type=list[Gap])
+
     def discard(self) -> None:
         """Remove what cannot be used; the next builder begins anew."""
         self.path.unlink(missing_ok=True)
@@ -271,7 +280,9 @@ def _keep(
     """Write a checkpoint and what was noted since the last one, as one change."""
     rows, last = new
     built = Built(scene.seq, last, scene.state.now_ms)
+    lasting = [Gap(feed, from_ms, None) for feed, from_ms in scene.open_gaps.items()]
     meta = {**_identity(journal, scene.seq), "seq": scene.seq, "last_seq": last, "at_ms": built.at_ms}
+    meta["open_gaps"] = msgspec.json.encode(lasting).decode()
     database.execute("BEGIN IMMEDIATE")
     for name, values in rows.items():
         if values:

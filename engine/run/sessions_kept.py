@@ -54,7 +54,8 @@ def parts(path: Path) -> list[Path]:
     stem = path.stem
     beside = [*raw_segments(path), path.with_name(f"{stem}.replay.sqlite")]
     files = [one.with_name(one.name + end) for one in (*beside, path) for end in ("-wal", "-shm", "")]
-    others = [_beside(path, "note"), _beside(path, "verdict"), path.with_name(f"{stem}.windows")]
+    exported = [path.with_name(f"{stem}.csv"), _beside(path, "markets"), path.with_name(f"{stem}.windows")]
+    others = [_beside(path, "note"), _beside(path, "verdict"), *exported]
     return [part for part in (*others, *files) if part.exists()]
 
 

@@ -27,6 +27,7 @@ from engine.run.sweep_kernel import ASSUMPTIONS
 from engine.run.sweep_play import PATHS, Configuration, best_path, loaded, numba_is_there, play
 from engine.run.sweep_report import Chosen, Found
 from engine.run.sweep_run import (
+    Kept,
     Plan,
     Progress,
     Row,
@@ -135,7 +136,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=1, metavar="N", help="of the bootstrap and of the search")
     add("--yes", action="store_true", help=f"more than {ASKS_BEFORE:,} configurations are meant")
-    add("--fresh", action="store_true", help="do not take up what an interrupted sweep left")
+    add("--fresh", action="store_true", help="remove what an interrupted sweep left, and begin anew")
     add("--every-moment", action="store_true", help="play moments out of hammer time too (slower, the same)")
     add("--nice", action="store_true", help="give way to everything else on this machine")
     add("--cancel-file", type=Path, metavar="FILE", help="end as by Ctrl-C once this file is there")
@@ -179,7 +180,9 @@ def sweep(asked: Asked) -> dict[str, Any]:
     sweep_report.write(asked.file("plan.json"), sweep_report.as_json(plan_told))
     total = options.trials if options.search == "tpe" else asked.grid.size
     parts = asked.prefix.with_name(f"{asked.prefix.name}.parts")
-    watch = Watch(parts, "" if options.fresh else plan_told["fingerprint"], total, say.progress)
+    if options.fresh:
+        Kept(parts, plan_told["fingerprint"]).clear()
+    watch = Watch(parts, plan_told["fingerprint"], total, say.progress)
     traces = _Traces(asked, say)
     plan = Plan(asked.grid.names, asked.base, "plain", options.every_moment)
     partial = ""

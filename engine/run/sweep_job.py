@@ -17,6 +17,8 @@ import msgspec
 
 from engine.config import Settings
 from engine.errors import EngineError
+from engine.journal_read import session_files
+from engine.run.sessions_kept import folder_of
 from engine.run.sweep_grid import grid_of
 
 FOLDER: Final = "sweeps"
@@ -138,9 +140,15 @@ def report(settings: Settings, name: str) -> dict[str, Any] | None:
 
 
 def sessions(settings: Settings) -> list[str]:
-    """Return the recorded sessions that a sweep can read, newest first."""
-    found = (settings.data_dir / "sessions").glob("*")
-    return sorted((str(path) for path in found if path.suffix in (".sqlite", ".windows")), reverse=True)
+    """Return the recorded sessions that a sweep can read, newest first.
+
+    A folder of windows stands for a session only where its journal is gone: else it holds the same again.
+    """
+    folder = folder_of(settings.data_dir)
+    journals = session_files(folder)
+    known = {path.stem for path in journals}
+    alone = [path for path in folder.glob("*.windows") if path.is_dir() and path.stem not in known]
+    return sorted(map(str, [*journals, *alone]), reverse=True)
 
 
 def start_calibration(settings: Settings, sessions: Sequence[str]) -> None:

@@ -241,7 +241,7 @@ class Kept:
         os.replace(beside, path)
 
     def clear(self) -> None:
-        """Remove everything, once the whole is written."""
+        """Remove everything, of whatever sweep: the whole is written, or somebody begins anew."""
         for path in [*self._folder.glob("chunk-*.json"), *self._folder.glob("chunk-*.part")]:
             path.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from engine.units import Milliseconds
 
@@ -46,6 +47,19 @@ def typed(at_ms: Milliseconds) -> str:
     """Write a time as ``moment_of`` reads it, to the second."""
     told = time_of(at_ms)
     return "" if told is None else f"{told:%Y-%m-%d %H:%M:%S}"
+
+
+def replay_address(base: str, session: str, at_ms: Milliseconds | None) -> str:
+    """Write where a session's moment is replayed; ``moment_of`` reads it back to the millisecond.
+
+    Args:
+        base: What the console's paths begin with, if anything: ``/ops``.
+        session: Its id, or the name of a file of market data.
+        at_ms: The moment; None opens the session at its beginning.
+    """
+    told = time_of(at_ms)
+    moment = "" if told is None else f"&t={told:%Y-%m-%dT%H:%M:%S}.{told.microsecond // 1000:03d}Z"
+    return f"{base}/replay?session={quote(session)}{moment}"
 
 
 def timed(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

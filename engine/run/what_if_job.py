@@ -30,9 +30,19 @@ DAY_MS: Final = 86_400_000
 WHAT_IF: Final = "what-if"
 WHY: Final = "why-no-trade"
 EFFECT: Final = "effect of a change"
+CANCELLED: Final = "cancelled"
+
+FRESH_MS: Final = 600_000
+"""How long an effect stands: in ten minutes two windows of five minutes end, and the last day is another."""
+AGAIN_MS: Final = 60_000
+"""How long a failure is shown before it is tried again: pages look once a second."""
+UNSEEN_S: Final = 5.0
+"""An effect that no page looked at for so long is of no use to anybody: five looks."""
 
 _running: Final[dict[str, subprocess.Popen[bytes]]] = {}
 _cancelled: Final[set[str]] = set()
+_looked_s: Final[dict[str, float]] = {}
+"""When a page last asked for an effect, on the monotonic clock, by the job's name."""
 
 
 def begin(settings: Settings, wish: Wish) -> worker.Job:
@@ -49,14 +59,15 @@ def begin_why(settings: Settings, session: str) -> worker.Job:
 def effect(settings: Settings, current: Mapping[str, float], wish: Mapping[str, float]) -> worker.Job:
     """Return the job that says what a change would have done over the last day's sessions.
 
-    It is begun where it was not yet; another wish is another job.
+    It is begun where it was not yet, was cancelled, or is too old; another wish is another job. Pages ask
+    again and again while they show it: one that nobody asks for any more is cancelled.
     """
     name = f"{EFFECT}: {_words(current)} {_words(wish)}"
+    _looked_s[name] = time.monotonic()
+    _cancel_unseen(name)
     known = worker.last(name)
-    if known is not None:
+    if known is not None and _stands(known):
         return known
-    for other in [one for one in _running if one.startswith(EFFECT)]:
-        cancel(other)  # nobody looks at another wish any more
     now_ms = time.time_ns() // 1_000_000
     sessions = tuple(sessions_since(settings, now_ms - DAY_MS))
     asked = Wish(sessions, _only_changeable(wish), _only_changeable(current))
@@ -88,6 +99,23 @@ def bundled(folder: Path) -> list[str]:
     return [str(path) for path in sorted(folder.glob("*.csv"))]
 
 
+def _cancel_unseen(name: str) -> None:
+    """Cancel the effects, but one, that no page looked at for a while; those of two open pages both go on."""
+    now_s = time.monotonic()
+    for other in [one for one in list(_running) if one.startswith(EFFECT) and one != name]:
+        if now_s - _looked_s.get(other, 0.0) >= UNSEEN_S:
+            cancel(other)
+
+
+def _stands(job: worker.Job) -> bool:
+    """Say whether a job's answer is still to be shown, or it is still at work."""
+    if job.runs:
+        return True
+    if job.error == CANCELLED or job.ended_ms is None:
+        return False
+    return time.time_ns() // 1_000_000 - job.ended_ms < (AGAIN_MS if job.error else FRESH_MS)
+
+
 def _only_changeable(values: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in values.items() if name in changeable()}
 
@@ -117,6 +145,7 @@ def _run(settings: Settings, words: Sequence[str], job: worker.Job) -> dict[str,
     Raises:
         WhatIfError: It failed, or was cancelled; the text is its own last line.
     """
+    _cancelled.discard(job.name)  # said of an earlier one as it ended
     with tempfile.TemporaryDirectory(prefix="what-if-") as place:
         progress, out, err = (Path(place) / name for name in ("progress", "out", "err"))
         with out.open("wb") as to_out, err.open("wb") as to_err:
@@ -164,7 +193,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _answer(process: subprocess.Popen[bytes], out: Path, err: Path, job: worker.Job) -> dict[str, Any]:
     if job.name in _cancelled:
         _cancelled.discard(job.name)
-        raise WhatIfError("cancelled")
+        raise WhatIfError(CANCELLED)
     if process.returncode:
         lines = err.read_text("utf-8", "replace").strip().splitlines() or [
             f"it ended with {process.returncode}"

@@ -24,11 +24,15 @@ log = logging.getLogger("engine.worker")
 
 
 class Job:
-    """One piece of work: whether it runs, what came of it, or why nothing did. ``began_ms`` is wall time."""
+    """One piece of work: whether it runs, what came of it, or why nothing did.
+
+    ``began_ms`` and ``ended_ms`` are wall time; ``ended_ms`` is None until it is over.
+    """
 
     def __init__(self, name: str, act: Callable[["Job"], Any]) -> None:
         self.name = name
         self.began_ms = time.time_ns() // 1_000_000
+        self.ended_ms: int | None = None
         self.result: Any = None
         self.error = ""
         self.steps: list[str] = []
@@ -56,6 +60,8 @@ class Job:
         except (EngineError, OSError, ValueError) as error:
             self.error = str(error) or type(error).__name__
             log.warning("job failed", extra={"job": self.name, "why": self.error})
+        finally:
+            self.ended_ms = time.time_ns() // 1_000_000
 
 
 KEPT: Final = 20

@@ -75,7 +75,7 @@ def frame(delta: Delta | None, health: Health, settings: Settings, kill_url: str
     """
     body: dict[str, Any] = {"beat": health.asked_ms, "engine": _engine(health)}
     if delta is None or delta.since == 0:
-        body["fixed"] = fixed(settings, kill_url, health) | ({"tab": tab} if tab else {})
+        body["fixed"] = fixed(settings, kill_url) | ({"tab": tab} if tab else {})
     if delta is not None:
         snapshot = delta.snapshot
         body["since"] = delta.since
@@ -94,7 +94,7 @@ def kill_state(snapshot: Snapshot | None, health: Health, settings: Settings, ki
         "mode": snapshot.mode if snapshot else None,
         "account": _leave(snapshot.account) if snapshot else None,
         "version": health.version,
-        "fixed": fixed(settings, kill_url, health),
+        "fixed": fixed(settings, kill_url),
     }
     return msgspec.json.encode(body)
 
@@ -104,12 +104,11 @@ def _leave(account: AccountView) -> dict[str, Any]:
     return {name: getattr(account, name) for name in LEAVE_FIELDS}
 
 
-def fixed(settings: Settings, kill_url: str, health: Health) -> dict[str, Any]:
+def fixed(settings: Settings, kill_url: str) -> dict[str, Any]:
     """Return what does not change while the server runs."""
     return {
         "kill_url": kill_url,
         "push_url": f"{kill_url.removesuffix('/kill')}/push",
-        "guard_port": health.guard_port,
         "kill_file": str(settings.data_dir.joinpath(FILE_NAME)),
         "hammer_s": settings.hammer_secs,
     }
@@ -123,6 +122,7 @@ def _engine(health: Health) -> dict[str, Any]:
         "killed": health.killed,
         "sessions": health.sessions,
         "desk": health.desk,
+        "guard_port": health.guard_port,
     }
 
 

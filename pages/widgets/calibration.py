@@ -39,7 +39,7 @@ def _start() -> None:
     st.session_state["calibration-problem"] = sweep_job.try_calibration(counter.settings, chosen)
 
 
-@st.fragment(run_every=LOOK_S)
+@access.fragment(LOOK_S)
 def progress() -> None:
     """Say that a report is being made; run the page again once it is there."""
     if sweep_job.calibration_runs():
@@ -115,7 +115,7 @@ def _cell(report: dict[str, Any]) -> None:
 
 def _link(report: dict[str, Any], slug: str, at_ms: int) -> str | None:
     session = report["sessions"].get(slug)
-    return f"/replay?session={session}&t={at_ms}" if session else None
+    return tables.replay_link(session, at_ms) if session else None
 
 
 def _score_columns() -> dict[str, Any]:

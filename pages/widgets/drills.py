@@ -26,7 +26,7 @@ EXTERNAL: Final = (
 )
 
 
-@st.fragment
+@access.fragment()
 def form() -> None:
     """Show the registry, and the form that starts a drill; the fault chosen is in the address."""
     counter = desk.current()
@@ -81,7 +81,7 @@ def _start(kind: FaultKind) -> None:
     worker.drill(counter.settings, lambda: counter.latest, wish)
 
 
-@st.fragment(run_every=JOB_S)
+@access.fragment(JOB_S)
 def progress() -> None:
     """Show the drill that runs, the score of the last, and those before it."""
     job = worker.last("drill")

@@ -11,6 +11,7 @@ from engine.run import execution_view as view
 from engine.run import table_text
 from engine.run.books_paths import journal_of
 from engine.snapshot import Snapshot
+from pages import access
 from pages.widgets import plain, stream, tables
 
 REFRESH_S: Final = 5.0
@@ -30,7 +31,7 @@ FEW = 8
 """So many orders an hour, at most, are marked one by one on the axis."""
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def shown() -> None:
     """Show everything about the session's newest orders."""
     counter, snapshot = desk.current(), stream.newest_snapshot()

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 from engine import desk
 from engine.desk import Tick
 from engine.snapshot import ContractView
+from pages import access
 from pages.widgets import plain, stream
 
 REFRESH_S: Final = 2.0
@@ -27,7 +28,7 @@ WORDS: Final = (
 )
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def compared() -> None:
     """Show both probabilities of each open contract, and how far apart they are."""
     snapshot = stream.newest_snapshot()
@@ -65,7 +66,7 @@ COLUMNS: Final[dict[str, Any]] = {
 }
 
 
-@st.fragment(run_every=COURSE_S)
+@access.fragment(COURSE_S)
 def course() -> None:
     """Draw both probabilities of each open contract over the last minutes, from the desk's history."""
     counter, snapshot = desk.current(), stream.newest_snapshot()

@@ -23,7 +23,7 @@ def _number(value: float | None, pattern: str, unit: str = "") -> str:
     return DASH if value is None else f"{format(value, pattern)}{unit}"
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def engine() -> None:
     """Show the figures of the engine's loop, clock and journal."""
     counter = desk.current()
@@ -74,7 +74,7 @@ def _lags(snapshot: Snapshot) -> None:
     st.metric("Order heartbeat", _number(life.order_beat_age_s, ",.1f", " s"), help=words)
 
 
-@st.fragment(run_every=MEASURE_S)
+@access.fragment(MEASURE_S)
 def process() -> None:
     """Show what the machine says of the process and of the data folder."""
     counter = desk.current()
@@ -93,7 +93,7 @@ def process() -> None:
         st.metric("Disk free", _number(now.free_mb, ",.0f", " MB"))
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def feeds() -> None:
     """Show the connections, the topics on them, and what was refused."""
     snapshot = stream.newest_snapshot()
@@ -160,7 +160,7 @@ def _topic_columns() -> dict[str, Any]:
     }
 
 
-@st.fragment(run_every=MEASURE_S)
+@access.fragment(MEASURE_S)
 def proof() -> None:
     """Show what the last proof by replay came to, of the newest session that was verified."""
     counter = desk.current()
@@ -175,7 +175,7 @@ def proof() -> None:
     sessions.outcome(verdict)
 
 
-@st.fragment
+@access.fragment()
 def alarms() -> None:
     """Show where alarms go, and the button that tries it."""
     counter = desk.current()
@@ -201,7 +201,7 @@ def _try_alarm() -> None:
         st.session_state["alarm-tried"] = try_alarm(counter.settings)
 
 
-@st.fragment(run_every=JOB_S)
+@access.fragment(JOB_S)
 def doctor() -> None:
     """Show the button that asks the doctor, and what he said last."""
     counter = desk.current()

@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 import streamlit as st
 
+from pages import access
 from pages.widgets import plain, tables
 
 
@@ -138,7 +139,7 @@ def found(word: str) -> list[Entry]:
     return [one for one in ENTRIES if wanted in f"{one.group} {one.word} {one.meaning}".lower()]
 
 
-@st.fragment
+@access.fragment()
 def words() -> None:
     """Show the words, by group."""
     word = st.text_input("Search", key=tables.begin("help-q", tables.asked("q")))

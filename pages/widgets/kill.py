@@ -21,7 +21,7 @@ REFRESH_S: Final = 5.0
 who_asks = access.who_asks
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def control(page: str = "") -> None:
     """Show the mode and the kill button; while the switch is latched, the form that clears it.
 
@@ -32,8 +32,6 @@ def control(page: str = "") -> None:
     if counter is None:
         st.error("The engine was stopped together with its server.")
         return
-    if not access.may_look():
-        st.rerun()  # signed out, or the pass has ended: the frame shows the way back
     if page:
         _entitle(page, counter)
     _button(counter, narrow=False)
@@ -43,7 +41,7 @@ def control(page: str = "") -> None:
         clear_form()
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def control_on_narrow_screens() -> None:
     """Show mode and button on the page itself where the sidebar is folded away; wide screens hide it."""
     counter = desk.current()

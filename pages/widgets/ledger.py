@@ -14,6 +14,7 @@ from engine.run.books_paths import journal_of, ledger_of
 from engine.run.ledger_read import Part
 from engine.run.ledger_view import EQUITY_SHOWN, Lines
 from engine.snapshot import Snapshot
+from pages import access
 from pages.widgets import plain, stream, tables
 from pages.widgets.ledger_columns import HONESTY, MATCH, columns
 
@@ -41,7 +42,7 @@ NOTHING: Final = {
 }
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def shown() -> None:
     """Show the chosen book."""
     counter, snapshot = desk.current(), stream.newest_snapshot()

@@ -52,7 +52,7 @@ def answer(key: str) -> None:
 # --- how it stands ------------------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def leave() -> None:
     """Say what the engine is, and whether orders may leave."""
     snapshot = stream.newest_snapshot()
@@ -96,7 +96,7 @@ def _tripped(mode: ModeView) -> str:
 # --- arm and disarm -----------------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=JOB_S)
+@access.fragment(JOB_S)
 def arming() -> None:
     """Show the form that arms, every check of the last try, and the button that disarms."""
     st.subheader("Arm live trading", anchor="arm")
@@ -180,7 +180,7 @@ def _disarm() -> None:
 # --- pause, limits, exits -----------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def pausing() -> None:
     """Show the form that pauses new orders, or lets them go on."""
     snapshot = stream.newest_snapshot()
@@ -199,7 +199,7 @@ def _pause(paused: bool) -> None:
     give("pause", Pause(paused), st.session_state["pause-reason"])
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def tightening() -> None:
     """Show the limits in force and the form that makes one stricter."""
     snapshot = stream.newest_snapshot()
@@ -244,7 +244,7 @@ def holdings(snapshot: Snapshot) -> list[tuple[ContractView, str, float]]:
     return held
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def exiting() -> None:
     """Show the form that sells a holding."""
     snapshot = stream.newest_snapshot()
@@ -283,7 +283,7 @@ def _exit() -> None:
 # --- kill and clear -----------------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def killing() -> None:
     """Show the form that kills with a reason; while latched, the form that clears."""
     counter = desk.current()
@@ -320,7 +320,7 @@ def _kill() -> None:
 # --- the trail ----------------------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def trail() -> None:
     """Show the audit trail, newest first; what was searched for is in the address."""
     counter = desk.current()

@@ -20,7 +20,7 @@ ASKED: Final = "panic-exit-asked"
 WHY: Final = "panic page"
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def screen() -> None:
     """Show the whole page; it is one fragment so that its buttons wait for no other."""
     counter = desk.current()

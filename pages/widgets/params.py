@@ -57,7 +57,7 @@ def in_force(counter: desk.Desk) -> tuple[int, dict[str, float], list[Version]]:
     return versions[-1].version, versions[-1].values, versions
 
 
-@st.fragment
+@access.fragment()
 def form() -> None:
     """Show every parameter with its bounds; what is submitted is shown as a difference before it counts."""
     counter = desk.current()
@@ -142,7 +142,7 @@ def _difference(version: int, values: dict[str, float]) -> None:
     mode.answer("params")
 
 
-@st.fragment(run_every=EFFECT_S)
+@access.fragment(EFFECT_S)
 def _effect(values: dict[str, float], wish: dict[str, float]) -> None:
     """Say what the change would have done over the last day's sessions, once that is known."""
     counter = desk.current()
@@ -156,7 +156,8 @@ def _effect(values: dict[str, float], wish: dict[str, float]) -> None:
         st.caption(f"What it would have done is not known: {plain.marked_down(job.error)}.")
     elif job.result is not None:
         words = f"{job.result['said']} ({job.result['windows']:,} windows, simulated fills)"
-        st.info(f"Over the last day's sessions: {plain.marked_down(words)}")
+        as_of = plain.utc(job.began_ms)
+        st.info(f"Over the last day's sessions, as of {as_of}: {plain.marked_down(words)}")
 
 
 @access.needs_operator("to change parameters")
@@ -194,7 +195,7 @@ def _back(version: int, values: dict[str, float], before: dict[int, Version]) ->
     _propose(version, values, dict(before[st.session_state["params-back"]].values))
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def changed_elsewhere(version: int) -> None:
     """Say that somebody else changed the parameters since this page was drawn."""
     snapshot = stream.newest_snapshot()

@@ -5,12 +5,13 @@ from typing import Final
 import streamlit as st
 
 from engine.snapshot import ContractView
+from pages import access
 from pages.widgets import plain, stream
 
 REFRESH_S: Final = 2.0
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def shown() -> None:
     """Show how each open contract settles: our reading, and the venue's own words."""
     snapshot = stream.newest_snapshot()

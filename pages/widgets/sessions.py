@@ -24,7 +24,7 @@ def _rows(counter: desk.Desk) -> list[SessionRow]:
     return store.list_sessions(counter.settings.data_dir, running)
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def listed() -> None:
     """Show every session with its state, its size and its last verdict."""
     counter = desk.current()
@@ -58,7 +58,7 @@ def _columns() -> dict[str, Any]:
     }
 
 
-@st.fragment(run_every=JOB_S)
+@access.fragment(JOB_S)
 def chosen() -> None:
     """Show what can be done with one session; which one is in the address."""
     counter = desk.current()

@@ -6,12 +6,13 @@ import streamlit as st
 
 from engine import desk
 from engine.run.settings_view import SettingRow, setting_rows
+from pages import access
 from pages.widgets import mode, plain, tables
 
 REFRESH_S: Final = 5.0
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def effective() -> None:
     """Show the settings by group; what was searched for is in the address."""
     counter = desk.current()

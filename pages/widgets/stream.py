@@ -11,7 +11,7 @@ import streamlit as st
 
 from engine import desk
 from engine.snapshot import Snapshot
-from pages import component
+from pages import access, component
 from pages.component import message
 from pages.server import base_path
 from pages.widgets import kill
@@ -61,7 +61,7 @@ def next_frame(counter: desk.Desk, queue: desk.SessionQueue, state: dict[str, An
     return message.frame(delta, counter.health(), counter.settings, kill_url, queue.session_id)
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def live_panels() -> None:
     """Serve the live component: unasked rarely, and whenever the browser asks."""
     counter = desk.current()

@@ -56,7 +56,7 @@ def _start() -> None:
         state["sweep-name"] = name
 
 
-@st.fragment(run_every=LOOK_S)
+@access.fragment(LOOK_S)
 def running() -> None:
     """Show how far a sweep is, and let it be cancelled; run the page again once it has ended."""
     counter = desk.current()
@@ -143,7 +143,7 @@ def _chosen(report: dict[str, Any]) -> None:
 
 def _link(report: dict[str, Any], slug: str, at_ms: int) -> str | None:
     session = report["sessions"].get(slug)
-    return f"/replay?session={session}&t={at_ms}" if session else None
+    return tables.replay_link(session, at_ms) if session else None
 
 
 def _range(told: str | list[float]) -> str:

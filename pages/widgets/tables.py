@@ -12,6 +12,8 @@ from streamlit.elements.lib.column_types import ColumnConfig
 from engine import desk
 from engine.run import table_text
 from engine.snapshot import Snapshot
+from pages import access
+from pages.server import base_path
 from pages.widgets import plain, stream
 
 REFRESH_S: Final = 2.0
@@ -23,7 +25,7 @@ DIGITS_MOST: Final = 15
 # --- how things stand ---------------------------------------------------------------------------------------
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def standing() -> None:
     """Say mode and profit, and whether what is shown is old."""
     snapshot = stream.newest_snapshot()
@@ -38,7 +40,7 @@ def standing() -> None:
     )
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def stops() -> None:
     """Say why trading stands still, if it does."""
     snapshot = stream.newest_snapshot()
@@ -110,6 +112,11 @@ def file(make: Callable[[], str], name: str, mime: str, label: str, what: str = 
 def text(label: str, explanation: str | None = None) -> ColumnConfig:
     """Head a column of words."""
     return st.column_config.TextColumn(label, help=explanation)
+
+
+def replay_link(session: str, at_ms: int | None) -> str:
+    """Write the address of a session's moment in the replay of this console."""
+    return table_text.replay_address(base_path(), session, at_ms)
 
 
 def time(label: str, explanation: str = "") -> ColumnConfig:

@@ -10,6 +10,7 @@ from typing import Final
 import streamlit as st
 
 from engine import desk
+from pages import access
 from pages.widgets import tables
 
 STEP: Final = "tour"
@@ -47,7 +48,7 @@ def shown() -> None:
         step()
 
 
-@st.fragment
+@access.fragment()
 def step() -> None:
     """Show one step."""
     now = _step()

@@ -7,6 +7,7 @@ import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
 from engine.snapshot import SettlementView, Verdict
+from pages import access
 from pages.widgets import plain, stream, tables
 
 REFRESH_S: Final = 2.0
@@ -32,7 +33,7 @@ WHAT_TO_DO: Final = (
 )
 
 
-@st.fragment(run_every=REFRESH_S)
+@access.fragment(REFRESH_S)
 def verdicts() -> None:
     """Show in words how many windows agree, then the windows."""
     snapshot = stream.newest_snapshot()

@@ -102,10 +102,6 @@ def _ask(version: int, values: dict[str, float]) -> None:
     now = values | {name: float(getattr(counter.settings, name.lower())) for name in DELAYS} | {MODEL: 0.0}
     told = {name: state[f"what-if-{name}-{version}"] for name in (*ASKED, *DELAYS, MODEL)}
     wish = {name: float(value) for name, value in told.items() if value is not None and value != now[name]}
-    # What was decided by another model says nothing of the parameters under the engine's own.
-    state["what-if-wish"] = {
-        name: value for name, value in wish.items() if name in values and MODEL not in wish
-    }
     if not wish:
         state["what-if-nothing"] = True
         return
@@ -113,7 +109,7 @@ def _ask(version: int, values: dict[str, float]) -> None:
     what_if_job.begin(counter.settings, Wish(tuple(state["what-if-sources"]), wish, values))
 
 
-@st.fragment(run_every=JOB_S)
+@access.fragment(JOB_S)
 def _job() -> None:
     """Show how far it is, or what came of it."""
     if st.session_state.get("what-if-nothing"):
@@ -143,7 +139,7 @@ def _report(report: dict[str, Any]) -> None:
     rows = [_figures(name, report[key]) for name, key in (("in force", "base"), ("changed", "changed"))]
     tables.shown(rows, FIGURES, "what-if-figures")
     for row in report["differences"]:
-        row["link"] = f"/replay?session={row['session']}&t={row['t_ms']}"
+        row["link"] = tables.replay_link(row["session"], row["t_ms"])
     if report["differences"]:
         tables.shown(report["differences"], _columns(), "what-if-differences")
         tables.export(lambda: report["differences"], "what-if")
@@ -153,11 +149,23 @@ def _report(report: dict[str, Any]) -> None:
         st.caption(
             "Decided by the seed's spot formula, which no engine trades by: nothing of it can be proposed."
         )
-    wish = st.session_state.get("what-if-wish", {})
+    wish = _wish(report)
     about = "opens the form on the Mode page, filled in"
     if wish and st.button("Propose as new parameters", help=about, disabled=access.locked()):
         params.propose(wish)
         st.switch_page("mode.py")
+
+
+def _wish(report: dict[str, Any]) -> dict[str, float]:
+    """Return the report's own change as parameters; the newest answer may be another operator's.
+
+    What was decided by another model says nothing of the parameters under the engine's own.
+    """
+    counter = desk.current()
+    changed = {row["name"]: row["changed"] for row in report["parameters"]}
+    if counter is None or MODEL in changed:
+        return {}
+    return {name: value for name, value in changed.items() if name in params.in_force(counter)[1]}
 
 
 def _figures(name: str, told: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def _ask() -> None:
         what_if_job.begin_why(counter.settings, st.session_state["why-session"])
 
 
-@st.fragment(run_every=JOB_S)
+@access.fragment(JOB_S)
 def _job() -> None:
     job = worker.last(what_if_job.WHY)
     if job is None:
@@ -70,7 +70,7 @@ def _report(report: dict[str, Any]) -> None:
         }
         tables.shown(report["stages"], columns, "why-stages")
     for row in report["ways"]:
-        row["link"] = f"/replay?session={row['session']}&t={row['t_ms'] or ''}"
+        row["link"] = tables.replay_link(row["session"], row["t_ms"] or None)
     with right:
         tables.shown(report["ways"], _ways(), "why-ways")
         tables.export(lambda: report["ways"], "why-no-trade")

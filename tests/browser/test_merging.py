@@ -131,6 +131,30 @@ def test_a_lost_frame_is_noticed_and_nothing_is_made_up(scripts: Page) -> None:
     assert merged(scripts, [first, frame(history, 2), frame(history, 0)])["head"]["version"] == 3
 
 
+def test_the_hammer_window_is_the_one_in_force(scripts: Page) -> None:
+    """A parameter changes while the page is open; what it began with is shown before the first picture."""
+    told = scripts.evaluate(
+        """() => {
+          const store = new Store();
+          const none = store.hammer;
+          store.fixed = { hammer_s: 15 };
+          const first = store.hammer;
+          store.slow.account = { params: { hammer_s: 60 } };
+          return [none, first, store.hammer];
+        }"""
+    )
+    assert told == [0, 15, 60]
+
+
+def test_each_frame_says_where_the_guard_listens() -> None:
+    """It may be up later than the page: a port told once would never be learnt."""
+    history = History()
+    history.add(snapshot(1))
+    history.add(snapshot(2))
+    for since in (0, 1):
+        assert "guard_port" in frame(history, since)["engine"]
+
+
 def test_another_session_is_never_mixed_with_the_last(scripts: Page) -> None:
     """After a restart the old engine's seconds and orders are gone, even where versions would fit."""
     old, new = History(), History()

@@ -159,6 +159,36 @@ def test_a_value_that_stands_still_while_spot_moves_is_frozen() -> None:
     assert texts == ["chainlink stands still", "chainlink moves again"]
 
 
+def test_a_frozen_stream_that_then_falls_silent_is_stale_and_blocks_no_more() -> None:
+    """What is silent cannot move again: called frozen, it would keep everything from trading until a restart."""
+    core = running()
+
+    def state_of_twap() -> str:
+        (topic,) = (one for one in picture(core).topics if one.name.startswith("twap"))
+        return topic.state
+
+    def seconds(first_s: int, count: int, twap: str | None) -> None:
+        for second in range(first_s, first_s + count):
+            tick(core, second)
+            if twap is not None:
+                core.price(second, twap, "twap")
+            core.second(second + 2)
+
+    seconds(NOW_S + 1, 15, "70000.25")
+    assert blocks(core) & gate.FROZEN
+    assert state_of_twap() == "frozen"
+    seconds(NOW_S + 16, 4, None)
+    assert blocks(core) & gate.FROZEN, "PRICE_STALENESS_THRESHOLD is five seconds"
+    seconds(NOW_S + 20, 3, None)
+    assert not blocks(core) & FEEDS & ~gate.BOOK
+    assert state_of_twap() == "stale"
+    seconds(NOW_S + 23, 1, "70000.25")
+    assert blocks(core) & gate.FROZEN, "it is alive, and still stands"
+    texts = [mark.text for mark in core.state.marks if mark.kind == "frozen"]
+    name = "twap 60 s"
+    assert texts == [f"{name} stands still", f"{name} is silent, no longer frozen", f"{name} stands still"]
+
+
 def test_a_flat_market_is_not_frozen() -> None:
     """Where spot stands still too, standing still says nothing, for three times as long."""
     core = running()

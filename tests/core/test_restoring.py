@@ -22,6 +22,7 @@ from tests.core.order_story import (
     tell,
     trade,
 )
+from tests.core.test_project import shown
 
 
 def again(*fills: e.PastFill, orders: tuple[e.PastOrder, ...] = (), **changes: object) -> Core:
@@ -37,6 +38,20 @@ def test_money_goes_on_and_is_not_written_to_the_file_again() -> None:
     ledger = core.state.ledger
     assert (ledger.cash_e6, ledger.open_cost_e6(), ledger.trades) == (-9_063_000, 9_063_000, 1)
     assert [change for change in ledger.take_changes() if not isinstance(change, OrderChange)] == []
+
+
+def test_what_the_session_shows_as_its_own_leaves_earlier_ones_out() -> None:
+    """A month's profit under the word "session" would make any restart look like a good day."""
+    day = START_S * 1000 // 86_400_000
+    paid = (e.PastSettlement("old", "UP", (day - 1) * 86_400_000 + 5),)
+    old = past_trade("", is_final=True, slug="old", order_id="old#1")
+    core = again(old, past_trade("", is_final=True), settlements=paid, before_e6=412_000_000)
+    ledger = core.state.ledger
+    assert (ledger.realised_e6 > 412_000_000, ledger.fees_e6 > 0, ledger.trades) == (True, True, 2)
+    assert ledger.of_session == (0, 0, 0)
+    ledger.settle(SLUG, "UP", START_S * 1000)
+    assert ledger.of_session.realised_e6 == ledger.holdings[SLUG].realised_e6
+    assert shown(core, START_S + 20).money.realised == ledger.of_session.realised_e6 / 1e6
 
 
 def test_settlements_are_replayed_in_their_order() -> None:

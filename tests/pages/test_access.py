@@ -426,3 +426,32 @@ def test_where_no_cookie_gets_through_the_page_signs_its_own_session_in(
     assert any("alice, operator" in one.value for one in shown.caption)
     assert OPERATOR not in str(shown.session_state)
     assert [deed.what for deed in Trail(counter.settings.data_dir).read()[0]] == ["denied", "signed in"]
+
+
+def part_of_a_page() -> None:
+    """A script with one fragment."""
+    import streamlit
+
+    from pages import access
+
+    access.fragment()(lambda: streamlit.write("a figure"))()
+
+
+@pytest.mark.parametrize("may_look", [True, False])
+def test_a_fragment_shows_nothing_once_the_pass_has_ended(
+    may_look: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A browser may go on asking for a part of the page without the frame and its gate."""
+    monkeypatch.setattr(access.desk, "current", object)
+    monkeypatch.setattr(access, "may_look", lambda: may_look)
+    monkeypatch.setattr(st, "rerun", st.stop)
+    page = AppTest.from_function(part_of_a_page).run()
+    assert not page.exception
+    assert [text.value for text in page.markdown] == (["a figure"] if may_look else [])
+
+
+def test_every_fragment_looks_at_the_pass() -> None:
+    """But for the form that signs in, which is for those who may see nothing yet."""
+    widgets = Path(access.__file__).parent / "widgets"
+    bare = [path.name for path in widgets.glob("*.py") if "st.fragment" in path.read_text()]
+    assert bare == ["access.py"]

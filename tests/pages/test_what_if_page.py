@@ -3,17 +3,18 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine import desk
-from engine.run import what_if_job, worker
+from engine.run import table_text, what_if_job, worker
 from engine.run.funnel_report import why_no_trade
 from engine.run.market_rows import Faults
 from engine.run.what_if import compare, variant_of, with_values
 from engine.run.what_if_sources import windows_of
-from pages.widgets import params
+from pages.widgets import params, plain, tables
 from tests.books import keep_journal, traded
 from tests.pages.test_frame import FRAME
 
@@ -72,7 +73,8 @@ def test_the_page_stands_in_every_state(open_script: Open, script: str) -> None:
 def test_an_answer_shows_both_and_every_window_that_came_out_otherwise(open_script: Open) -> None:
     """Side by side, with a link to the very second; a fault of a file is text, not markup."""
     counter = open_script("live")
-    done(what_if_job.WHAT_IF, report_of(counter))
+    report = report_of(counter)
+    done(what_if_job.WHAT_IF, report)
     page = opened()
     words = said(page).replace("\\", "")
     assert "1 of 1 trades skipped" in words
@@ -83,7 +85,23 @@ def test_an_answer_shows_both_and_every_window_that_came_out_otherwise(open_scri
     assert any("fill_rate" in columns for columns in shown)
     rows = next(table for table in tables if "would_be" in table.columns)
     assert rows["why"].tolist() == ["hammer time"]
-    assert rows["link"].tolist()[0].startswith("/replay?session=practice-sample.csv&t=")
+    (link,) = rows["link"].tolist()
+    assert link.startswith("/replay?session=practice-sample.csv&t=")
+    told = dict(parse_qsl(urlsplit(link).query))
+    assert table_text.moment_of(told["t"]) == report["differences"][0]["t_ms"]
+
+
+@pytest.mark.parametrize("at_ms", [1_787_236_789_123, 1_787_236_789_000, 1_787_236_789_007])
+def test_a_link_into_the_replay_is_read_back_to_the_millisecond(
+    at_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the console is served under a prefix, and whatever a file is called."""
+    monkeypatch.setattr(tables, "base_path", lambda: "/ops")
+    address = urlsplit(tables.replay_link("a b&c.csv", at_ms))
+    told = dict(parse_qsl(address.query))
+    assert (address.path, told["session"]) == ("/ops/replay", "a b&c.csv")
+    assert table_text.moment_of(told["t"]) == at_ms
+    assert tables.replay_link("x", None) == "/ops/replay?session=x"
 
 
 def test_nothing_changed_is_said_and_no_work_is_begun(open_script: Open) -> None:
@@ -115,11 +133,10 @@ def test_a_proposal_fills_the_form_in_and_changes_nothing(
     """From here it is a parameter change like any other, with its reason and its line in the trail."""
     counter = open_script("live")
     told = {"said": "9 of 14 trades skipped; profit -1.00 USD", "windows": 288}
-    monkeypatch.setattr(what_if_job, "effect", lambda *_: worker.begin("told", lambda _: told))
+    done("told", told)
+    monkeypatch.setattr(what_if_job, "effect", lambda *_: worker.last("told"))
     done(what_if_job.WHAT_IF, report_of(counter))
     page = opened()
-    page.session_state["what-if-wish"] = {"HAMMER_SECS": 5.0}
-    page.run()
     next(button for button in page.button if button.label == "Propose as new parameters").click().run()
     assert not page.exception, page.exception
     version, wish = page.session_state[params.WISH]
@@ -127,7 +144,8 @@ def test_a_proposal_fills_the_form_in_and_changes_nothing(
     page = page.switch_page("mode.py").run()
     page.run()
     words = said(page).replace("\\", "")
-    assert "Over the last day's sessions: 9 of 14 trades skipped" in words
+    at = plain.utc(worker.last("told").began_ms)  # type: ignore[union-attr]
+    assert f"Over the last day's sessions, as of {at}: 9 of 14 trades skipped" in words
     assert params.in_force(counter)[1]["HAMMER_SECS"] == 15.0
 
 

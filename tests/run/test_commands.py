@@ -33,8 +33,9 @@ from engine.run.commands import (
     Told,
     fault_of,
 )
-from engine.run.commands_taken import OLD_S, Inbox, watch_commands
+from engine.run.commands_taken import OLD_S, Inbox, Taking, watch_commands
 from engine.run.lock import FolderLock
+from engine.run.pause_file import PauseFile
 from engine.run.tell import NO_ENGINE, tell_engine
 from engine.trail import Trail
 
@@ -391,3 +392,42 @@ def test_a_key_in_a_reason_is_not_kept(tmp_path: Path) -> None:
     assert reply == Reply("taken")
     assert key not in Trail(tmp_path).path.read_text()
     assert Trail(tmp_path).read()[0][-1].why == "because [hidden]"
+
+
+def test_a_pause_outlives_the_engine_and_a_resume_ends_it(tmp_path: Path) -> None:
+    """Whoever paused was promised that nothing is bought until somebody resumes; a restart is nobody."""
+
+    async def told(*commands: Command) -> None:
+        async with engine_on(tmp_path) as heard:
+            for number, command in enumerate(commands, 1):
+                asyncio.get_running_loop().run_in_executor(
+                    None, lambda command=command: tell_engine(tmp_path, command, "anna", "lunch")
+                )
+                await until(lambda number=number: len(heard) == number)
+
+    asyncio.run(told(Pause(paused=True)))
+    again = PauseFile(tmp_path).told_again(NOW_MS + 1)
+    assert again is not None
+    assert (again.paused, again.who, again.ts_recv_ms) == (True, "anna", NOW_MS + 1)
+    assert again.why == "lunch (before this engine was started)"
+    asyncio.run(told(Pause(paused=False)))
+    assert PauseFile(tmp_path).told_again(NOW_MS) is None
+
+
+def test_a_pause_that_cannot_be_read_is_a_pause(tmp_path: Path) -> None:
+    """What stops orders fails closed."""
+    (tmp_path / "PAUSED").write_bytes(b"{")
+    told = PauseFile(tmp_path).told_again(NOW_MS)
+    assert told is not None
+    assert told.paused
+    assert "cannot be read" in told.why
+
+
+def test_a_resume_that_would_not_last_is_refused(tmp_path: Path) -> None:
+    """Else the next engine would stand still, and nobody would know why."""
+    (tmp_path / "PAUSED").mkdir()
+    taking = Taking(Inbox(tmp_path))
+    (tmp_path / FOLDER_NAME).mkdir(mode=0o700)
+    reply, event = taking.take(Told(NOW_MS, "anna", "on we go", Pause(paused=False)), NOW_MS)
+    assert (reply.state, event) == ("refused", None)
+    assert "PAUSED cannot be removed" in reply.why

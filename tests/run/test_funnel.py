@@ -1,6 +1,7 @@
 """Why no trade: how far each window came, what stopped it, and what each gate saved or cost."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,8 +9,9 @@ from engine.core import decide as gate
 from engine.params import Params
 from engine.run import export
 from engine.run.counterfactual import Candidate, Refusals, ledger, wilson
-from engine.run.funnel import NAMES, STAGES, Funnel, blocking, counts, stage_of
+from engine.run.funnel import NAMES, STAGES, Funnel, WindowWay, blocking, came_further, counts, stage_of
 from engine.run.funnel_report import render, why_no_trade
+from engine.run.wide_csv import markets_beside
 from tests.books import keep_journal
 from tests.run.row_sessions import played, staged
 
@@ -22,6 +24,12 @@ def funnel() -> Funnel:
     made = Funnel()
     made.play(staged())
     return made
+
+
+@pytest.fixture(scope="module")
+def sample() -> dict[str, Any]:
+    """The report on the bundled sample."""
+    return why_no_trade([SAMPLE])
 
 
 def test_every_gate_belongs_to_one_stage() -> None:
@@ -162,12 +170,47 @@ def test_it_is_told_how_far_all_sessions_are(tmp_path: Path, monkeypatch: pytest
     assert {100, 600, 700, 800, 900} <= set(steps)
 
 
-def test_the_report_is_for_people_and_programs_alike() -> None:
+def test_a_window_that_a_restart_cut_in_two_counts_once(tmp_path: Path, sample: dict[str, Any]) -> None:
+    """As the session that came furthest with it saw it; what several sessions refused is one refusal."""
+    lines = SAMPLE.read_text().splitlines(keepends=True)
+
+    def cut(share: float) -> Path:
+        path = tmp_path / f"cut-{share:.0%}.csv"
+        path.write_text("".join(lines[: round(len(lines) * share)]))
+        markets_beside(path).write_bytes(markets_beside(SAMPLE).read_bytes())
+        return path
+
+    before, after = cut(0.85), cut(0.95)  # of its last window's hammer time
+    both = why_no_trade([before, after, SAMPLE])
+    assert sum(row["n"] for row in sample["gates"]) > 0
+    for name in ("windows", "stages", "blocked", "gates"):
+        assert both[name] == sample[name], name
+    sessions = {row["slug"]: row["session"] for row in both["ways"]}
+    assert sessions.pop(TRADED) == after.stem, "the first that came furthest"
+    assert set(sessions.values()) == {before.stem}
+    assert [row | {"session": ""} for row in both["ways"]] == [
+        row | {"session": ""} for row in sample["ways"]
+    ]
+
+
+def test_of_two_ways_of_a_window_the_one_that_came_further_counts_and_then_the_nearer() -> None:
+    """Of equals the higher EV, as within one session."""
+
+    def way(stage: int, ev: float | None) -> WindowWay:
+        return WindowWay("w", 300, stage, "EV", 0, "", None, ev)
+
+    assert came_further(way(7, -0.2), way(5, 0.3))
+    assert not came_further(way(5, 0.3), way(7, -0.2))
+    assert came_further(way(5, -0.1), way(5, -0.2))
+    assert came_further(way(5, -0.9), way(5, None))
+    assert not came_further(way(5, -0.1), way(5, -0.1)), "the first stays"
+
+
+def test_the_report_is_for_people_and_programs_alike(sample: dict[str, Any]) -> None:
     """The sample says it: one window traded, the others stopped by name."""
-    report = why_no_trade([SAMPLE])
-    assert report["windows"] == 3
-    assert {row["slug"]: row["reached"] for row in report["ways"]}[TRADED] == "risk"
-    assert report["gates"]
-    text = render(report)
+    assert sample["windows"] == 3
+    assert {row["slug"]: row["reached"] for row in sample["ways"]}[TRADED] == "risk"
+    assert sample["gates"]
+    text = render(sample)
     assert "windows seen" in text
     assert TRADED in text

@@ -830,6 +830,48 @@ def test_windows_older_than_a_month_are_told_as_one_sum(tmp_path: Path) -> None:
     assert core.state.ledger.realised_e6 == 2 * 99_000 - 901_000
 
 
+OLD_MS = NOW_MS - REMEMBERED_MS - 9 * 86_400_000
+
+
+def test_a_holding_that_never_settled_is_told_however_old_it_is(tmp_path: Path) -> None:
+    """Its cost is spent until its window pays out: a month later it must not come back as cash."""
+    file = opened(tmp_path, "s1")
+    fill = past_fill("a", "UP", ((8_000, 25_000_000),), 300_000, OLD_MS)
+    undone = past_fill("b", "UP", ((9_000, 1_000_000),), 1_000, OLD_MS, trade_id="t1", is_final=False)
+    file.write(1, [fill, undone, e.PastFillStatus(undone.order_id, "t1", "FAILED", OLD_MS)], {}, NOW_MS)
+    file.close()
+    core = Core()
+    core.feed(restored(tmp_path))
+    ledger = core.state.ledger
+    assert (ledger.cash_e6, ledger.open_cost_e6(), ledger.realised_e6) == (-20_300_000, 20_300_000, 0)
+    assert ledger.unsettled() == {"a": 300}
+    served = e.OutcomeServed(ts_recv_ms=NOW_MS, slug="a", outcome="UP", strike=None, final=None)
+    core.feed(served)
+    assert (ledger.cash_e6, ledger.open_cost_e6(), ledger.realised_e6) == (4_700_000, 0, 4_700_000)
+
+
+@pytest.mark.parametrize("first_ms", [OLD_MS, NOW_MS])
+def test_a_window_that_is_partly_old_is_told_whole(tmp_path: Path, first_ms: int) -> None:
+    """Two fills on either side of the month's edge, or one that settled long after: each counts once, and
+    what settled today is of today. The clock may have been set back in between."""
+    file, settled_ms = opened(tmp_path, "s1"), OLD_MS + NOW_MS - first_ms
+    for at_ms in (first_ms, OLD_MS):
+        file.write(1, [past_fill("a", "UP", ((8_000, 10_000_000),), 0, at_ms)], {}, NOW_MS)
+    file.write(2, [past_fill("b", "UP", ((8_000, 10_000_000),), 0, OLD_MS)], {}, NOW_MS)
+    file.write(3, [e.PastSettlement("a", "DOWN", settled_ms)], {}, NOW_MS)
+    file.write(4, [e.PastSettlement("b", "DOWN", NOW_MS)], {}, NOW_MS)
+    file.close()
+    told = restored(tmp_path)
+    core = Core()
+    core.feed(told)
+    ledger = core.state.ledger
+    spent = sum(fill.cost_e6 for fill in told.fills) - told.before_e6
+    assert spent == (16_000_000 if first_ms == OLD_MS else 24_000_000)
+    lost = 8_000_000 + (8_000_000 if first_ms == OLD_MS else 16_000_000)
+    assert (ledger.cash_e6, ledger.realised_e6, ledger.open_cost_e6()) == (-lost, -lost, 0)
+    assert ledger.realised_on(NOW_MS // 86_400_000) <= -8_000_000
+
+
 # --- a file that cannot be written, and the session above it ------------------------------------------------
 
 

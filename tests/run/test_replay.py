@@ -1,5 +1,6 @@
 """A recorded session played again: the same picture wherever the player comes from."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
@@ -18,6 +19,7 @@ from engine import events as e
 from engine.core.state import State
 from engine.core.step import step
 from engine.errors import JournalError
+from engine.journal import Journal
 from engine.run import replay_command, replay_index, replay_list
 from engine.run.replay import Picture, Player
 from engine.run.replay_host import Ask, PlayerProcess, move
@@ -112,7 +114,7 @@ def test_a_moment_shows_what_the_live_core_knew_then(journal: Path, events: list
             shot = player.seek_seq(seq).snapshot
             assert shot.seq == seq
             assert shot.decisions == dict(state.decisions)
-            assert shot.money.realised == state.ledger.realised_e6 / 1e6
+            assert shot.money.realised == state.ledger.of_session.realised_e6 / 1e6
             assert shot.mode.kill_latched == state.killed
             for view in shot.contracts:
                 book = state.markets[view.slug].up
@@ -159,6 +161,29 @@ def test_gaps_are_shaded_from_closing_to_opening(indexed: Path) -> None:
     """Less would hide a hole, more would invent one."""
     gaps = Index(indexed).gaps()
     assert Gap("rtds", (END_S - 3) * 1000, (END_S - 2) * 1000) in gaps
+
+
+def test_a_gap_that_lasts_to_the_end_is_shaded_to_the_end(events: list[e.AnyEvent], tmp_path: Path) -> None:
+    """A feed that never came back is the one that somebody looks for; once it is back its gap has an end."""
+    path, since = tmp_path / "s.sqlite", END_S * 1000
+    gone = e.FeedClosed(ts_recv_ms=since, feed="clob", epoch=1, reason="drill")
+    journal = Journal(path, {"session": "s"})
+    for seq, event in enumerate([*events, gone, e.SecondPassed(ts_recv_ms=(END_S + 9) * 1000)], start=1):
+        journal.record(e.Record(seq, event))
+    asyncio.run(journal.wait_durable())
+    assert Player(path).overview().gaps == [], "nothing is known before the index is built"
+    build(path)
+    gaps = Player(path).overview().gaps
+    assert Gap("clob", since, None) in gaps
+    assert Gap("rtds", (END_S - 3) * 1000, (END_S - 2) * 1000) in gaps
+    back = e.FeedOpened(ts_recv_ms=(END_S + 20) * 1000, feed="clob", epoch=2)
+    journal.record(e.Record(len(events) + 3, back))
+    journal.close()
+    told = [gap for gap in Player(path).overview().gaps if gap.feed == "clob"]
+    assert told == [Gap("clob", since, (END_S + 9) * 1000)], "shaded as far as the index knows, not beyond"
+    build(path)
+    told = [gap for gap in Player(path).overview().gaps if gap.feed == "clob"]
+    assert told == [Gap("clob", since, (END_S + 20) * 1000)]
 
 
 def test_charts_have_the_seconds_that_a_live_tab_has(indexed: Path, events: list[e.AnyEvent]) -> None:

@@ -14,6 +14,7 @@ from engine.config import load_settings, settings_digest
 from engine.core.ledger import OrderChange
 from engine.journal import Journal
 from engine.raw import RawFrame, RawRecorder
+from engine.run.export import export_session
 from engine.run.ledger_file import LedgerFile
 from engine.run.lock import FolderLock
 from engine.run.retention import apply_retention
@@ -143,7 +144,7 @@ def test_name_and_note_are_kept_beside_the_journal(tmp_path: Path) -> None:
 
 
 def test_deleting_takes_everything_of_a_session_and_nothing_else(tmp_path: Path) -> None:
-    """Journal, its log, raw frames, Parquet, checkpoints, note and verdict."""
+    """Journal, its log, raw frames, Parquet, CSV, checkpoints, note and verdict."""
     path, other = keep(tmp_path, "a"), keep(tmp_path, "ab")
     prove(tmp_path, path)
     annotate(tmp_path, path, "x")
@@ -151,10 +152,26 @@ def test_deleting_takes_everything_of_a_session_and_nothing_else(tmp_path: Path)
     (tmp_path / "sessions" / "a.windows" / "w.parquet").write_bytes(b"x" * 1_000)
     for end in ("", "-wal", "-shm"):
         (tmp_path / "sessions" / f"a.replay.sqlite{end}").write_bytes(b"x")
+    for name in ("a.csv", "a.markets.json"):
+        (tmp_path / "sessions" / name).write_bytes(b"x" * 2_000)
     kept = set(parts(other))
     weighs = size_mb(path)
+    assert weighs > 0.005
     assert delete(tmp_path, path, " a ", None) == pytest.approx(weighs)
     assert set((tmp_path / "sessions").iterdir()) == kept
+
+
+def test_what_an_export_leaves_beside_a_session_goes_with_it(tmp_path: Path) -> None:
+    """As the console's button writes it: the names that are removed are the names that are written."""
+    path = tmp_path / "sessions" / "a.sqlite"
+    keep_journal(path, [record.event for record in traded().records])
+    settings = load_settings(tmp_path / "no.env", data_dir=tmp_path)
+    told = export_session(settings, "a", "csv", None)
+    written = {Path(told["csv"]), Path(told["markets"])}
+    assert {one.parent for one in written} == {path.parent}
+    assert size_mb(path) == pytest.approx(sum(one.stat().st_size for one in (*written, path)) / 1e6)
+    assert apply_retention(tmp_path, 0.0, 1e9, "") == ["a"]
+    assert list(path.parent.iterdir()) == []
 
 
 def test_what_is_done_to_a_session_is_in_the_audit_trail(tmp_path: Path) -> None:

@@ -436,6 +436,24 @@ def test_a_cancelled_sweep_keeps_and_marks_what_was_done(files, tmp_path, monkey
     assert (status, report["partial"], report["tried"]) == (0, False, 8)
 
 
+def test_a_fresh_sweep_takes_up_nothing_of_another_and_can_itself_be_taken_up(files, tmp_path, monkeypatch):
+    """Else another grid's figures would be reported as its own: a chunk is known by its number."""
+    monkeypatch.setattr("engine.run.sweep_run.CHUNK", 3)
+    monkeypatch.setattr("engine.run.sweep_run.play_chunk", _cancel_after(tmp_path / "cancel", 3))
+    asked = ("--fresh", "--cancel-file", str(tmp_path / "cancel"))
+    report = swept(files, tmp_path, *asked)[1]
+    assert (report["partial"], report["tried"]) == (True, 6)
+    chunks = list((tmp_path / "out" / "latest.parts").glob("chunk-*.json"))
+    assert {json.loads(path.read_text())["fingerprint"] for path in chunks} == {report["plan"]["fingerprint"]}
+    (tmp_path / "cancel").unlink()
+    monkeypatch.undo()
+    monkeypatch.setattr("engine.run.sweep_run.CHUNK", 3)
+    other = EAGER_GRID.replace("0.0001", "0.0002")
+    report = swept(files, tmp_path, "--fresh", grid=other)[1]
+    watched = {run["parameters"]["watch_return_threshold"] for run in report["runs"]}
+    assert (report["tried"], watched) == (8, {0.0002, 0.0005})
+
+
 def _cancel_after(path, number):
     from engine.run import sweep_run
 

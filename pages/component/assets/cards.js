@@ -106,7 +106,7 @@ class Card {
     hint(this.left, upcoming ? "until it starts" : "until it ends");
     this.left.dataset.urgent = String(known(left) && !upcoming && left <= 60);
     width(this.elapsed, upcoming || !contract ? 0 : 1 - left / length);
-    width(this.hammer, contract ? (store.fixed.hammer_s ?? 0) / length : 0);
+    width(this.hammer, contract ? store.hammer / length : 0);
     const text =
       store.engine.alive || contract ? this.emptyText(contract) : "No window: the engine does not run.";
     put(this.empty, text);

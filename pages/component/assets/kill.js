@@ -119,7 +119,7 @@ const killDesk = {
     this.error = this.latch = null;
     this.paint();
     try {
-      this.latch = await postKills(this.fixed);
+      this.latch = await postKills(this.fixed, this.engine);
       this.latchedMs = performance.now() - asked;
     } catch (error) {
       // The route may be out of reach behind a proxy; the session's own socket is the second way.

@@ -165,14 +165,14 @@ class LivePage {
     this.divergence.paintNow(store.head);
     // Frames come ten times a second, what a chart shows changes once: drawing it is the dearest part.
     const drawn = [store.revision, contract?.slug, contract?.phase, contract?.strike, contract?.final]
-      .concat(this.paletteKey, shown, store.fixed.hammer_s, store.rate)
+      .concat(this.paletteKey, shown, store.hammer, store.rate)
       .join();
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     const { columns, gaps } = columnsOf(ticks, contract?.slug, shown, store.rate);
     this.price.context = {
       contract,
-      hammer: store.fixed.hammer_s ?? 0,
+      hammer: store.hammer,
       gaps,
       marks: placed([...store.marks.values()], contract?.slug),
     };

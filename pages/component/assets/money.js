@@ -72,7 +72,7 @@ class MoneyPanel {
       today: "Realised today",
       session: "Realised, session",
       open: "Open cost",
-      fees: "Fees paid",
+      fees: "Fees, session",
     });
     this.limits = el("div", "gauges limits");
     this.rows = new Map();

@@ -3,12 +3,14 @@
 
 const KILL_LIMIT_MS = 2500;
 
-// A page of this machine knows the guard's port; from elsewhere a proxy hands the path on (nginx.conf).
-function killUrls(fixed) {
+// A page of this machine hears the guard's port with every frame, for the guard may be up later than the page; from
+// elsewhere a proxy hands the path on (nginx.conf).
+function killUrls(fixed, engine) {
   const route = fixed.kill_url ?? "/kill";
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   if (!local) return [route, `${route}-guard`];
-  return fixed.guard_port ? [route, `${location.protocol}//${location.hostname}:${fixed.guard_port}/kill`] : [route];
+  const port = engine?.guard_port;
+  return port ? [route, `${location.protocol}//${location.hostname}:${port}/kill`] : [route];
 }
 
 async function postKill(url) {
@@ -23,9 +25,9 @@ async function postKill(url) {
 }
 
 // Returns the latch that is in force. Throws what the server's own route said when no way worked.
-async function postKills(fixed) {
+async function postKills(fixed, engine) {
   try {
-    return await Promise.any(killUrls(fixed).map(postKill));
+    return await Promise.any(killUrls(fixed, engine).map(postKill));
   } catch (error) {
     throw error.errors?.[0] ?? error;
   }

@@ -66,6 +66,11 @@ class Store {
     if (this.marks.size > MARK_LIMIT) this.marks.delete(this.marks.keys().next().value);
   }
 
+  // Seconds of the hammer window as they are in force; before the first picture, as they were at the start.
+  get hammer() {
+    return this.slow.account?.params?.hammer_s ?? this.fixed.hammer_s ?? 0;
+  }
+
   get rate() {
     return this.slow.mode?.clock_rate ?? 1;
   }

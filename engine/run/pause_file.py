@@ -1,0 +1,65 @@
+"""A pause outlives the engine: "no new orders until somebody resumes" is a promise, whatever is restarted.
+
+``DATA_DIR/PAUSED`` lies there from a pause to its end. A file that cannot be read is a pause as well.
+What it does not know: commands, the core.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from engine.events import TradingPaused
+from engine.units import Milliseconds
+
+FILE_NAME: Final = "PAUSED"
+SIZE_LIMIT: Final = 16_384
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Who paused, why, since when by the engine's clock."""
+
+    who: str
+    why: str
+    since_ms: Milliseconds
+
+
+class PauseFile:
+    """The pause of one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+
+    def keep(self, event: TradingPaused) -> None:
+        """Write a pause down, or remove it where the event ends it.
+
+        Raises:
+            OSError: It could not be done: after a restart things would stand as before.
+        """
+        if not event.paused:
+            self.path.unlink(missing_ok=True)
+            return
+        draft = self.path.with_name(f"{FILE_NAME}.{os.getpid()}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.write(descriptor, msgspec.json.encode(Pause(event.who, event.why, event.ts_recv_ms)))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        draft.replace(self.path)
+
+    def told_again(self, now_ms: Milliseconds) -> TradingPaused | None:
+        """Return the pause that is in force as an event for a new session; None where there is none."""
+        try:
+            with self.path.open("rb") as file:
+                kept = msgspec.json.decode(file.read(SIZE_LIMIT), type=Pause)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError, UnicodeError) as error:
+            kept = Pause("nobody knows", f"{FILE_NAME} cannot be read ({type(error).__name__})", now_ms)
+        why = kept.why if kept.why.endswith(AGAIN) else f"{kept.why}{AGAIN}"
+        return TradingPaused(ts_recv_ms=now_ms, paused=True, who=kept.who, why=why)
+
+
+AGAIN: Final = " (before this engine was started)"
