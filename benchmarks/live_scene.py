@@ -62,7 +62,7 @@ class Hand:
             secret=_KEYS.secret,
             passphrase=_KEYS.passphrase,
         )
-        self._looker = OfficialExchange(access, 5.0, Fees(0.0))
+        self._looker = OfficialExchange(access, 5.0, Fees(lambda: 0.0))
 
     def in_loop(self, function: Callable[[], Value]) -> Value:
         """Run something in the engine's loop and return what it says."""

@@ -70,12 +70,15 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             ),
             Row(
                 "F8", "our clock is wrong, or jumps",
-                "skew is measured, beyond the limit nothing is bought; no jump makes old data fresh",
+                "skew is measured, beyond the limit nothing is bought; no jump makes old data fresh, one "
+                "back by over a minute halts; a book frame of the future is refused",
                 ("core/test_health.py::test_a_wrong_clock_gates",
                  "feeds/test_checks.py::"
                  "test_the_true_skew_is_never_outside_of_what_is_said_and_three_asks_narrow_it_down",
                  "run/test_session.py::test_a_jump_of_the_clock_does_not_draw_an_hour_of_nothing",
                  "venue/test_order_thread.py::test_a_clock_that_is_set_back_does_not_prolong_a_deadline",
+                 "core/test_step.py::test_a_clock_that_was_set_back_halts_with_what_to_do",
+                 "core/test_book_events.py::test_a_whole_book_of_the_future_is_refused_and_asked_for_again",
                  f"{WHOLE}[stamps of the future]"),
             ),
             Row(

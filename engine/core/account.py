@@ -7,6 +7,7 @@ What it does not know: whether a trade would be good. Each restriction has its o
 from typing import Final
 
 from engine import events as e
+from engine.contract import Outcome
 from engine.core import orders
 from engine.core.state import Market, State
 from engine.core.trading import OrderIntent
@@ -86,7 +87,7 @@ def shares_told(state: State, event: e.SharesTold) -> None:
         return
     trading.shares_told[key] = event.shares_e6
     ours = 0 if holding is None else holding.shares_e6[event.outcome]
-    name = f"{SHARES_DIFFER} {event.slug} {event.outcome.title()}"
+    name = _name_of_difference(event.slug, event.outcome)
     if abs(event.shares_e6 - ours) <= DUST_E6:
         trading.shares_off.pop(key, None)
         trading.alarms.pop(name, None)
@@ -98,6 +99,18 @@ def shares_told(state: State, event: e.SharesTold) -> None:
     if event.shares_e6 < ours and trading.shares_off[key] >= PROOF and state.halted_why is None:
         # Less than we think is money that is gone; more is somebody else's order: that market is left alone.
         state.halted_why = f"{name}: {what}"
+
+
+def forget_differences(state: State, slug: str) -> None:
+    """End the alarms about shares of a window that is put away: from its end on nobody asks for them."""
+    outcomes: tuple[Outcome, Outcome] = ("UP", "DOWN")
+    for outcome in outcomes:
+        state.trading.alarms.pop(_name_of_difference(slug, outcome), None)
+        state.trading.shares_off.pop((slug, outcome), None)
+
+
+def _name_of_difference(slug: str, outcome: Outcome) -> str:
+    return f"{SHARES_DIFFER} {slug} {outcome.title()}"
 
 
 def _is_moving(state: State, event: e.SharesTold) -> bool:

@@ -56,9 +56,8 @@ def filled(state: State, event: e.OrderFilled) -> list[Market] | None:
     if order is None or order.state in ("filled", "partial", "failed"):
         return None
     if order.state in ("killed", "denied", "rejected"):
-        state.trading.alarms[AFTER_ITS_END] = (
-            f"{event.order_id} was {order.state}, and is told to have filled"
-        )
+        why = f"it was {order.state}, and is told to have filled"
+        trades.raise_of_order(state, AFTER_ITS_END, event.order_id, why)
     intent = order.intent
     parts = event.trades or (_paper_trade(event),)
     order.fills = event.fills or tuple(level for trade in parts for level in trade.fills)

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from engine.core.prices import PriceTrack
 from engine.core.state import State
+from engine.core.topics import is_silent
 from engine.events import Source
 from engine.params import Params
 from engine.snapshot import Mark
@@ -155,7 +156,11 @@ def _look_for_frozen(state: State) -> None:
     for (source, lookback_s), topic in state.topics.items():
         track = state.track(source, lookback_s)
         other = state.track("chainlink") if source in ("spot", "binance") else spot_track(state)
-        if topic.look(track, other, state.params):
+        if topic.look(track, other, state.params, state.now_ms):
             name = f"{source} {lookback_s} s" if lookback_s else source
-            text = f"{name} stands still" if topic.is_frozen else f"{name} moves again"
-            state.marks.append(Mark(state.now_ms, "frozen", "", text))
+            if topic.is_frozen:
+                what = "stands still"
+            else:
+                silent = is_silent(track, state.params, state.now_ms)
+                what = "is silent, no longer frozen" if silent else "moves again"
+            state.marks.append(Mark(state.now_ms, "frozen", "", f"{name} {what}"))

@@ -209,6 +209,7 @@ class State:
         "kill_why",
         "killed",
         "killed_since_ms",
+        "last_second_ms",
         "least_lag_before_ms",
         "least_lag_now_ms",
         "least_lags",
@@ -247,7 +248,8 @@ class State:
         # rests on beside books and time is the same throughout one.
         self.seq = self.epoch = 0
         self.now_ms: Milliseconds = 0
-        self.opened_ms = self.rtds_raw_ms = 0
+        # ``last_second_ms`` is the latest, if they ever went back.
+        self.opened_ms = self.last_second_ms = self.rtds_raw_ms = 0
         self.killed = False
         self.kill_who = self.kill_why = ""
         self.killed_since_ms: Milliseconds | None = None

@@ -23,6 +23,7 @@ from engine.core import (
     price_events,
     restoring,
     trades,
+    unsettled,
     windows,
 )
 from engine.core.book_events import levels_changed
@@ -31,6 +32,11 @@ from engine.core.state import HALT, Market, State
 from engine.core.trading import OrderIntent
 from engine.events import LevelsChanged
 from engine.params import Limits, Params
+from engine.snapshot import Mark
+
+SET_BACK_MS: Final = 60_000
+"""Wall milliseconds by which the time may go back before it halts: less passes by itself within a minute, and
+no clock that is kept by NTP is stepped by so much but once, after a start with a wrong time."""
 
 Effect: TypeAlias = Decision | OrderIntent
 
@@ -115,10 +121,12 @@ def _session_opened(state: State, event: e.SessionOpened) -> None:
     state.clock_rate = event.clock_rate
 
 
-def _second_passed(state: State, _: e.SecondPassed) -> list[Market]:
+def _second_passed(state: State, event: e.SecondPassed) -> list[Market]:
+    _look_for_time_set_back(state, event)
     health.look(state)
     books.look(state)
     markouts.look(state)
+    unsettled.look(state)
     state.least_lags.append(state.least_lag_now_ms)
     state.least_lag_before_ms = min((lag for lag in state.least_lags if lag is not None), default=None)
     state.least_lag_now_ms = None
@@ -128,6 +136,17 @@ def _second_passed(state: State, _: e.SecondPassed) -> list[Market]:
         if state.fallback_since_ms is not None:
             price_events.reprice(state, market)
     return list(state.markets.values())
+
+
+def _look_for_time_set_back(state: State, event: e.SecondPassed) -> None:
+    """Halt where this machine's clock was set back: ``now_ms`` never goes back, and stands until it is
+    reached again. Windows of now would be taken for ended ones meanwhile, and what is silent for fresh."""
+    state.last_second_ms = max(state.last_second_ms, state.opened_ms, event.ts_recv_ms)
+    back_ms = state.last_second_ms - event.ts_recv_ms
+    if state.halted_why is None and back_ms > SET_BACK_MS * max(1.0, state.clock_rate):
+        text = f"this machine's clock was set back by {back_ms / 1000:,.0f} s: start the engine again"
+        state.halted_why = text
+        state.marks.append(Mark(state.now_ms, "mode", "", text))
 
 
 def _kill_switch_changed(state: State, event: e.KillSwitchChanged) -> list[Market]:

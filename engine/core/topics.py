@@ -74,13 +74,15 @@ class Topic:
             self.unmoved_since_s, self._repeats = track.newest_s, 0
         self._last = value
 
-    def look(self, track: PriceTrack, other: PriceTrack, params: Params) -> bool:
+    def look(self, track: PriceTrack, other: PriceTrack, params: Params, now_ms: Milliseconds) -> bool:
         """Say whether the stream is frozen: alive, and without a move while another source moves.
 
         Args:
             track: The stream's values.
             other: A source to compare with; it may be empty.
-            params: ``frozen_s``.
+            params: ``frozen_s``, and ``price_stale_s``: one that is silent for longer is stale instead, for
+                what is silent could never be seen to move again.
+            now_ms: Time.
         Returns:
             Whether that changed since the last look.
         """
@@ -88,7 +90,7 @@ class Topic:
         since, newest = self.unmoved_since_s, track.newest_s
         still_s = 0 if since is None or newest is None else newest - since
         self.is_frozen = False
-        is_alive = self._repeats >= LEAST_REPEATS
+        is_alive = self._repeats >= LEAST_REPEATS and not is_silent(track, params, now_ms)
         if is_alive and since is not None and newest is not None and still_s >= params.frozen_s:
             then, now = other.at_or_before(since, 5), other.at_or_before(newest, 5)
             seen_moving = then is not None and now is not None and then != now
@@ -105,6 +107,11 @@ class Topic:
         ordered = sorted(self._lags)
         last = len(ordered) - 1
         return Lags(*(ordered[round(last * share)] / 1000 for share in (0.5, 0.95, 0.99)))
+
+
+def is_silent(track: PriceTrack, params: Params, now_ms: Milliseconds) -> bool:
+    """Say whether a stream told nothing new for longer than ``price_stale_s``."""
+    return track.arrived_ms is None or now_ms - track.arrived_ms > params.price_stale_s * 1000
 
 
 def missing_of(track: PriceTrack) -> int:

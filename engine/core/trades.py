@@ -14,6 +14,10 @@ from engine.core.trading import IN_FLIGHT, Order
 
 GHOST: Final = "ghost fill"
 
+ORDER_ALARMS_KEPT: Final = 5
+"""Alarms of one kind about single orders that stand at a time: nothing ends them but a newer one, or a
+restart, and an operator reads no more."""
+
 LATER: Final[dict[str, int]] = {"MATCHED": 0, "MINED": 1, "RETRYING": 1, "CONFIRMED": 2, "FAILED": 2}
 """How far each status of a trade is; one that is less far than what is known already says nothing new."""
 
@@ -60,6 +64,23 @@ def _status(state: State, venue_order_id: str, trade_id: str, status: str, at_ms
     return _apply(state, trade_id, status, at_ms)
 
 
+def raise_of_order(state: State, kind: str, order_id: str, why: str) -> None:
+    """Raise an alarm about one order; of its kind, the newest few stand.
+
+    Args:
+        state: Where it stands.
+        kind: What happened. The order goes into the name too: an alarm is posted once while its name stands.
+        order_id: Whose.
+        why: What is known of it.
+    """
+    alarms, name = state.trading.alarms, f"{kind} {order_id}"
+    alarms.pop(name, None)  # told again, it is the newest
+    alarms[name] = why
+    of_kind = [one for one in alarms if one.startswith(f"{kind} ")]
+    for older in of_kind[:-ORDER_ALARMS_KEPT]:
+        del alarms[older]
+
+
 def follow(state: State, order: Order, trade_id: str) -> None:
     """Wait for a trade's last word; it may have been told before the order's answer."""
     told = state.trading.told_trades.get(trade_id, "MATCHED")
@@ -87,7 +108,8 @@ def _apply(state: State, trade_id: str, status: str, at_ms: int) -> list[Market]
     order.cost_e6 -= undone.cost_e6
     order.fee_e6 -= undone.fee_e6
     state.trading.ghost_fills += 1
-    state.trading.alarms[GHOST] = f"{state.trading.ghost_fills} matched and failed, last {order_id}"
+    why = f"trade {trade_id} failed after its match, {state.trading.ghost_fills} of this session"
+    raise_of_order(state, GHOST, order_id, why)
     mark(state, order, "killed", f"ghost fill: trade {trade_id} failed after its match")
     if not order.shares_e6 and order.state in ("filled", "partial"):  # of another one more may be told
         order.state = "failed"

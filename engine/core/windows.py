@@ -9,7 +9,7 @@ from typing import Final, Literal
 from msgspec import structs
 
 from engine.contract import Contract, Outcome, SettlementRule, outcome_of
-from engine.core import breakers, markouts
+from engine.core import account, breakers, markouts
 from engine.core.reports import FUTURE_MS
 from engine.core.settlement import (
     SERVED_RUNG,
@@ -147,6 +147,7 @@ def close(state: State, market: Market) -> None:
     finished = market.served is not None and market.served.final is not None
     if since_end_ms > 0 and (finished or since_end_ms > FORGOTTEN_AFTER_MS):
         state.past.append(state.markets.pop(market.contract.slug))
+        account.forget_differences(state, market.contract.slug)
 
 
 def _contradicts_itself(event: OutcomeServed) -> bool:

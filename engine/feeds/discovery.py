@@ -39,8 +39,9 @@ OUTCOME_AFTER_S: Final = 30
 """Markets resolve a median 54 s after the end (p90 87 s); earlier answers are rare but cost nothing."""
 OUTCOME_RETRY_S: Final = 10.0
 GIVEN_UP_AFTER_S: Final = 900
-ADOPTED_FOR_S: Final = 86_400
-"""Windows of an earlier session that hold something are asked for so long after their end."""
+"""After the end a window is let go, unless it holds something: what it holds has to pay out some day."""
+LONGEST_RETRY_S: Final = 3_600.0
+"""What holds something is asked about ever less often once others are let go, and never less than hourly."""
 LAST_LOOK_S: Final = 45
 """A window is described once more so long before its end, whatever was known: it may have been closed or
 paused since (fault catalogue, F17: re-check the flags before the hammer)."""
@@ -62,8 +63,17 @@ class Discovery:
         base_url: str,
         clock: Clock,
         accept: Callable[[AnyEvent], None],
-        refresh_s: float,
+        refresh_s: Callable[[], float],
     ) -> None:
+        """Set up; nothing is asked before ``run``.
+
+        Args:
+            client: Any.
+            base_url: Gamma's address; paths are put behind it.
+            clock: Venue time.
+            accept: Takes every event.
+            refresh_s: How long a description is good now, in venue seconds; it may change at any time.
+        """
         self.wall: Callable[[], float] = time.monotonic
         self._client = client
         self._base_url = base_url.rstrip("/")
@@ -73,16 +83,22 @@ class Discovery:
         self._ask_at_ms: dict[str, float] = {}
         self._ends: dict[str, int] = {}
         self._settled: set[str] = set()
-        self._adopted: set[str] = set()
+        self._adopted: dict[str, float] = {}
+        """What holds something, with the pause after its next question (seconds)."""
         self._asked_ms: dict[str, float] = {}
         self._connected: bool | None = None
         self._epoch = 0
         self._politeness = Politeness("gamma", LONGEST_PAUSE_S)
 
     def adopt(self, windows: Mapping[str, int]) -> None:
-        """Ask for the outcomes of windows of an earlier session, by slug with their ends, for a day."""
+        """Ask for the outcomes of these windows until they are adopted no more.
+
+        Args:
+            windows: All that hold something now, of this session and of earlier ones, by slug with their ends
+                in Unix seconds.
+        """
         self._ends |= windows
-        self._adopted |= set(windows)
+        self._adopted = {slug: self._adopted.get(slug, OUTCOME_RETRY_S) for slug in windows}
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -111,8 +127,9 @@ class Discovery:
                 slug = slug_of(name, start)
                 self._ends.setdefault(slug, start + length)
                 last_look_ms = (start + length - LAST_LOOK_S) * 1000
-                due_ms = self._ask_at_ms.get(slug, 0)
-                if self._asked_ms.get(slug, 0) < last_look_ms:
+                asked_ms = self._asked_ms.get(slug, 0)
+                due_ms = self._ask_at_ms.get(slug, asked_ms + self._pause_ms(self._refresh_s()))
+                if asked_ms < last_look_ms:
                     due_ms = min(due_ms, last_look_ms)
                 if now_ms >= due_ms:
                     wanted.append(slug)
@@ -122,10 +139,9 @@ class Discovery:
         now_s = self._clock.now_ms() / 1000
         wanted = []
         for slug, end_s in list(self._ends.items()):
-            given_up_s = ADOPTED_FOR_S if slug in self._adopted else GIVEN_UP_AFTER_S
-            if now_s > end_s + given_up_s or slug in self._settled:
+            is_let_go = now_s > end_s + GIVEN_UP_AFTER_S and slug not in self._adopted
+            if is_let_go or slug in self._settled:
                 self._ends.pop(slug)
-                self._adopted.discard(slug)
                 self._settled.discard(slug)
                 self._ask_at_ms.pop(slug, None)
                 self._asked_ms.pop(slug, None)
@@ -139,21 +155,38 @@ class Discovery:
     async def _describe(self, slug: str) -> None:
         self._asked_ms[slug] = self._clock.now_ms()
         events = await self._ask(slug, gamma.market_path(slug))
-        described = any(isinstance(event, MarketDescribed) for event in events)
-        self._later(slug, self._refresh_s if described else LEAST_RETRY_S)
+        if any(isinstance(event, MarketDescribed) for event in events):
+            self._ask_at_ms.pop(slug, None)  # due once it is no longer good, however long that is by then
+        else:
+            self._later(slug, LEAST_RETRY_S)
 
     async def _fetch_outcome(self, slug: str) -> None:
         self._later(f"outcome {slug}", OUTCOME_RETRY_S)
         for event in await self._ask(slug, gamma.event_path(slug)):
-            if isinstance(event, OutcomeServed) and event.final is not None:
+            if isinstance(event, OutcomeServed) and self._says_all(event):
                 self._settled.add(slug)
-            elif isinstance(event, MarketUnavailable) and event.reason == NOT_THERE:
-                self._later(f"outcome {slug}", GIVEN_UP_AFTER_S)
+            if not isinstance(event, MarketUnavailable):
+                self._later(f"outcome {slug}", self._answered_pause_s(slug))
+            elif event.reason == NOT_THERE:  # no answer at all says nothing of the window
+                self._later(f"outcome {slug}", max(GIVEN_UP_AFTER_S, self._answered_pause_s(slug)))
+
+    def _says_all(self, served: OutcomeServed) -> bool:
+        """Say whether nothing more is to be learnt; what is held needs its outcome to pay out."""
+        return served.final is not None and (served.outcome is not None or served.slug not in self._adopted)
+
+    def _answered_pause_s(self, slug: str) -> float:
+        """Return how long to wait after an answer: doubled each time where what is held is late to settle."""
+        pause_s = self._adopted.get(slug, OUTCOME_RETRY_S)
+        if slug in self._adopted and self._clock.now_ms() / 1000 > self._ends[slug] + GIVEN_UP_AFTER_S:
+            self._adopted[slug] = min(2.0 * pause_s, LONGEST_RETRY_S)
+        return pause_s
 
     def _later(self, key: str, seconds: float) -> None:
         """Ask again in so many venue seconds, and not within half a wall second."""
-        pause = max(seconds, ASK_EVERY_S * self._clock.rate)
-        self._ask_at_ms[key] = self._clock.now_ms() + pause * 1000
+        self._ask_at_ms[key] = self._clock.now_ms() + self._pause_ms(seconds)
+
+    def _pause_ms(self, seconds: float) -> float:
+        return max(seconds, ASK_EVERY_S * self._clock.rate) * 1000
 
     async def _ask(self, slug: str, path: str) -> list[AnyEvent]:
         """Ask once; every answer becomes an event, a failure too."""

@@ -14,6 +14,10 @@ from engine.feeds.retry_after import LONGEST_WAIT_S, retry_after_s
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 
+FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, OSError)
+"""What asking may end in. Time-outs are an ``OSError``, and so is ``ssl.SSLError``: a broken record while an
+answer is read comes through httpx as it is (httpcore 1.0 names it anew at the handshake alone)."""
+
 log = logging.getLogger("engine.feeds")
 
 
@@ -31,7 +35,7 @@ async def ask(client: httpx.AsyncClient, url: str, timeout_s: float) -> httpx.Re
     try:
         async with asyncio.timeout(timeout_s):
             return await client.get(url, timeout=timeout_s)
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+    except FAILURES as error:
         return f"{type(error).__name__}: {error}".rstrip(": ")
 
 

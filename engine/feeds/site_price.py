@@ -20,6 +20,7 @@ from engine.contract import Contract, SettlementRule
 from engine.errors import WireError
 from engine.events import AnyEvent, FeedClosed, FeedOpened, FrameRefused, SitePriceServed
 from engine.feeds.address import is_loopback
+from engine.feeds.polite import FAILURES
 from engine.feeds.retry_after import LONGEST_WAIT_S, retry_after_s
 from engine.units import Milliseconds
 from engine.wire.site_price import parse_site_price, price_path
@@ -169,7 +170,7 @@ class SitePrices:
             # httpx's own limit is for each read: a body that drips would hold for ever.
             async with asyncio.timeout(TIMEOUT_S):
                 answer = await self._client.get(url, timeout=TIMEOUT_S)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except FAILURES as error:
             self._lost(f"{type(error).__name__}: {error}".rstrip(": "))
             return
         if answer.status_code != httpx.codes.OK:

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.clock import ScaledClock
 from engine.errors import StartError
+from engine.feeds.polite import FAILURES
 
 ASKED: Final = 5
 AGAIN_S: Final = 10.0
@@ -34,7 +35,7 @@ async def open_clock(client: httpx.AsyncClient, url: str) -> ScaledClock:
     """
     try:
         reading, at_mono = await _quickest(client, url)
-    except (httpx.HTTPError, msgspec.MsgspecError) as error:
+    except (*FAILURES, msgspec.MsgspecError) as error:
         raise StartError(f"CLOCK_URL {url} does not tell the time: {error}") from error
     clock = ScaledClock(reading.now_ms, reading.rate)
     clock.anchor(reading.now_ms, reading.rate, at_mono)
@@ -47,7 +48,7 @@ async def keep_clock(clock: ScaledClock, client: httpx.AsyncClient, url: str) ->
         await asyncio.sleep(AGAIN_S)
         try:
             reading, at_mono = await _quickest(client, url)
-        except (httpx.HTTPError, msgspec.MsgspecError) as error:
+        except (*FAILURES, msgspec.MsgspecError) as error:
             log.warning("venue clock does not answer", extra={"reason": str(error)})
             continue
         ours = clock.now_ms() - (time.monotonic() - at_mono) * 1000 * clock.rate

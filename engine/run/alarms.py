@@ -24,7 +24,10 @@ KINDS: Final[dict[str, str]] = {
     "unknown order": "Nobody knows what became of an order; it counts as spent until the venue says",
     "settlement drift": "A price or outcome of ours that was called exact is not the venue's: it halts",
     "stuck redeem": "Winning shares are not paid out: redeem them on the venue's page",
-    "account": "Another alarm of the account: shares that differ, ghost fills, orders that never fill",
+    "account": (
+        "Another alarm of the account: shares that differ, ghost fills, orders that never fill, windows that "
+        "do not settle"
+    ),
     "clock": "This machine's clock is wrong: set it (NTP); nothing is bought meanwhile",
     "certificate": "TLS_CERT_FILE has expired, or will within a week",
     "daily summary": "Profit, orders, windows and what stood in the way since the last summary",

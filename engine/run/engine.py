@@ -127,7 +127,7 @@ class Engine:
                 session.venue_banner = self._banner(clock)
                 session.on_halt = self._halted
                 await self._live(session, client, endpoints, venue, stop)
-                status = "ended" if session.is_whole else "crashed"
+                status = "ended" if session.has_ended_well() else "crashed"
             finally:
                 if self.session is not None and self.session.ledger_file is not None:
                     self.session.ledger_file.close()
@@ -189,9 +189,8 @@ class Engine:
         orders = await self._open_orders(session, endpoints)
         clob = ClobFeed(endpoints.clob_ws_url, clock, session.accept, session.accept_frame)
         session.backlog.unread_bytes = clob.socket.unread_bytes
-        discovery = Discovery(
-            client, endpoints.gamma_api_url, clock, session.accept, settings.fee_rate_ttl_seconds
-        )
+        good_s = lambda: session.state.params.fee_ttl_s  # noqa: E731 (one use)
+        discovery = Discovery(client, endpoints.gamma_api_url, clock, session.accept, good_s)
         rtds = rtds_feed(endpoints.rtds_ws_url, clock, session.accept, session.accept_frame)
         parts: dict[str, Coroutine[Any, Any, str | None]] = {
             "rtds": _followed(session, rtds),

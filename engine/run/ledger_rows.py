@@ -25,6 +25,13 @@ _ORDER_COLUMNS: Final = (
 )
 _OPEN: Final = f"ended_ms IS NULL AND state IN {OPEN_STATES}"
 
+_TOLD: Final = (
+    "(slug NOT IN (SELECT slug FROM settlement) OR slug IN (SELECT slug FROM fill WHERE at_ms >= :since) "
+    "OR slug IN (SELECT slug FROM settlement WHERE at_ms >= :since))"
+)
+"""Windows that are told one by one, whole: what did not settle, however old, and what is not old. All others
+are told as one sum; a window is in exactly one of the two, or money comes and goes with its age."""
+
 
 def put(database: sqlite3.Connection, session: str, seq: int, change: Change) -> None:
     """Write one change; a repeated one changes nothing.
@@ -108,31 +115,36 @@ def undone_slugs(database: sqlite3.Connection, since_ms: int) -> list[str]:
 
 
 def realised_before(database: sqlite3.Connection, since_ms: int) -> int:
-    """Return what the settled windows came to all of whose fills are older than a moment, in millionths."""
+    """Return what the settled windows came to of which nothing is younger than a moment, in millionths."""
     row = database.execute(
-        "SELECT sum(realised_e6) FROM pnl_by_contract p WHERE realised_e6 IS NOT NULL AND NOT EXISTS "
-        "(SELECT 1 FROM fill f WHERE f.slug = p.slug AND f.at_ms >= ?)",
-        (since_ms,),
+        f"SELECT sum(realised_e6) FROM pnl_by_contract WHERE NOT {_TOLD}",  # noqa: S608 (our own text)
+        {"since": since_ms},
     ).fetchone()
     return int(row[0] or 0)
 
 
 def past_fills(database: sqlite3.Connection, since_ms: int) -> tuple[PastFill, ...]:
-    """Return the fills since a moment that were not undone, oldest first, with what is not final marked."""
+    """Return the fills that were not undone, oldest first, with what is not final marked.
+
+    Args:
+        database: The ledger.
+        since_ms: Settled windows that are older are left out (``realised_before`` has them).
+    """
     rows = database.execute(
-        "SELECT order_id, slug, end_s, outcome, shares_e6, cost_e6, fee_e6, at_ms, probability, trade_id, "
-        "side, status = 'CONFIRMED', token FROM fill WHERE at_ms >= ? AND status <> 'FAILED' "
+        "SELECT order_id, slug, end_s, outcome, shares_e6, cost_e6, fee_e6, at_ms, probability, trade_id, "  # noqa: S608 (our own text)
+        f"side, status = 'CONFIRMED', token FROM fill WHERE status <> 'FAILED' AND {_TOLD} "
         "ORDER BY at_ms, seq",
-        (since_ms,),
+        {"since": since_ms},
     )
     told = ((PastFill(*row[:-2]), row[-2], row[-1]) for row in rows)
     return tuple(structs.replace(fill, is_final=bool(final), token=token) for fill, final, token in told)
 
 
 def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastSettlement, ...]:
-    """Return the settlements since a moment, in the order in which they were told."""
+    """Return the settlements of the windows whose fills are told, in the order in which they were told."""
     rows = database.execute(
-        "SELECT slug, outcome, at_ms FROM settlement WHERE at_ms >= ? ORDER BY id", (since_ms,)
+        f"SELECT slug, outcome, at_ms FROM settlement WHERE {_TOLD} ORDER BY id",  # noqa: S608 (our own text)
+        {"since": since_ms},
     )
     return tuple(PastSettlement(*row) for row in rows)
 

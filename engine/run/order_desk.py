@@ -36,7 +36,7 @@ REDEEM_LOOKED_AT_S: Final = 86_400
 def paper_desk(settings: Settings, session: Session, kill: KillSwitch) -> OrderThread:
     """Return an order thread with the paper exchange behind it."""
     door = Door(session.accept, session.until_durable, session.broke)
-    market = PaperMarket(session.book, settings.params().fallback_fee_rate)
+    market = PaperMarket(session.book, lambda: _fee_rate(session.state))
     delays = Delays(settings.paper_latency_ms, settings.venue_hold_ms)
     exchange = PaperExchange(session.clock, delays, market, door)
     gate = LastGate(session.clock, kill, no_arming)
@@ -52,7 +52,7 @@ def live_desk(settings: Settings, session: Session, kill: KillSwitch, endpoints:
 
     clock, state = session.clock, session.state
     door = Door(session.accept, session.until_durable, session.broke)
-    fees = Fees(settings.params().fallback_fee_rate)
+    fees = Fees(lambda: _fee_rate(state))
     exchange = OfficialExchange(_access(settings, endpoints), settings.order_timeout_s, fees)
     arm = Arm(settings.data_dir)
     gate = LastGate(clock, kill, lambda: None if arm.is_armed() else "not armed")
@@ -95,6 +95,15 @@ def _access(settings: Settings, endpoints: Endpoints) -> "Access":
         secret=secret,
         passphrase=passphrase,
     )
+
+
+def _fee_rate(state: State) -> float:
+    """Return the rate in force where a market publishes no fee.
+
+    The order thread asks too: the parameters are one tuple, replaced as a whole. What is booked by it is in
+    the event that tells the fill.
+    """
+    return state.params.fallback_fee_rate
 
 
 def _unknown(state: State) -> tuple[Doubt, ...]:

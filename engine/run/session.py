@@ -172,6 +172,14 @@ class Session:
         known = self.state.tokens.get(token)
         return None if known is None else known[0].book_of(known[1])
 
+    def has_ended_well(self) -> bool:
+        """Say whether ledger and journal have everything, and how each order ended that was intended.
+
+        Of an order of unknown fate they have just that: the next session takes it up by it.
+        """
+        in_flight = self.state.trading.in_flight.values()
+        return self.is_whole and all(order.state == "unknown" for order in in_flight)
+
     def publish(self) -> None:
         """Hand a snapshot to the audience."""
         self._version += 1

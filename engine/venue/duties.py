@@ -94,11 +94,13 @@ class Tools(NamedTuple):
 class _Trace:
     """What the venue said of an order of unknown fate so far."""
 
-    __slots__ = ("absent_since", "matched")
+    __slots__ = ("absent_since", "matched", "shares_differed")
 
     def __init__(self) -> None:
         self.absent_since: float | None = None
         self.matched: Matched | None = None
+        self.shares_differed = False
+        """Whether the venue ever held other shares than the ledger has without it."""
 
 
 class Search:
@@ -107,7 +109,8 @@ class Search:
     Which ones, the core says; so it goes on over restarts. What an order filled is believed once it is told
     the same twice: trades may be listed one by one. That there was none is believed once the venue has known
     no such order for ``ABSENT_FOR_S`` and holds the shares that the ledger has without it. After the window
-    is paid out, shares are gone and say nothing any more.
+    is paid out, shares are gone and say nothing any more; but what they said before is remembered: an order
+    whose shares were seen once stays unknown until a trade of it is found.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -152,8 +155,8 @@ class Search:
             trace.absent_since = None
             await tools.exchange.cancel_all()
             return None
-        if not await self._shares_agree(intent):
-            trace.absent_since = None
+        if trace.shares_differed or not await self._shares_agree(intent):
+            trace.shares_differed = True
             return None
         trace.absent_since = trace.absent_since or asked_at
         if asked_at - trace.absent_since < ABSENT_FOR_S:

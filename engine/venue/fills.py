@@ -3,7 +3,7 @@
 Sources: protocol sheet, sections 5.3, 6 and 7.6. What it does not know: how to ask for them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, NamedTuple
 
@@ -26,15 +26,18 @@ class Unreadable(Exception):
 
 
 class Fees(NamedTuple):
-    """How fees are known: by the order's own schedule, or as a share of the dollars where it has none."""
+    """How fees are known: by the order's own schedule, or as a share of the dollars where it has none.
 
-    fallback_rate: float
+    The share is asked for each time: an operator may change it while the engine runs.
+    """
+
+    fallback_rate: Callable[[], float]
 
     def of(self, schedule: FeeSchedule | None, levels: Sequence[Level]) -> UsdE6:
         """Return the fee of what was filled."""
         if schedule is None:
             dollars = sum(price * size for price, size in levels) / ONE_E4
-            return round(dollars * self.fallback_rate)
+            return round(dollars * self.fallback_rate())
         return taker_fee_e6(schedule, levels)
 
 

@@ -222,6 +222,7 @@ class OrderThread:
             answer = await self._tools.exchange.send(intent, signed, lambda: self._at_the_wire(trip))
             took_ms = (time.perf_counter() - trip.first_byte) * 1000
             await self._recorded(trip)
+            told = self._told(intent, answer, took_ms)
         except HeldBack as held:
             await self._end(trip, self._event(OrderDenied, intent, reason=held.reason))
             return
@@ -235,7 +236,7 @@ class OrderThread:
             )
             await self._end(trip, ended)
             raise
-        await self._end(trip, self._told(intent, answer, took_ms))
+        await self._end(trip, told)
 
     async def _signed(self, trip: _Trip) -> Signed:
         """Make the order, and let it be recorded. The gate is asked before, to save the work."""

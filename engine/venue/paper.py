@@ -42,10 +42,11 @@ class Delays(NamedTuple):
 
 
 class Market(NamedTuple):
-    """What the exchange looks up when an order arrives, in the engine's loop."""
+    """What the exchange looks up when an order arrives, in the engine's loop: a token's book, and the share
+    of the dollars that is the fee where a market publishes none, which an operator may change meanwhile."""
 
     book: Callable[[str], Book | None]
-    fallback_fee_rate: float
+    fallback_fee_rate: Callable[[], float]
 
 
 class PaperExchange:
@@ -84,7 +85,7 @@ class PaperExchange:
 
     def _matched(self, intent: OrderIntent) -> Answer:
         """Match, in the engine's loop: the book does not change meanwhile."""
-        return matched(self._market.book(intent.token), intent, self._market.fallback_fee_rate)
+        return matched(self._market.book(intent.token), intent, self._market.fallback_fee_rate())
 
 
 def matched(book: Book | None, intent: OrderIntent, fallback_fee_rate: float) -> Matched | Nothing:

@@ -6,6 +6,7 @@ says so; ``banned`` with a restart; ``region`` never: it trips the kill switch. 
 Source: protocol sheet, section 9.
 """
 
+import logging
 from typing import Final
 
 from engine.clock import Clock
@@ -20,6 +21,9 @@ LONGEST_WAIT_S: Final = 30.0
 """Pauses where the venue does not say how long, doubled each time (protocol sheet, section 9: to 30 s)."""
 
 STICKY: Final = ("closed-only", "unauthorised", "banned", "heartbeat", "region")
+
+
+log = logging.getLogger("engine.orders")
 
 
 class Restrictions:
@@ -37,10 +41,13 @@ class Restrictions:
         return kind in self._sticky
 
     def tell(self, restriction: Restriction) -> None:
-        """Tell that the venue takes no orders; a refusal for our region trips the kill switch."""
+        """Tell that the venue takes no orders; a refusal for our region trips the kill switch.
+
+        Where the switch cannot be written the venue's word is told all the same: it ends as little.
+        """
+        why, until_ms = restriction.why, None
         if restriction.kind == "region":
-            self._kill.trip("venue", restriction.why)
-        until_ms = None
+            why += self._tripped(why)
         if restriction.kind in STICKY:
             self._sticky.add(restriction.kind)
         else:
@@ -49,7 +56,7 @@ class Restrictions:
                 self._wait_s = min(2.0 * self._wait_s, LONGEST_WAIT_S)
             # The venue waits in wall seconds, the gate in those of the engine's clock.
             until_ms = self._clock.now_ms() + int(wait_s * 1000 * self._clock.rate)
-        self._tell(restriction.kind, restriction.why, until_ms)
+        self._tell(restriction.kind, why, until_ms)
 
     def lift(self, kind: RestrictionKind) -> None:
         """Tell that a restriction is over, if it holds."""
@@ -60,6 +67,15 @@ class Restrictions:
     def passed(self) -> None:
         """Note that the venue took an order: pauses begin small again."""
         self._wait_s = FIRST_WAIT_S
+
+    def _tripped(self, why: str) -> str:
+        """Trip the kill switch; return what to add to the reason where that failed."""
+        try:
+            self._kill.trip("venue", why)
+        except OSError as error:
+            log.error("kill switch not written", extra={"why": why, "error": str(error)})
+            return f"; the kill switch could not be written ({error.strerror}): trip it by hand"
+        return ""
 
     def _tell(
         self, kind: RestrictionKind, why: str, until_ms: Milliseconds | None, *, lifted: bool = False

@@ -1,5 +1,7 @@
 """Our leave to trade: restrictions, arming, pause, balance, limits; and exits, which need none of it."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -560,6 +562,31 @@ def test_shares_asked_for_before_the_fill_was_known_say_nothing() -> None:
     shares(core, 0.0, asked_ms=NOW_MS + 300)
     assert core.state.halted_why is None
     assert core.state.trading.alarms == {}
+
+
+def test_shares_that_differed_are_no_alarm_any_more_once_their_window_is_put_away() -> None:
+    """Nobody asks after its end, so no answer could ever end the alarm."""
+    core = ready()
+    shares(core, 3.0)
+    shares(core, 2.0, outcome="DOWN")
+    other = DIFFER.replace(SLUG, "btc-updown-5m-1")
+    core.state.trading.alarms[other] = "of a window that goes on"
+    assert len(core.state.trading.alarms) == 3
+    core.second(END_S + 30)
+    assert len(core.state.trading.alarms) == 3, "its outcome is awaited"
+    core.feed(
+        e.OutcomeServed(
+            ts_recv_ms=(END_S + 60) * 1000,
+            slug=SLUG,
+            outcome="UP",
+            strike=Decimal(70_000),
+            final=Decimal(70_001),
+        )
+    )
+    core.second(END_S + 61)
+    assert core.state.markets == {}
+    assert core.state.trading.alarms == {other: "of a window that goes on"}
+    assert core.state.trading.shares_off == {}
 
 
 def test_winning_shares_that_are_still_there_are_a_stuck_redeem_until_they_are_gone() -> None:

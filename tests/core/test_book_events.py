@@ -45,9 +45,7 @@ def whole(core: Core, token: str, ahead_ms: int, at_ms: int = AT_MS) -> None:
 
 def levels(core: Core, tokens: list[str], ahead_ms: int, at_ms: int = AT_MS) -> None:
     changes = tuple(e.LevelChange(token, "BUY", 4_000, 10**8) for token in tokens)
-    core.feed(
-        e.LevelsChanged(ts_recv_ms=at_ms, market=MARKET, ts_venue_ms=at_ms + ahead_ms, changes=changes)
-    )
+    core.feed(e.LevelsChanged(ts_recv_ms=at_ms, market=MARKET, ts_venue_ms=at_ms + ahead_ms, changes=changes))
 
 
 def states(core: Core) -> list[str]:

@@ -130,11 +130,13 @@ def test_a_fill_told_after_another_end_is_booked(how: str) -> None:
     """The worse of two contradictory answers: shares that are there are not denied away."""
     core, order = bought()
     end(core, order, how)
-    assert AFTER_ITS_END not in core.state.trading.alarms
+    assert core.state.trading.alarms == {}
     fill(core, order)
     assert order.state == "partial"
     assert core.state.ledger.cash_e6 == -9_063_000
-    assert core.state.trading.alarms[AFTER_ITS_END] == f"{SLUG}#1 was {how}, and is told to have filled"
+    assert core.state.trading.alarms == {
+        f"{AFTER_ITS_END} {SLUG}#1": f"it was {how}, and is told to have filled"
+    }
 
 
 def test_an_unknown_order_that_turns_out_filled_is_booked_and_its_alarm_goes() -> None:

@@ -160,7 +160,7 @@ def test_a_value_that_stands_still_while_spot_moves_is_frozen() -> None:
 
 
 def test_a_frozen_stream_that_then_falls_silent_is_stale_and_blocks_no_more() -> None:
-    """What is silent cannot move again: called frozen, it would keep everything from trading until a restart."""
+    """What is silent cannot move again: called frozen, it would keep all from trading until a restart."""
     core = running()
 
     def state_of_twap() -> str:

@@ -8,7 +8,7 @@ import pytest
 from engine import events as e
 from engine.contract import SettlementRule
 from engine.core.decide import Decision
-from engine.core.state import State
+from engine.core.state import HALT, State
 from engine.core.step import step
 from engine.core.trading import OrderIntent
 from engine.params import Limits, Params
@@ -432,3 +432,28 @@ def test_looking_changes_nothing() -> None:
         core.state.ledger.book(past_fill("a", "UP", ((5_000, 2),), 0, at_ms))
     core.state.ledger.trades_since(10**13)
     assert core.state.ledger.trades_since(0) == 3
+
+
+@pytest.mark.parametrize(("back_s", "rate", "halts"), [(60, 1.0, False), (61, 1.0, True), (600, 10.0, False)])
+def test_a_clock_that_was_set_back_halts_with_what_to_do(back_s: int, rate: float, halts: bool) -> None:
+    """Time does not go back here: until it is where it was, no window is taken up and nothing is ever stale.
+
+    A venue whose time is scaled is followed in its own seconds; a minute is one of the wall.
+    """
+    core = Core()
+    core.state.clock_rate = rate
+    core.describe()
+    core.second(START_S + 3_600)
+    core.second(START_S + 3_600 - back_s)
+    why = core.state.halted_why
+    if not halts:
+        assert why is None
+        return
+    assert why == f"this machine's clock was set back by {back_s} s: start the engine again"
+    assert core.state.stops_ms[HALT] == (START_S + 3_600) * 1000
+    core.second(START_S + 3_600 - back_s + 1)
+    assert core.state.halted_why == why, "the first word stands"
+    again = State()
+    for record in core.records:
+        step(again, record)
+    assert again.halted_why == why, "a replay says the same"

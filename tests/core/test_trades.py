@@ -5,9 +5,11 @@ import itertools
 import pytest
 
 from engine import events as e
+from engine.core.fates import AFTER_ITS_END
 from engine.core.orders import UNKNOWN
-from engine.core.trades import GHOST
+from engine.core.trades import GHOST, ORDER_ALARMS_KEPT, raise_of_order
 from engine.core.trading import Order
+from engine.metric_samples import kind_of_alarm
 from engine.params import Limits
 from tests.core.builders import Core
 from tests.core.order_story import NOW_MS, PARAMS, SLUG, bought, fill, kill, lose, quote, sign, tell, trade
@@ -47,8 +49,24 @@ def test_a_trade_that_fails_is_undone_to_the_last_millionth() -> None:
     assert ledger.holdings[SLUG].shares_e6 == {"UP": 0, "DOWN": 0}
     assert order_of(core).state == "failed"
     assert trading.ghost_fills == 1
-    assert trading.alarms[GHOST] == f"1 matched and failed, last {SLUG}#1"
+    assert trading.alarms == {f"{GHOST} {SLUG}#1": "trade t1 failed after its match, 1 of this session"}
     assert [mark.text for mark in core.state.marks][-1] == "ghost fill: trade t1 failed after its match"
+
+
+def test_each_ghost_has_an_alarm_of_its_own_and_the_newest_few_stand() -> None:
+    """Alarms are posted once by name: one name for all would hide the second. None of them ends by itself."""
+    core, names = Core(), []
+    for number in range(ORDER_ALARMS_KEPT + 2):
+        raise_of_order(core.state, GHOST, f"{SLUG}#{number}", "failed")
+        names.append(f"{GHOST} {SLUG}#{number}")
+        raise_of_order(core.state, AFTER_ITS_END, f"{SLUG}#{number}", "filled")
+    raise_of_order(core.state, GHOST, f"{SLUG}#3", "failed again")
+    names.append(names.pop(3))
+    ghosts = {name: why for name, why in core.state.trading.alarms.items() if name.startswith(GHOST)}
+    assert list(ghosts) == names[-ORDER_ALARMS_KEPT:]
+    assert ghosts[names[-1]] == "failed again"
+    assert len(core.state.trading.alarms) == 2 * ORDER_ALARMS_KEPT, "each kind is bounded for itself"
+    assert {kind_of_alarm(name) for name in core.state.trading.alarms} == {GHOST, AFTER_ITS_END}
 
 
 def test_of_two_trades_one_fails_and_the_other_stays() -> None:

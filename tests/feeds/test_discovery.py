@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -32,7 +33,8 @@ class Seeker:
     def __init__(self, client: httpx.AsyncClient, url: str, clock: object) -> None:
         self.events: list[AnyEvent] = []
         self._found = asyncio.Event()
-        self.discovery = Discovery(client, url, clock, self._accept, refresh_s=300.0)  # type: ignore[arg-type]
+        self.refresh_s = 300.0
+        self.discovery = Discovery(client, url, clock, self._accept, lambda: self.refresh_s)  # type: ignore[arg-type]
 
     async def until(self, what: Callable[[AnyEvent], bool]) -> AnyEvent:
         async with asyncio.timeout(20):
@@ -177,13 +179,14 @@ def described(slug: str = SLUG) -> httpx.Response:
     return httpx.Response(200, content=samples.body(market))
 
 
-async def ask_for(gamma: Gamma, seconds: float) -> Seeker:
-    """Let discovery ask for so many seconds, the wall's and the venue's."""
+async def ask_for(gamma: Gamma, seconds: float, refresh_s: dict[float, float] | None = None) -> Seeker:
+    """Let discovery ask for so many seconds, the wall's and the venue's; ``refresh_s`` changes at seconds."""
     clock = ManualClock((START_S + 10) * 1000)
     async with httpx.AsyncClient(transport=httpx.MockTransport(gamma)) as client:
         seeker = Seeker(client, "http://gamma.example", clock)
         seeker.discovery.wall = lambda: gamma.now_s
         while gamma.now_s < seconds:
+            seeker.refresh_s = (refresh_s or {}).get(gamma.now_s, seeker.refresh_s)
             await seeker.discovery.ask_due()
             gamma.now_s += 0.5
             clock.advance(0.5)
@@ -210,6 +213,15 @@ async def test_f14_a_gamma_in_trouble_is_asked_less_and_less(status):
     assert any(isinstance(event, MarketDescribed) for event in seeker.events)
 
 
+async def test_how_long_a_description_is_good_can_be_changed_at_any_time():
+    """FEE_RATE_TTL_SECONDS is a parameter that changes while the engine runs; a gate goes by it at once."""
+    gamma = Gamma()
+    gamma.answers = [described() for _ in range(9)]
+    seeker = await ask_for(gamma, 90.0, {20.0: 30.0, 65.0: 300.0})
+    told = [event.ts_recv_ms / 1000 for event in seeker.events if isinstance(event, MarketDescribed)]
+    assert [at - START_S - 10 for at in told] == [0.0, 30.0, 60.0]
+
+
 async def test_a_gamma_that_asks_for_time_gets_it():
     """``Retry-After`` beats the own pause."""
     gamma = Gamma()
@@ -226,3 +238,76 @@ async def test_an_answer_about_another_market_is_refused():
     refused = [event for event in seeker.events if isinstance(event, FrameRefused)]
     assert [event.reason for event in refused] == [f"the answer is about {NEXT}"]
     assert not any(isinstance(event, MarketDescribed) for event in seeker.events)
+
+
+# --- holdings ---------------------------------------------------------------------------------------------
+
+
+def closed(**changes: object) -> httpx.Response:
+    market = samples.gamma_market(slug=SLUG, closed=True, acceptingOrders=False, **changes)
+    start, end = (datetime.fromtimestamp(at, UTC).isoformat() for at in (START_S, START_S + 300))
+    market |= {"eventStartTime": start, "endDate": end}
+    metadata = '{"priceToBeat": 70000.5, "finalPrice": 70001.5}' if changes.get("outcomePrices") else "{}"
+    return httpx.Response(200, content=samples.gamma_event(market, metadata))
+
+
+async def asked_about(answer: httpx.Response, since_end_s: float, steps: int, step_s: float) -> list[float]:
+    """Hold something in a window for so long; return the seconds at which its outcome was asked for."""
+    clock, began_s = ManualClock(round((START_S + 300 + since_end_s) * 1000)), START_S + 300 + since_end_s
+    asked: list[float] = []
+
+    def gamma(request: httpx.Request) -> httpx.Response:
+        if "/events/" not in request.url.path or SLUG not in request.url.path:
+            return httpx.Response(404)
+        asked.append(clock.now_ms() / 1000 - began_s)
+        return httpx.Response(answer.status_code, content=answer.content)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(gamma)) as client:
+        seeker = Seeker(client, "http://gamma.example", clock)
+        seeker.discovery.wall = lambda: clock.now_ms() / 1000
+        for _ in range(steps):
+            seeker.discovery.adopt({SLUG: START_S + 300})
+            await seeker.discovery.ask_due()
+            clock.advance(step_s)
+        before = len(asked)
+        seeker.discovery.adopt({})
+        for _ in range(20):
+            clock.advance(600.0)
+            await seeker.discovery.ask_due()
+    assert len(asked) <= before + 1, "what is not held any more is let go"
+    return asked[:before]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404),
+        closed(),
+        closed(outcomePrices='["0.5", "0.5"]'),
+        httpx.Response(200, content=b"<html>"),
+    ],
+    ids=["not there", "no outcome", "prices and no outcome", "not understood"],
+)
+async def test_a_holding_is_asked_about_however_old_its_window_is_and_ever_less_often(
+    answer: httpx.Response,
+) -> None:
+    """Stopped on Friday in the minute before Gamma serves it, started on Monday: the first question is at
+    once, and the pauses widen to an hour and no further."""
+    asked = await asked_about(answer, 3 * 86_400.0, steps=72, step_s=300.0)
+    assert asked[0] == 0.0
+    pauses = [later - sooner for sooner, later in pairwise(asked)]
+    assert pauses == sorted(pauses)
+    assert pauses[-2:] == [3_600.0, 3_600.0]
+
+
+async def test_a_holding_of_a_window_that_just_ended_is_asked_about_every_ten_seconds() -> None:
+    """Gamma serves it after a minute or two; only what is late is asked about less often."""
+    asked = await asked_about(closed(), 60.0, steps=84, step_s=10.0)
+    assert asked == [10.0 * step for step in range(84)]
+
+
+async def test_a_gamma_that_was_away_for_hours_is_asked_about_a_holding_as_soon_as_it_is_back() -> None:
+    """Only its answers make the pauses wider."""
+    asked = await asked_about(httpx.Response(503), 86_400.0, steps=60, step_s=10.0)
+    assert asked[-1] >= 580.0
+    assert max(later - sooner for sooner, later in pairwise(asked)) <= 20.0

@@ -54,7 +54,7 @@ async def exchange(
     urls: dict[str, str], timeout_s: float = 3.0, **changed: str
 ) -> AsyncIterator[OfficialExchange]:
     """Open the engine's live exchange on the venue."""
-    opened = OfficialExchange(access(urls, **changed), timeout_s, Fees(0.0))
+    opened = OfficialExchange(access(urls, **changed), timeout_s, Fees(lambda: 0.0))
     await opened.open()
     try:
         yield opened

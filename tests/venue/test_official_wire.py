@@ -395,7 +395,7 @@ async def test_what_cannot_be_opened_is_one_line_without_a_secret(monkeypatch):
         ]
         for given, words in wrong:
             with pytest.raises(StartError, match=words) as refused:
-                await OfficialExchange(given, 2.0, Fees(0.0)).open()
+                await OfficialExchange(given, 2.0, Fees(lambda: 0.0)).open()
             line = str(refused.value)
             assert "\n" not in line
             assert refused.value.__context__ is None
@@ -403,7 +403,7 @@ async def test_what_cannot_be_opened_is_one_line_without_a_secret(monkeypatch):
                 assert secret not in line
         monkeypatch.setattr(official_client, "version", lambda _: "0.15.0")
         with pytest.raises(StartError, match=r"0\.15\.0 is installed"):
-            await OfficialExchange(access(urls), 2.0, Fees(0.0)).open()
+            await OfficialExchange(access(urls), 2.0, Fees(lambda: 0.0)).open()
 
 
 def test_another_venue_leaves_no_address_of_polymarket_and_polymarket_all():

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +27,7 @@ from engine.events import (
     OrderUnknown,
     VenueRestricted,
 )
-from engine.kill import KillSwitch
+from engine.kill import KillSwitch, Latch
 from engine.venue.door import Door
 from engine.venue.exchange import (
     Answer,
@@ -102,9 +103,9 @@ class ExchangeDouble:
 class Desk:
     """An order thread with its surroundings; events arrive in the test's loop, as in the engine's."""
 
-    def __init__(self, folder: Path, exchange: ExchangeDouble) -> None:
+    def __init__(self, folder: Path, exchange: ExchangeDouble, kill: KillSwitch | None = None) -> None:
         self.exchange = exchange
-        self.kill = KillSwitch(folder)
+        self.kill = kill or KillSwitch(folder)
         self.events: list[AnyEvent] = []
         self.journal_error: JournalError | None = None
         self.accept_fails_at: type[AnyEvent] | None = None
@@ -136,8 +137,8 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(folder: Path, exchange: ExchangeDouble) -> AsyncIterator[Desk]:
-    made = Desk(folder, exchange)
+async def desk(folder: Path, exchange: ExchangeDouble, kill: KillSwitch | None = None) -> AsyncIterator[Desk]:
+    made = Desk(folder, exchange, kill)
     await made.thread.open()
     try:
         yield made
@@ -289,6 +290,40 @@ async def test_a_refusal_for_our_region_trips_the_kill_switch(tmp_path: Path) ->
         latch = made.kill.read()
     assert latch is not None
     assert latch.who == "venue"
+
+
+class ReadOnlyKill(KillSwitch):
+    """A kill switch whose folder cannot be written; a file system mounted so binds root as well."""
+
+    def _latch(self, latch: Latch) -> Latch:
+        raise OSError(errno.EROFS, "Read-only file system", str(self.path))
+
+
+async def test_an_order_has_its_end_even_where_the_kill_switch_cannot_be_written(tmp_path: Path) -> None:
+    """The venue's word holds all the same, for ever, and says what could not be done."""
+    restriction = Restriction("region", "Trading restricted in your region")
+    exchange = ExchangeDouble(Refused("Trading restricted", "region", restriction))
+    async with desk(tmp_path, exchange, ReadOnlyKill(tmp_path)) as made:
+        made.thread.submit(order())
+        (told,) = await made.until(VenueRestricted)
+        (ended,) = await made.until(*ENDS)
+        await asyncio.sleep(0.02)
+    assert isinstance(told, VenueRestricted)
+    assert (told.restriction, told.until_ms) == ("region", None)
+    assert "Trading restricted in your region" in told.why
+    assert "Read-only file system" in told.why
+    assert isinstance(ended, OrderRejected)
+    assert not any(isinstance(event, EngineHalted) for event in made.events)
+
+
+async def test_an_answer_that_cannot_be_told_leaves_the_fate_unknown_and_halts(tmp_path: Path) -> None:
+    """Whatever breaks between the answer and its event: an order that stays *sent* is never looked for."""
+    restriction = Restriction("a new one", "?", "soon")  # type: ignore[arg-type]
+    async with desk(tmp_path, ExchangeDouble(Refused("?", "?", restriction))) as made:
+        made.thread.submit(order())
+        (ended,) = await made.until(*ENDS)
+        await made.until(EngineHalted)
+    assert isinstance(ended, OrderUnknown)
 
 
 async def test_pauses_grow_where_the_venue_does_not_say_how_long(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Desk:
         self.book = book
         self.events: list[AnyEvent] = []
         self.broken: list[str] = []
-        market = Market(lambda _: self.book, 0.001)
+        market = Market(lambda _: self.book, lambda: 0.001)
         door = Door(self.events.append, durable, self.broken.append)
         self.exchange = PaperExchange(self.clock, Delays(80.0, 150.0), market, door)
         self.left = 0

@@ -225,7 +225,7 @@ class CrashLoop:
         return {
             order_id: {
                 deal.trade_id: Booked(deal.shares_e6, deal.cost_e6, deal.fee_e6)
-                for deal in fills.matched(trades, order_id, self._intents[order_id], Fees(0.0)).trades
+                for deal in fills.matched(trades, order_id, self._intents[order_id], Fees(lambda: 0.0)).trades
             }
             for order_id, trades in by_order.items()
         }

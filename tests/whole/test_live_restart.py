@@ -75,7 +75,7 @@ class Venue:
             secret=MADE.secret,
             passphrase=MADE.passphrase,
         )
-        looker = OfficialExchange(access, 5.0, Fees(0.0))
+        looker = OfficialExchange(access, 5.0, Fees(lambda: 0.0))
 
         async def asked() -> Value:
             await looker.open()

@@ -5,8 +5,10 @@ const ALARM_ADVICE = {
   "order of unknown fate": "wait; nothing is traded in its window",
   "orders do not fill": "look at the execution, or stop",
   "ghost fill": "the fill was undone; look at the account's approvals and balance",
+  "fill after the end": "it is booked; look at the account",
   "shares differ": "fewer: the engine halts; more: somebody else traded",
   "stuck redeem": "redeem on the venue's page",
+  "not settled": "look its window up on the venue's page",
   "cancel-all": "it is tried again; cancel by hand if it stays",
 };
 const RESTRICTION_ADVICE = {
@@ -54,10 +56,10 @@ function leaveItems(account) {
     items.push(["bars", "warn", `venue: ${account.restriction}`, `${account.restriction_why}; ${until}`, advice]);
   }
   for (const [name, why] of Object.entries(account.alarms))
-    items.push(["warning", "alarm", name, why, ALARM_ADVICE[name] ?? "look at the Health page"]);
+    items.push(["warning", "alarm", name, why, ALARM_ADVICE[name.split(" btc-")[0]] ?? "look at the Health page"]);
   if (account.unknown > 0 && !account.alarms["order of unknown fate"])
     items.push(["warning", "warn", `${account.unknown} unknown`, "an order is looked for", ALARM_ADVICE["order of unknown fate"]]);
-  if (account.ghost_fills > 0 && !account.alarms["ghost fill"])
+  if (account.ghost_fills > 0 && !Object.keys(account.alarms).some((name) => name.startsWith("ghost fill")))
     items.push(["warning", "warn", `${account.ghost_fills} ghost fills`, "matches that failed later", ALARM_ADVICE["ghost fill"]]);
   return items;
 }
