@@ -160,6 +160,7 @@ async def probe(engine: Engine, session: Session, watcher: Watcher) -> None:
         broke=session.broke,
         book=session.book,
         clock=session.clock,
+        state=session.state,
     )
     for token, (market, outcome) in session.state.tokens.items():
         book = market.book_of(outcome)

@@ -24,6 +24,7 @@ from engine.events import (
     PriceHistoryServed,
     PricePrinted,
     Record,
+    SessionOpened,
     TradingPaused,
 )
 from engine.kill import KillSwitch
@@ -81,6 +82,11 @@ class OrderChecks:
                     self._newest_price_ms = max(self._newest_price_ms, event.points[-1][0])
             case LevelsChanged() | BookReplaced():
                 self._books_ms[event.market] = event.ts_recv_ms
+            case SessionOpened():
+                # The file as it is now: it may have been cleared between the process's start and this.
+                self._killed = KillSwitch(self._world.settings.data_dir).is_tripped()
+                if event.killed != self._killed:
+                    self._witness.broke("no order under kill", f"opened with killed {event.killed}")
             case KillSwitchChanged():
                 self._killed = event.latched
             case TradingPaused():

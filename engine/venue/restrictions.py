@@ -73,7 +73,7 @@ class Restrictions:
         try:
             self._kill.trip("venue", why)
         except OSError as error:
-            log.error("kill switch not written", extra={"why": why, "error": str(error)})
+            log.error("kill switch not written", extra={"reason": f"{why}: {error}"})
             return f"; the kill switch could not be written ({error.strerror}): trip it by hand"
         return ""
 

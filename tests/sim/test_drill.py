@@ -79,6 +79,13 @@ def broken_by(places: set[int], monkeypatch: pytest.MonkeyPatch) -> list[Script]
     return tried
 
 
+def test_a_kill_that_is_cleared_while_an_engine_starts_does_not_bind_it() -> None:
+    """Seed 10298: it was latched when the process began, and not any more when its session opened."""
+    status, result = drill("--seeds", "10298:10299", "--hours", "1", "--until", "688.112", "--only", "0,1")
+    assert (status, result["violations"]) == (0, [])
+    assert (result["orders"], result["counts"]["did kill"], result["crashes"]) == (3, 1, 1)
+
+
 def test_a_failure_is_cut_down_to_the_actions_that_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody reads a script of forty actions."""
     script = next(s for s in map(script_of, range(300), [2.0] * 300) if len(s.actions) > 20)

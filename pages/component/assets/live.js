@@ -138,13 +138,17 @@ class LivePage {
     this.paintTitle(store, lost);
     if (this.fresh) this.owed = new Set(this.framed);
     for (const part of [...this.ticking, ...this.owed]) {
-      if (!this.sight.due(part.node, at)) continue;
+      if (!this.due(part, at)) continue;
       this.owed.delete(part);
       part.paint({ store, at, contract, selected: this.selected, colours: this.colours });
     }
     this.fresh = false;
     this.paintedRange = this.group.range;
     this.paintedName = this.selected;
+  }
+
+  due(part, at) {
+    return this.sight.due(part.node, at);
   }
 
   paintSilence(silent, at) {
