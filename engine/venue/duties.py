@@ -100,7 +100,7 @@ class _Trace:
         self.absent_since: float | None = None
         self.matched: Matched | None = None
         self.shares_differed = False
-        """Whether the venue ever held other shares than the ledger has without it."""
+        """Whether the venue, last asked while the window ran, held other shares than the ledger has."""
 
 
 class Search:
@@ -108,9 +108,10 @@ class Search:
 
     Which ones, the core says; so it goes on over restarts. What an order filled is believed once it is told
     the same twice: trades may be listed one by one. That there was none is believed once the venue has known
-    no such order for ``ABSENT_FOR_S`` and holds the shares that the ledger has without it. After the window
-    is paid out, shares are gone and say nothing any more; but what they said before is remembered: an order
-    whose shares were seen once stays unknown until a trade of it is found.
+    no such order for ``ABSENT_FOR_S`` and holds the shares that the ledger has without it. While the window
+    runs they may differ for a moment, by another order whose trade is not told yet. After it they are paid
+    out and say nothing any more; but what they said is remembered: an order whose shares differed when the
+    window ended stays unknown until a trade of it is found.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -155,8 +156,12 @@ class Search:
             trace.absent_since = None
             await tools.exchange.cancel_all()
             return None
-        if trace.shares_differed or not await self._shares_agree(intent):
-            trace.shares_differed = True
+        is_running = tools.clock.now_ms() < intent.end_s * 1000
+        if trace.shares_differed and not is_running:
+            return None
+        trace.shares_differed = not await self._shares_agree(intent)
+        if trace.shares_differed:
+            trace.absent_since = None
             return None
         trace.absent_since = trace.absent_since or asked_at
         if asked_at - trace.absent_since < ABSENT_FOR_S:

@@ -99,6 +99,17 @@ async def test_an_order_whose_shares_were_seen_is_never_called_absent(
     assert await looking.for_seconds(LONG_S) is None
 
 
+async def test_shares_that_differ_for_a_moment_while_the_window_runs_are_no_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another order's trade shows in them before we are told of it; afterwards the time begins anew."""
+    looking = Looking(monkeypatch, shares_e6=BOUGHT_E6)
+    assert await looking.for_seconds(2) is None
+    looking.account.shares_e6 = 0
+    assert await looking.for_seconds(ABSENT_FOR_S) is None
+    assert isinstance(await looking.for_seconds(1), OrderKilled)
+
+
 async def test_shares_that_were_seen_once_are_remembered_when_they_are_paid_out_early(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
