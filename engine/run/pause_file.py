@@ -15,6 +15,7 @@ from engine.units import Milliseconds
 
 FILE_NAME: Final = "PAUSED"
 SIZE_LIMIT: Final = 16_384
+AGAIN: Final = " (before this engine was started)"
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -58,8 +59,4 @@ class PauseFile:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeError) as error:
             kept = Pause("nobody knows", f"{FILE_NAME} cannot be read ({type(error).__name__})", now_ms)
-        why = kept.why if kept.why.endswith(AGAIN) else f"{kept.why}{AGAIN}"
-        return TradingPaused(ts_recv_ms=now_ms, paused=True, who=kept.who, why=why)
-
-
-AGAIN: Final = " (before this engine was started)"
+        return TradingPaused(ts_recv_ms=now_ms, paused=True, who=kept.who, why=f"{kept.why}{AGAIN}")
