@@ -24,8 +24,8 @@ from benchmarks.replay_scene import DAY_START_S, burst_records, keep_day
 from engine import events as e
 from engine.core.state import State
 from engine.core.step import step
-from engine.run.replay import Player
-from engine.run.replay_index import build, index_path
+from engine.run.replay.index import build, index_path
+from engine.run.replay.player import Player
 
 RUNS = 15
 SEEKS = 60

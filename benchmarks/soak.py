@@ -153,7 +153,7 @@ class Tabs:
 def _proof(data: Path) -> str:
     """Prove what the run recorded."""
     from engine.journal_read import session_files  # noqa: PLC0415 (beside its one use)
-    from engine.run.verify import verify  # noqa: PLC0415
+    from engine.run.verify.proof import verify  # noqa: PLC0415
 
     return "; ".join(verify(path).words for path in session_files(data / "sessions")) or "no session"
 

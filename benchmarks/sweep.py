@@ -12,12 +12,12 @@ import numpy as np
 
 from benchmarks import sweep_beside
 from engine.params import Params
-from engine.run import sweep_report
-from engine.run.sweep_kernel import ASSUMPTIONS
-from engine.run.sweep_metrics import figures
-from engine.run.sweep_play import Configuration, loaded, numba_is_there, play, player
-from engine.run.sweep_run import Plan, Watch, over_cores, over_dask, run, workers_here
-from engine.run.sweep_trace import Columns, Trace, Window
+from engine.run.sweep import report as sweep_report
+from engine.run.sweep.kernel import ASSUMPTIONS
+from engine.run.sweep.metrics import figures
+from engine.run.sweep.play import Configuration, loaded, numba_is_there, play, player
+from engine.run.sweep.run import Plan, Watch, over_cores, over_dask, run, workers_here
+from engine.run.sweep.trace import Columns, Trace, Window
 
 WINDOWS, SECONDS, DEPTH = 1_000, 900, 5
 GRID = {

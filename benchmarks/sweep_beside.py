@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import loopback
-from engine.run.sweep_job import SAMPLE
+from engine.run.sweep.job import SAMPLE
 
 ROUNDS, SECONDS = 9, 6
 PATIENCE_S = 240.0

@@ -20,7 +20,7 @@ from engine.core.state import State
 from engine.core.step import step
 from engine.journal import Journal, read_events
 from engine.journal_read import read_blocks
-from engine.run.verify import verify
+from engine.run.verify.proof import verify
 from engine.wire import clob_market
 
 RATE = 2_000

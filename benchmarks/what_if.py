@@ -16,9 +16,9 @@ from engine.run.export import export_parquet
 from engine.run.market_rows import Faults
 from engine.run.recordings import records_of_simulation
 from engine.run.row_records import records_of_rows
-from engine.run.what_if import compare
-from engine.run.what_if_feed import feed_of, zones
-from engine.run.what_if_play import Variant
+from engine.run.what_if.answer import compare
+from engine.run.what_if.feed import feed_of, zones
+from engine.run.what_if.play import Variant
 from engine.run.window_files import WindowRows, read_windows
 
 WINDOWS: Final = 100

@@ -2,7 +2,7 @@
 
 ``CALIBRATION_LAYER`` names a file that ``python -m engine calibration --fit temperature`` has kept. It
 becomes ``Params.layer_temperature``, journaled with the session and replayed with it. What it does not know:
-how a layer is fitted, and what it is worth (``engine.run.calibration_layer``).
+how a layer is fitted, and what it is worth (``engine.run.calibration.layer``).
 """
 
 import re

@@ -1,6 +1,6 @@
 """The replay's socket: a browser tab says where it wants to be, and gets the frame of that moment.
 
-Each tab has a player in a process of its own (``engine.run.replay_host``), which lives as long as the socket:
+Each tab has a player in a process of its own (``engine.run.replay.host``), which lives as long as the socket:
 whatever a replay costs, the engine's process only passes the picture on. Asks that wait while one is answered
 are thinned by the tab itself: it has one under way. What it does not know: how a session is played.
 """
@@ -14,8 +14,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from engine import desk
 from engine.desk import Desk
-from engine.run.replay_host import Ask, PlayerProcess
-from engine.run.replay_list import source_of
+from engine.run.replay.host import Ask, PlayerProcess
+from engine.run.replay.listing import source_of
 from pages.component import replay_message
 from pages.server_socket import turned_away, words
 

@@ -221,7 +221,7 @@ MUTANTS: Final = (
     Mutant(
         "crashed-session-not-asked",
         "recovery",
-        "engine/run/ledger_file.py",
+        "engine/run/ledger/file.py",
         "if path.stem != self._session and self._has_crashed(path):",
         "if False and self._has_crashed(path):",
         ("tests/run/test_ledger_file.py",),
@@ -239,7 +239,7 @@ MUTANTS: Final = (
     Mutant(
         "outcomes-not-asked",
         "recovery",
-        "engine/run/ledger_recovery.py",
+        "engine/run/ledger/recovery.py",
         "        _recover_outcomes(database, path)\n",
         "",
         ("tests/run/test_ledger_outcomes.py",),

@@ -21,9 +21,9 @@ from engine.errors import EngineError
 from engine.params import Params
 from engine.run.markets_table import read_markets
 from engine.run.row_records import records_of_rows
-from engine.run.sweep_kernel import ARRIVAL, DRAWS, OUT
-from engine.run.sweep_play import Configuration, best_path, draws_of, loaded, play
-from engine.run.sweep_trace import Trace, chosen, trace_of
+from engine.run.sweep.kernel import ARRIVAL, DRAWS, OUT
+from engine.run.sweep.play import Configuration, best_path, draws_of, loaded, play
+from engine.run.sweep.trace import Trace, chosen, trace_of
 from engine.run.wide_csv import read_rows
 from engine.venue.paper import SPREAD
 

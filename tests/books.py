@@ -8,7 +8,7 @@ from engine.core.decide import Decision
 from engine.core.ledger import OrderChange
 from engine.core.step import Effect, step
 from engine.journal import Journal
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger.file import LedgerFile
 from tests.core.builders import END_S, Core, past_fill
 from tests.core.test_step import quote, story
 

@@ -33,7 +33,7 @@ from engine.run.market_rows import Faults, MarketRowError
 from engine.run.markets_table import read_markets, write_markets
 from engine.run.recordings import records_of_file
 from engine.run.row_records import opening
-from engine.run.verify import verify
+from engine.run.verify.proof import verify
 from engine.run.wide_csv import read_rows, records_of_csv, write_rows
 from engine.wire import clob_market, clob_rest, clob_user, gamma, polybolt, rtds, site_price, spot
 

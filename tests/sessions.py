@@ -5,7 +5,7 @@ from pathlib import Path
 from engine.errors import JournalError
 from engine.journal import read_meta
 from engine.journal_read import SCHEMA_VERSION, session_files
-from engine.run.verify import Verdict, verify
+from engine.run.verify.proof import Verdict, verify
 
 
 def verify_all(folder: Path) -> list[Verdict]:

@@ -164,7 +164,7 @@ def test_f45_no_flipped_bit_and_no_cut_of_a_journal_is_read_as_other_events(
         given_back = list(read_events(path))
     except JournalError:
         return
-    from engine.run.verify import verify
+    from engine.run.verify.proof import verify
 
     if given_back != true[: len(given_back)]:
         assert not verify(path).holds

@@ -12,7 +12,7 @@ from engine.core import decide as d
 from engine.errors import SettingsError
 from engine.layer import kept_layer, layer_path
 from engine.params import Params
-from engine.run import calibration_layer as layering
+from engine.run.calibration import layer as layering
 from engine.run.params_of import changed, values_of
 
 LAYER = layering.Layer(3, "temperature", 1_788_000_000_000, 900, 150, temperature=1.5)

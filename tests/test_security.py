@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.kill import KillSwitch
-from engine.run.calibration_report_command import table
+from engine.run.calibration.command import table
 from engine.run.market_rows import MarketRow
-from engine.run.replay_list import source_of
-from engine.run.sessions import SessionError, find, keep_words, rename, verdict_of
+from engine.run.replay.listing import source_of
+from engine.run.sessions.folder import SessionError, find, keep_words, rename, verdict_of
 from engine.run.wide_csv import write_rows
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -30,7 +30,7 @@ def calibrate(  # noqa: PLR0913, PLR0917 (one parameter for each option is how t
     json: Json = False,
 ) -> None:
     """Score the engine's probabilities on recorded prices: Brier, log-loss, reliability."""
-    from engine.run.calibrate import Wish, calibrate, render, rule_from  # noqa: PLC0415 (only needed here)
+    from engine.run.calibration.calibrate import Wish, calibrate, render, rule_from  # noqa: PLC0415 (only needed here)
 
     taus = tuple(int(part) for part in tau.split(",") if part.strip().isdigit() and int(part) > 0)
     if not taus or len(taus) != len(tau.split(",")):
@@ -50,7 +50,7 @@ PASSED_ON: Final = {"allow_extra_args": True, "ignore_unknown_options": True, "h
 @app.command(context_settings=PASSED_ON)
 def sweep(context: typer.Context) -> None:
     """Try parameters on recorded windows, honestly; the same as python -m engine.parameter_eval."""
-    from engine.run.sweep_command import main as swept  # noqa: PLC0415 (only needed here)
+    from engine.run.sweep.command import main as swept  # noqa: PLC0415 (only needed here)
 
     raise typer.Exit(swept(context.args))
 
@@ -58,7 +58,7 @@ def sweep(context: typer.Context) -> None:
 @app.command(context_settings=PASSED_ON)
 def calibration(context: typer.Context) -> None:
     """Score p_hat and the market's ask on recorded windows; JSON and one HTML file."""
-    from engine.run.calibration_report_command import main as reported  # noqa: PLC0415 (only needed here)
+    from engine.run.calibration.command import main as reported  # noqa: PLC0415 (only needed here)
 
     raise typer.Exit(reported(context.args))
 

@@ -147,7 +147,7 @@ def clear_breakers(
     json: Json = False,
 ) -> None:
     """Clear the tripped breakers: takes the typed phrase and a reason. The engine has to be stopped."""
-    from engine.run.ledger_file import clear_tripped  # noqa: PLC0415 (other commands start without it)
+    from engine.run.ledger.file import clear_tripped  # noqa: PLC0415 (other commands start without it)
 
     phrase = ask(phrase, "--phrase", f"Type {CLEAR_PHRASE} to clear the breakers")
     reason = ask(reason, "--reason", "Reason")
@@ -165,7 +165,7 @@ def clear_breakers(
 def doctor(json: Json = False) -> None:
     """Check everything that a run needs, and say what to do; exit status 1 when something fails."""
     from engine.run.checks import as_json, is_green, table  # noqa: PLC0415 (other commands start without it)
-    from engine.run.doctor import examine  # noqa: PLC0415 (same)
+    from engine.run.doctor.checkup import examine  # noqa: PLC0415 (same)
 
     keep_quiet()
     lines = asyncio.run(examine())

@@ -25,7 +25,7 @@ def replay(
     json: Json = False,
 ) -> None:
     """Show a recorded session as it was at a time: contracts, prices, decisions and their gates."""
-    from engine.run import replay_command  # noqa: PLC0415 (other commands start without it)
+    from engine.run.replay import command as replay_command  # noqa: PLC0415 (other commands start without it)
 
     journal = replay_command.session_path(data_dir(), session)
     at_ms = None if at is None else int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
@@ -58,8 +58,8 @@ def verify(
     json: Json = False,
 ) -> None:
     """Play sessions through today's core and compare every decision with the recorded one."""
-    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
-    from engine.run.verify_command import prove, render, report  # noqa: PLC0415 (same)
+    from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
+    from engine.run.verify.command import prove, render, report  # noqa: PLC0415 (same)
 
     if bool(sessions) == last:
         raise typer.BadParameter("give either sessions or --last", param_hint="SESSION")
@@ -91,7 +91,7 @@ def sessions(context: typer.Context, json: Json = False) -> None:
 @sessions_app.command("list")
 def sessions_list(json: Json = False) -> None:
     """List the sessions of the data folder, newest first."""
-    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+    from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
 
     folder = data_dir()
     rows = store.list_sessions(folder, store.running_session(folder))
@@ -108,7 +108,7 @@ def sessions_rename(
     json: Json = False,
 ) -> None:
     """Give a session a name, by which every command finds it."""
-    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+    from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
 
     folder = data_dir()
     path = store.find(folder, session)
@@ -123,7 +123,7 @@ def sessions_note(
     json: Json = False,
 ) -> None:
     """Keep a note on a session."""
-    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+    from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
 
     folder = data_dir()
     path = store.find(folder, session)
@@ -138,7 +138,7 @@ def sessions_delete(
     json: Json = False,
 ) -> None:
     """Delete a session with its raw frames and everything made from it; asks for its id."""
-    from engine.run import sessions as store  # noqa: PLC0415 (other commands start without it)
+    from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
 
     folder = data_dir()
     path = store.find(folder, session)
@@ -187,7 +187,7 @@ def what_if(  # noqa: PLR0913, PLR0917 (as above)
     json: Json = False,
 ) -> None:
     """Let the core decide again over recorded market data by other parameters; nothing is changed."""
-    from engine.run import what_if_command as command  # noqa: PLC0415 (it brings pyarrow)
+    from engine.run.what_if import command  # noqa: PLC0415 (it brings pyarrow)
 
     if base not in command.BASES:
         raise typer.BadParameter(f"{base!r}: {' or '.join(command.BASES)}", param_hint="--base")
@@ -209,7 +209,7 @@ def why_no_trade(
 ) -> None:
     """Say how far each window came, what stopped it, and what each gate saved or cost."""
     from engine.run.funnel_report import render  # noqa: PLC0415 (it brings pyarrow)
-    from engine.run.what_if_command import why  # noqa: PLC0415 (same)
+    from engine.run.what_if.command import why  # noqa: PLC0415 (same)
 
     if (session is None) == (day is None):
         raise typer.BadParameter("give either a session or --day DATE")

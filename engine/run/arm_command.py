@@ -14,7 +14,7 @@ from engine.feeds.address import without_secrets
 from engine.kill import KillSwitch
 from engine.run.arming import LEAST_MINUTES, MOST_MINUTES, Arm, ArmState
 from engine.run.checks import Line, failed, is_green, passed
-from engine.run.doctor import examine_with
+from engine.run.doctor.checkup import examine_with
 from engine.run.truth_of_day import truth_of_last_day
 from engine.trail import Trail
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.config import Settings
-from engine.run.ledger_file import ledger_name
+from engine.run.ledger.file import ledger_name
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 

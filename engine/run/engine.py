@@ -36,13 +36,13 @@ from engine.run.arm_watch import watch_arm
 from engine.run.arming import Arm
 from engine.run.commands_taken import watch_commands
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
-from engine.run.ledger_file import open_ledger
+from engine.run.ledger.file import open_ledger
 from engine.run.lock import FolderLock
 from engine.run.order_desk import live_desk, paper_desk
 from engine.run.params_of import ParamsBook
 from engine.run.pause_file import PauseFile
-from engine.run.retention import keep_retention
 from engine.run.session import Session
+from engine.run.sessions.retention import keep_retention
 from engine.run.tokens import follow_tokens, open_tokens
 from engine.run.watchers import Watchers
 from engine.snapshot import Snapshot

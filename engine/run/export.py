@@ -14,7 +14,7 @@ from engine.run import journal_pages
 from engine.run.market_rows import AFTER_END_S, MarketRow, MarketRowError, WindowTerms, thinned
 from engine.run.markets_table import write_markets
 from engine.run.session_rows import Sampled, SessionRows
-from engine.run.sessions import find
+from engine.run.sessions.folder import find
 from engine.run.wide_csv import markets_beside, write_rows
 from engine.run.window_files import windows_folder, write_table, write_window
 

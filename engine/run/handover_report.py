@@ -12,9 +12,10 @@ from typing import Any, Final, NamedTuple
 from engine import events as e
 from engine.config import Settings
 from engine.errors import JournalError
-from engine.run import journal_pages, ledger_read
+from engine.run import journal_pages
 from engine.run.books_paths import journal_of, ledger_of
-from engine.run.ledger_read import ROWS_MOST, Part
+from engine.run.ledger import read as ledger_read
+from engine.run.ledger.read import ROWS_MOST, Part
 from engine.snapshot import Snapshot
 from engine.trail import Trail
 from engine.units import ONE_E6, Milliseconds
@@ -23,7 +24,7 @@ HOUR_MS: Final = 3_600_000
 DEFAULT_MS: Final = 8 * HOUR_MS
 """How far back a report goes where nobody said: a night, or a shift."""
 FURTHEST_MS: Final = 31 * 24 * HOUR_MS
-"""As far back as the engine itself remembers fills (``engine.run.ledger_file``)."""
+"""As far back as the engine itself remembers fills (``engine.run.ledger.file``)."""
 
 CHANGES: Final = (
     "session_opened", "engine_halted", "kill_switch_changed", "venue_restricted", "alarm_raised",

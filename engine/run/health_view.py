@@ -13,7 +13,7 @@ import msgspec
 
 from engine.journal_read import journal_parts
 from engine.raw import raw_segments
-from engine.run.sessions_kept import folder_of
+from engine.run.sessions.kept import folder_of
 
 MB: Final = 1_000_000
 

@@ -23,7 +23,7 @@ from engine.journal_read import holding, read_kinds, records_in
 from engine.units import Milliseconds
 
 PATIENCE_S: Final = 0.2
-"""As for the ledger (``engine.run.ledger_read``): a writer commits within milliseconds."""
+"""As for the ledger (``engine.run.ledger.read``): a writer commits within milliseconds."""
 
 EVENTS_SCANNED: Final = 5_000_000
 """Most events one look goes back over: 0.1 s where a tenth of the blocks hold what is asked for."""

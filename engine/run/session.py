@@ -35,7 +35,7 @@ from engine.metrics import Meter
 from engine.raw import RawFrame, RawRecorder
 from engine.run.backlog import BEAT_S, Backlog
 from engine.run.chart_seconds import POINTS_WAITING, ChartSeconds
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger.file import LedgerFile
 from engine.run.life import Life
 from engine.snapshot import Mark, Point, Snapshot
 from engine.units import Milliseconds

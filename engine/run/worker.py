@@ -16,7 +16,7 @@ from typing import Any, Final
 from engine.config import Settings
 from engine.errors import EngineError
 from engine.run.arm_command import Wish, try_to_arm
-from engine.run.doctor import examine_with
+from engine.run.doctor.checkup import examine_with
 from engine.run.drill import Drill, DrillError, PracticeControl, control_of, hold
 from engine.snapshot import Snapshot
 

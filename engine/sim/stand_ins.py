@@ -43,7 +43,7 @@ from engine.practice.simulated import maker
 from engine.run import engine as engine_module
 from engine.run import order_desk
 from engine.run.chart_seconds import ChartSeconds
-from engine.run.ledger_file import FILE_NAMES, LedgerFile, World
+from engine.run.ledger.file import FILE_NAMES, LedgerFile, World
 from engine.run.lock import FolderLock
 from engine.run.session import Session
 from engine.sim.clock import REAL, VirtualLoop

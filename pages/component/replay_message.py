@@ -10,8 +10,8 @@ import msgspec
 
 from engine.config import Settings
 from engine.desk import SLOW_SECTIONS, Tick
-from engine.run.replay import Overview, Picture
-from engine.run.replay_host import Answer
+from engine.run.replay.host import Answer
+from engine.run.replay.player import Overview, Picture
 from engine.snapshot import Point, Snapshot
 from pages.component.message import FAST_SECTIONS, tick_row
 

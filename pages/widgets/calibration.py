@@ -6,8 +6,8 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
-from engine.run import calibration_report_figures as figures
-from engine.run import sweep_job
+from engine.run.calibration import figures
+from engine.run.sweep import job as sweep_job
 from pages import access
 from pages.widgets import mode, plain, tables
 

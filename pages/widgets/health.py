@@ -8,7 +8,7 @@ from engine import desk
 from engine.run import worker
 from engine.run.alarm_post import try_alarm
 from engine.run.health_view import measure
-from engine.run.sessions_kept import last_verdict
+from engine.run.sessions.kept import last_verdict
 from engine.snapshot import PulseView, Snapshot
 from pages import access
 from pages.widgets import mode, plain, sessions, stream, tables

@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine import desk
-from engine.run import ledger_view as view
 from engine.run import table_text
 from engine.run.books_paths import journal_of, ledger_of
-from engine.run.ledger_read import Part
-from engine.run.ledger_view import EQUITY_SHOWN, Lines
+from engine.run.ledger import view
+from engine.run.ledger.read import Part
+from engine.run.ledger.view import EQUITY_SHOWN, Lines
 from engine.snapshot import Snapshot
 from pages import access
 from pages.widgets import plain, stream, tables

@@ -10,10 +10,10 @@ import streamlit as st
 
 from engine import desk
 from engine.config import bounds_of
-from engine.run import what_if_job
 from engine.run.commands import SetParams
 from engine.run.params_of import PARAM_OF, Version, changed, values_of, versions_of_this_run
 from engine.run.settings_view import in_words
+from engine.run.what_if import job as what_if_job
 from pages import access
 from pages.widgets import mode, plain, stream, tables
 

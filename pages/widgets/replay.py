@@ -7,8 +7,10 @@ import msgspec
 import streamlit as st
 
 from engine import desk
-from engine.run import replay_host, replay_list, table_text
-from engine.run.replay_list import Listed
+from engine.run import table_text
+from engine.run.replay import host as replay_host
+from engine.run.replay import listing as replay_list
+from engine.run.replay.listing import Listed
 from pages import component
 from pages.server import base_path
 from pages.widgets import plain, tables

@@ -5,10 +5,11 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
-from engine.run import sessions as store
-from engine.run import sessions_apart, worker
-from engine.run.sessions import SessionRow
-from engine.run.verify import Divergence, Seen, Verdict
+from engine.run import worker
+from engine.run.sessions import apart as sessions_apart
+from engine.run.sessions import folder as store
+from engine.run.sessions.folder import SessionRow
+from engine.run.verify.proof import Divergence, Seen, Verdict
 from pages import access
 from pages.widgets import mode, plain, stream, tables
 

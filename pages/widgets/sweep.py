@@ -5,9 +5,10 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
-from engine.run import sweep_figures, sweep_job
-from engine.run.sweep_figures import PARTS, SHOWN
-from engine.run.sweep_kernel import ASSUMPTIONS
+from engine.run.sweep import figures as sweep_figures
+from engine.run.sweep import job as sweep_job
+from engine.run.sweep.figures import PARTS, SHOWN
+from engine.run.sweep.kernel import ASSUMPTIONS
 from pages import access
 from pages.widgets import mode, plain, tables
 

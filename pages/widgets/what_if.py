@@ -8,11 +8,12 @@ import streamlit as st
 
 from engine import desk
 from engine.config import bounds_of
-from engine.run import sessions as store
-from engine.run import what_if_job, worker
+from engine.run import worker
+from engine.run.sessions import folder as store
 from engine.run.settings_view import in_words
-from engine.run.what_if import MODEL
-from engine.run.what_if_command import Wish
+from engine.run.what_if import job as what_if_job
+from engine.run.what_if.answer import MODEL
+from engine.run.what_if.command import Wish
 from pages import access
 from pages.widgets import mode, params, plain, tables
 

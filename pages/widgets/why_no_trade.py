@@ -5,8 +5,9 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
-from engine.run import sessions as store
-from engine.run import what_if_job, worker
+from engine.run import worker
+from engine.run.sessions import folder as store
+from engine.run.what_if import job as what_if_job
 from pages import access
 from pages.widgets import plain, tables
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine.run.replay import Player
-from engine.run.replay_index import build
-from engine.run.replay_list import listed
+from engine.run.replay.index import build
+from engine.run.replay.listing import listed
+from engine.run.replay.player import Player
 from tests.books import keep_journal, traded
 from tests.browser.conftest import Console, Visit, serve
 from tests.browser.test_books import LEFT, NOT_FOUND

@@ -24,8 +24,8 @@ from engine.core.state import State
 from engine.core.step import step
 from engine.core.trading import OrderIntent
 from engine.params import Limits, Params
-from engine.run import ledger_rows
-from engine.run.ledger_schema import prepare
+from engine.run.ledger import rows as ledger_rows
+from engine.run.ledger.schema import prepare
 from tests.core.builders import contract
 from tests.core.money_model import DAY_MS, HOUR_MS, STATUSES, Plain
 

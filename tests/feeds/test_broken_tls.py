@@ -18,8 +18,8 @@ from engine.feeds import venue_clock
 from engine.feeds.polite import ask
 from engine.feeds.site_price import SitePrices
 from engine.feeds.venue_clock import keep_clock, open_clock
-from engine.run import doctor_account
 from engine.run.alarm_post import Alarm, PostFailed, post
+from engine.run.doctor import account as doctor_account
 from tests.feeds.broken_tls import BAD_RECORD, PLAIN_TEXT, context, serving
 from tests.practice.hand_made import START_S, contract
 

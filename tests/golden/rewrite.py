@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from engine.journal_read import session_files
-from engine.run.verify import verify
+from engine.run.verify.proof import verify
 from tests.journal_edits import chain_again, run_sql
 from tests.run.crash_points import live
 from tests.whole.processes import run_command

@@ -10,14 +10,14 @@ import pytest
 
 from engine.journal import read_events, read_outputs
 from engine.journal_read import session_files
-from engine.run.verify import verify
+from engine.run.verify.proof import verify
 from tests.golden.rewrite import DECISIONS_LEAST, HERE, SIZE_MOST
 
 GOLDEN = session_files(HERE)
 SCRIPT = """
 import json, sys
 from pathlib import Path
-from engine.run.verify import verify
+from engine.run.verify.proof import verify
 print(json.dumps({name: [(v := verify(Path(name))).holds, v.digest] for name in sys.argv[1:]}))
 """
 

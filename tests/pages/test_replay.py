@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.run.replay import Player
-from engine.run.replay_host import Answer
+from engine.run.replay.host import Answer
+from engine.run.replay.player import Player
 from pages import component
 from pages.component.replay_message import Talk, problem
 from tests.books import keep_journal, traded
@@ -79,7 +79,7 @@ def test_without_a_session_the_page_says_what_will_come(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first visit comes before the first session; only what is bundled could be played then."""
-    from engine.run import replay_list
+    from engine.run.replay import listing as replay_list
 
     monkeypatch.setattr(replay_list, "_places", lambda folder: ())
     app, sent = shown(tmp_path / "sessions" / "none.sqlite", monkeypatch)

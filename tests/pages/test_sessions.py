@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.run import sessions_apart, worker
-from engine.run.sessions import keep_words
-from engine.run.sessions_kept import noted
-from engine.run.verify_command import prove
+from engine.run import worker
+from engine.run.sessions import apart as sessions_apart
+from engine.run.sessions.folder import keep_words
+from engine.run.sessions.kept import noted
+from engine.run.verify.command import prove
 from tests.books import decisions, keep_journal, traded
 from tests.pages.test_operation_pages import Open, opened, press, said
 from tests.run.test_sessions import keep

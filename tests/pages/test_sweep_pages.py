@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineError
-from engine.run import sweep_figures, sweep_job
 from engine.run.markets_table import write_markets
+from engine.run.sweep import figures as sweep_figures
+from engine.run.sweep import job as sweep_job
 from engine.run.wide_csv import markets_beside, write_rows
 from tests.pages.test_operation_pages import opened, said
 from tests.run.test_sweep_parity import random_rows

@@ -9,11 +9,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine import desk
-from engine.run import table_text, what_if_job, worker
+from engine.run import table_text, worker
 from engine.run.funnel_report import why_no_trade
 from engine.run.market_rows import Faults
-from engine.run.what_if import compare, variant_of, with_values
-from engine.run.what_if_sources import windows_of
+from engine.run.what_if import job as what_if_job
+from engine.run.what_if.answer import compare, variant_of, with_values
+from engine.run.what_if.sources import windows_of
 from pages.widgets import params, plain, tables
 from tests.books import keep_journal, traded
 from tests.pages.test_frame import FRAME

@@ -25,8 +25,8 @@ from engine.core.trading import OrderIntent
 from engine.journal import Journal
 from engine.kill import KillSwitch
 from engine.params import Limits, Params
-from engine.run import ledger_file
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger import file as ledger_file
+from engine.run.ledger.file import LedgerFile
 from engine.run.session import Session
 from engine.venue.door import Door
 from engine.venue.exchange import Answer, AtTheWire, Lost, Matched, Nothing, Signed

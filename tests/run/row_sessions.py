@@ -10,7 +10,7 @@ from engine.core.trading import Order, OrderIntent
 from engine.events import AnyEvent, Record
 from engine.params import Params
 from engine.run.recordings import records_of_simulation
-from engine.run.what_if_play import Variant, ended
+from engine.run.what_if.play import Variant, ended
 from engine.units import Milliseconds
 from engine.venue.paper import latency_ms, matched
 

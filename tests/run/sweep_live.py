@@ -10,8 +10,8 @@ from engine.core.state import State
 from engine.core.step import step
 from engine.core.trading import OrderIntent
 from engine.events import Record
-from engine.run.sweep_play import Configuration
-from engine.run.sweep_trace import opened
+from engine.run.sweep.play import Configuration
+from engine.run.sweep.trace import opened
 from engine.venue.paper import LEVELS, SPREAD
 from engine.venue.paper_fills import conservative, fee_e6, taken, touch
 

@@ -17,7 +17,15 @@ from engine.core.decide import probability_up
 from engine.core.settlement import PriceAt
 from engine.core.state import State
 from engine.core.step import step
-from engine.run.calibrate import MODELS, CalibrationError, Truth, Wish, calibrate, forecasts, rule_from
+from engine.run.calibration.calibrate import (
+    MODELS,
+    CalibrationError,
+    Truth,
+    Wish,
+    calibrate,
+    forecasts,
+    rule_from,
+)
 from engine.run.price_files import PriceFileError, read_ticks
 from tests.core.builders import contract
 from tests.shared_data import needs_recordings, recording

@@ -14,8 +14,11 @@ from scipy.stats import binomtest
 from benchmarks.sweep import made
 from engine.core.decide import DISTANCE, WATCH
 from engine.params import Params
-from engine.run import calibration_layer as layering
-from engine.run.calibration_report import (
+from engine.run.calibration import layer as layering
+from engine.run.calibration.command import html_of, main, words
+from engine.run.calibration.figures import figures_of
+from engine.run.calibration.moments import Candidate, Moment, candidates_of, moments_of
+from engine.run.calibration.report import (
     by_gate,
     edge_decay,
     heat,
@@ -25,9 +28,6 @@ from engine.run.calibration_report import (
     verdict,
     wilson,
 )
-from engine.run.calibration_report_command import html_of, main, words
-from engine.run.calibration_report_figures import figures_of
-from engine.run.calibration_report_moments import Candidate, Moment, candidates_of, moments_of
 from tests.run.test_sweep_parity import random_rows
 from tests.shared_data import SHARED, needs_recordings
 

@@ -16,8 +16,8 @@ from engine.core.ledger import DAY_MS
 from engine.errors import JournalError
 from engine.events import OrderKilled
 from engine.journal import read_events
-from engine.run.ledger_file import LedgerFile
-from engine.run.ledger_read import pnl_by_day
+from engine.run.ledger.file import LedgerFile
+from engine.run.ledger.read import pnl_by_day
 from tests.core.builders import END_S, Core
 from tests.run.crash_points import BEHAVIOURS, SLUG, Crossings, Life, VenueDouble, live
 

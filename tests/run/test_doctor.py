@@ -20,10 +20,12 @@ from engine.clock import ManualClock, SystemClock
 from engine.config import Settings, load_settings
 from engine.journal import Journal
 from engine.kill import KillSwitch
-from engine.run import doctor_account, doctor_machine, doctor_venue
 from engine.run.arming import Arm
 from engine.run.checks import Line, as_json, failed, is_green, passed, table, warned
-from engine.run.doctor import examine, examine_with
+from engine.run.doctor import account as doctor_account
+from engine.run.doctor import machine as doctor_machine
+from engine.run.doctor import venue as doctor_venue
+from engine.run.doctor.checkup import examine, examine_with
 from engine.run.endpoints import Endpoints
 from engine.run.lock import FolderLock
 from engine.wire.credentials import Credentials

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.config import Settings, load_settings
-from engine.run import doctor_service
 from engine.run.checks import Line
+from engine.run.doctor import service as doctor_service
 from engine.run.lock import FolderLock
 from tests.run.test_watchers import LONG
 

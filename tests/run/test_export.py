@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from engine.config import load_settings
-from engine.run import what_if_job, worker
-from engine.run.what_if_command import Wish
+from engine.run import worker
+from engine.run.what_if import job as what_if_job
+from engine.run.what_if.command import Wish
 from engine.run.wide_csv import read_rows
 from tests.books import keep_journal
 from tests.run.row_sessions import staged

@@ -14,7 +14,7 @@ from engine.config import Settings, load_settings
 from engine.run import handover_report as handover
 from engine.run.books_paths import journal_of, ledger_of
 from engine.run.handover_report import Report
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger.file import LedgerFile
 from engine.snapshot import SettlementView, Snapshot
 from engine.trail import Trail
 from tests.books import keep_journal

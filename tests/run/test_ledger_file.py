@@ -25,8 +25,8 @@ from engine.errors import JournalError, StartError
 from engine.journal import Journal, read_events
 from engine.kill import CLEAR_PHRASE
 from engine.params import Limits
-from engine.run import ledger_read as read
-from engine.run.ledger_file import (
+from engine.run.ledger import read
+from engine.run.ledger.file import (
     FILE_NAME,
     REMEMBERED_MS,
     LedgerFile,

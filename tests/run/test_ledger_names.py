@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine import events as e
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger.file import LedgerFile
 from tests.core.builders import past_fill
 from tests.run.test_ledger_file import KILLED, LIVE, NOW_MS, SIGNED, a_session, an_order
 

@@ -14,8 +14,8 @@ from engine.core.state import State
 from engine.core.step import step
 from engine.core.trading import OrderIntent
 from engine.journal import Journal
-from engine.run.ledger_file import LedgerFile
-from engine.run.ledger_outcomes import last_words
+from engine.run.ledger.file import LedgerFile
+from engine.run.ledger.outcomes import last_words
 from tests.core.builders import END_S, MARKET, UP, Core
 from tests.core.order_story import NOW_MS, SLUG, bought, fill, lose
 from tests.journal_edits import run_sql

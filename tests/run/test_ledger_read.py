@@ -8,9 +8,9 @@ import pytest
 
 from engine import events as e
 from engine.core.ledger import OrderChange
-from engine.run import ledger_read as read
-from engine.run.ledger_file import LedgerFile
-from engine.run.ledger_read import Page, Part
+from engine.run.ledger import read
+from engine.run.ledger.file import LedgerFile
+from engine.run.ledger.read import Page, Part
 from tests.core.builders import past_fill
 
 ROWS = 10_000

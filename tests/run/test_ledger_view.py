@@ -9,9 +9,9 @@ from msgspec import structs
 from engine import events as e
 from engine.contract import Outcome
 from engine.core.ledger import OrderChange
-from engine.run import ledger_view as view
-from engine.run.ledger_file import LedgerFile
-from engine.run.ledger_read import ROWS_MOST, Part
+from engine.run.ledger import view
+from engine.run.ledger.file import LedgerFile
+from engine.run.ledger.read import ROWS_MOST, Part
 from engine.snapshot import AssumedView, HonestyView, OrderView, Snapshot
 from tests.books import FIRST_MS, FIVE_MINUTES_MS, keep_journal, keep_ledger
 from tests.core.builders import past_fill

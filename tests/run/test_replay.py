@@ -20,12 +20,14 @@ from engine.core.state import State
 from engine.core.step import step
 from engine.errors import JournalError
 from engine.journal import Journal
-from engine.run import replay_command, replay_index, replay_list
-from engine.run.replay import Picture, Player
-from engine.run.replay_host import Ask, PlayerProcess, move
-from engine.run.replay_index import Index, build, index_path
-from engine.run.replay_scene import Gap, Scene
-from engine.run.sessions import keep_words
+from engine.run.replay import command as replay_command
+from engine.run.replay import index as replay_index
+from engine.run.replay import listing as replay_list
+from engine.run.replay.host import Ask, PlayerProcess, move
+from engine.run.replay.index import Index, build, index_path
+from engine.run.replay.player import Picture, Player
+from engine.run.replay.scene import Gap, Scene
+from engine.run.sessions.folder import keep_words
 from tests.books import keep_journal, traded
 from tests.core.builders import END_S, START_S, Core
 

@@ -15,10 +15,10 @@ from engine.core.ledger import OrderChange
 from engine.journal import Journal
 from engine.raw import RawFrame, RawRecorder
 from engine.run.export import export_session
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger.file import LedgerFile
 from engine.run.lock import FolderLock
-from engine.run.retention import apply_retention
-from engine.run.sessions import (
+from engine.run.sessions.apart import ApartError, prove_apart
+from engine.run.sessions.folder import (
     SessionError,
     annotate,
     delete,
@@ -31,10 +31,10 @@ from engine.run.sessions import (
     render,
     running_session,
 )
-from engine.run.sessions_apart import ApartError, prove_apart
-from engine.run.sessions_kept import last_verdict, noted, parts, size_mb
-from engine.run.sessions_needed import CRASHED, OPEN, UNSETTLED, needed_sessions
-from engine.run.verify_command import prove
+from engine.run.sessions.kept import last_verdict, noted, parts, size_mb
+from engine.run.sessions.needed import CRASHED, OPEN, UNSETTLED, needed_sessions
+from engine.run.sessions.retention import apply_retention
+from engine.run.verify.command import prove
 from engine.trail import Trail
 from tests.books import keep_journal, traded
 from tests.core.builders import END_S, past_fill

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 
 from benchmarks.sweep import made
 from engine.params import Params
-from engine.run import sweep_honesty as honesty
-from engine.run import sweep_report
 from engine.run.markets_table import read_markets, write_markets
 from engine.run.row_records import records_of_rows
-from engine.run.sweep_command import main
-from engine.run.sweep_grid import KEYS, SweepError, configuration, grid_of, model_of
-from engine.run.sweep_metrics import FIGURES, column, drawdown, figures
-from engine.run.sweep_play import (
+from engine.run.sweep import honesty
+from engine.run.sweep import report as sweep_report
+from engine.run.sweep.command import main
+from engine.run.sweep.grid import KEYS, SweepError, configuration, grid_of, model_of
+from engine.run.sweep.metrics import FIGURES, column, drawdown, figures
+from engine.run.sweep.play import (
     WORTH_COMPILING,
     Configuration,
     best_path,
@@ -31,8 +31,8 @@ from engine.run.sweep_play import (
     numba_is_there,
     play,
 )
-from engine.run.sweep_run import Chunk, Plan, Watch, chunks_of, here, over_cores, over_dask, run
-from engine.run.sweep_trace import trace_of
+from engine.run.sweep.run import Chunk, Plan, Watch, chunks_of, here, over_cores, over_dask, run
+from engine.run.sweep.trace import trace_of
 from engine.run.wide_csv import read_rows, write_rows
 from tests.run.test_sweep_parity import DATA, random_rows
 
@@ -268,14 +268,14 @@ def test_dask_gives_the_same_bytes(trace, tmp_path):
 def test_a_cluster_that_nobody_answers_for_is_said(trace, tmp_path, monkeypatch):
     """A wrong address is a clear word, not a trace of calls."""
     pytest.importorskip("distributed")
-    monkeypatch.setattr("engine.run.sweep_run.CONNECT_S", 0.5)
+    monkeypatch.setattr("engine.run.sweep.run.CONNECT_S", 0.5)
     with pytest.raises(SweepError, match=r"Dask at tcp://127\.0\.0\.1:9"):
         run(trace, plan(), list(enumerate(VALUES)), over_dask("tcp://127.0.0.1:9", 1), watch(tmp_path))
 
 
 def test_an_interrupted_sweep_is_taken_up(trace, tmp_path, monkeypatch):
     """What was done is not done again, and the whole is the same as without the interruption."""
-    monkeypatch.setattr("engine.run.sweep_run.CHUNK", 4)
+    monkeypatch.setattr("engine.run.sweep.run.CHUNK", 4)
     runs = list(enumerate(VALUES))
     whole = csv_of(run(trace, plan(), runs, here, watch(tmp_path / "whole")))
 
@@ -304,7 +304,7 @@ def test_an_interrupted_sweep_is_taken_up(trace, tmp_path, monkeypatch):
 def test_a_worker_that_dies_leaves_what_was_done(trace, tmp_path, monkeypatch):
     """The chunk that killed its worker is lost; the others are kept and the sweep says it is partial."""
     pytest.importorskip("joblib")
-    from engine.run import sweep_run
+    from engine.run.sweep import run as sweep_run
 
     monkeypatch.setattr(sweep_run, "CHUNK", 4)
     monkeypatch.setattr(sweep_run, "play_chunk", _dies_at_eight)
@@ -424,8 +424,8 @@ def test_ten_million_configurations_ask_twice(files, tmp_path, capsys):
 
 def test_a_cancelled_sweep_keeps_and_marks_what_was_done(files, tmp_path, monkeypatch):
     """Cancelled half-way: partial results, marked so; the same command finishes them."""
-    monkeypatch.setattr("engine.run.sweep_run.CHUNK", 3)
-    monkeypatch.setattr("engine.run.sweep_run.play_chunk", _cancel_after(tmp_path / "cancel", 3))
+    monkeypatch.setattr("engine.run.sweep.run.CHUNK", 3)
+    monkeypatch.setattr("engine.run.sweep.run.play_chunk", _cancel_after(tmp_path / "cancel", 3))
     status, report = swept(files, tmp_path, "--cancel-file", str(tmp_path / "cancel"))
     assert (status, report["partial"], report["tried"]) == (1, True, 6)
     progress = json.loads((tmp_path / "out" / "latest.progress.json").read_text())
@@ -438,8 +438,8 @@ def test_a_cancelled_sweep_keeps_and_marks_what_was_done(files, tmp_path, monkey
 
 def test_a_fresh_sweep_takes_up_nothing_of_another_and_can_itself_be_taken_up(files, tmp_path, monkeypatch):
     """Else another grid's figures would be reported as its own: a chunk is known by its number."""
-    monkeypatch.setattr("engine.run.sweep_run.CHUNK", 3)
-    monkeypatch.setattr("engine.run.sweep_run.play_chunk", _cancel_after(tmp_path / "cancel", 3))
+    monkeypatch.setattr("engine.run.sweep.run.CHUNK", 3)
+    monkeypatch.setattr("engine.run.sweep.run.play_chunk", _cancel_after(tmp_path / "cancel", 3))
     asked = ("--fresh", "--cancel-file", str(tmp_path / "cancel"))
     report = swept(files, tmp_path, *asked)[1]
     assert (report["partial"], report["tried"]) == (True, 6)
@@ -447,7 +447,7 @@ def test_a_fresh_sweep_takes_up_nothing_of_another_and_can_itself_be_taken_up(fi
     assert {json.loads(path.read_text())["fingerprint"] for path in chunks} == {report["plan"]["fingerprint"]}
     (tmp_path / "cancel").unlink()
     monkeypatch.undo()
-    monkeypatch.setattr("engine.run.sweep_run.CHUNK", 3)
+    monkeypatch.setattr("engine.run.sweep.run.CHUNK", 3)
     other = EAGER_GRID.replace("0.0001", "0.0002")
     report = swept(files, tmp_path, "--fresh", grid=other)[1]
     watched = {run["parameters"]["watch_return_threshold"] for run in report["runs"]}
@@ -455,7 +455,7 @@ def test_a_fresh_sweep_takes_up_nothing_of_another_and_can_itself_be_taken_up(fi
 
 
 def _cancel_after(path, number):
-    from engine.run import sweep_run
+    from engine.run.sweep import run as sweep_run
 
     real = sweep_run.play_chunk
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine.config import load_settings
-from engine.run.sweep_job import sessions
+from engine.run.sweep.job import sessions
 
 
 def test_each_session_is_offered_once_and_nothing_that_lies_beside_it(tmp_path: Path) -> None:

@@ -19,16 +19,16 @@ from engine.core.ledger import cost_of
 from engine.core.trading import OrderIntent
 from engine.events import BookReplaced
 from engine.params import Params
-from engine.run import sweep_kernel as kernel
-from engine.run import sweep_report
 from engine.run.market_rows import MarketRow, WindowTerms
 from engine.run.markets_table import read_markets
 from engine.run.recordings import records_of_file
 from engine.run.row_records import records_of_rows
-from engine.run.sweep_kernel import ASSUMPTIONS, OUT
-from engine.run.sweep_play import Configuration, draws_of, loaded, numba_is_there, play, watched
-from engine.run.sweep_run import Plan, Watch, here, over_cores, run
-from engine.run.sweep_trace import chosen, joined, trace_of
+from engine.run.sweep import kernel
+from engine.run.sweep import report as sweep_report
+from engine.run.sweep.kernel import ASSUMPTIONS, OUT
+from engine.run.sweep.play import Configuration, draws_of, loaded, numba_is_there, play, watched
+from engine.run.sweep.run import Plan, Watch, here, over_cores, run
+from engine.run.sweep.trace import chosen, joined, trace_of
 from engine.run.wide_csv import read_rows
 from engine.venue.paper_fills import conservative, taken, touch
 from tests.run.sweep_live import LivePaper

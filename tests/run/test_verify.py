@@ -14,9 +14,9 @@ from engine.core import assess
 from engine.core.decide import Decision
 from engine.errors import JournalError
 from engine.journal import Journal, read_events
-from engine.run.sessions_kept import last_verdict
-from engine.run.verify import Verdict, verify
-from engine.run.verify_command import prove, render
+from engine.run.sessions.kept import last_verdict
+from engine.run.verify.command import prove, render
+from engine.run.verify.proof import Verdict, verify
 from tests.books import decisions, keep_journal, traded
 from tests.journal_edits import block_of, chain_again, edit_event, run_sql
 

@@ -10,11 +10,11 @@ from engine.params import Limits, Params
 from engine.run.export import export_parquet
 from engine.run.market_rows import Faults, MarketRowError
 from engine.run.row_records import records_of_rows
-from engine.run.what_if import WhatIfError, compare, variant_of, with_values
-from engine.run.what_if_command import Wish, values_of_words, what_if
-from engine.run.what_if_feed import feed_of
-from engine.run.what_if_play import Cancelled, Variant, play
-from engine.run.what_if_sources import windows_of
+from engine.run.what_if.answer import WhatIfError, compare, variant_of, with_values
+from engine.run.what_if.command import Wish, values_of_words, what_if
+from engine.run.what_if.feed import feed_of
+from engine.run.what_if.play import Cancelled, Variant, play
+from engine.run.what_if.sources import windows_of
 from engine.run.window_files import WindowRows, read_windows
 from tests.run.row_sessions import acts, played, simulated, staged
 from tests.shared_data import needs_recordings, recording

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from engine.config import Settings, load_settings
-from engine.run import what_if_job, worker
-from engine.run.what_if_job import AGAIN_MS, FRESH_MS, cancel, effect
+from engine.run import worker
+from engine.run.what_if import job as what_if_job
+from engine.run.what_if.job import AGAIN_MS, FRESH_MS, cancel, effect
 
 ONE, OTHER = {"HAMMER_SECS": 5.0}, {"HAMMER_SECS": 6.0}
 

@@ -32,10 +32,10 @@ from engine.events import LedgerRestored
 from engine.journal import read_orders
 from engine.journal_read import read_kinds, session_files
 from engine.kill import KillSwitch
-from engine.run import ledger_read
 from engine.run.arming import Arm
 from engine.run.journal_pages import last_seq
-from engine.run.ledger_file import LedgerFile
+from engine.run.ledger import read as ledger_read
+from engine.run.ledger.file import LedgerFile
 from engine.units import SizeE6, UsdE6
 from engine.venue import fills
 from engine.venue.fills import Fees

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.run.sessions import list_sessions
+from engine.run.sessions.folder import list_sessions
 from tests.clean_root import ROOT, Build, Stage, instructions, live, missing
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

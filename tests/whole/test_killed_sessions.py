@@ -12,7 +12,7 @@ import pytest
 
 from engine.journal import read_events
 from engine.journal_read import session_files
-from engine.run.sessions import list_sessions, running_session
+from engine.run.sessions.folder import list_sessions, running_session
 from tests.sessions import verify_all
 from tests.whole.crash_loop import crash_loop, events_in
 from tests.whole.processes import PATIENCE_S, environment, last_json, run_command

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.journal_read import read_opening
-from engine.run import calibration_layer as layering
+from engine.run.calibration import layer as layering
 from tests.whole.processes import last_json, run_command
 
 pytestmark = pytest.mark.whole

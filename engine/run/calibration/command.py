@@ -1,0 +1,199 @@
+"""``python -m engine calibration``: a calibration report as JSON, as one HTML file, and a layer fitted on it.
+
+The HTML file holds Plotly itself and needs no network. What it does not know: how figures are made.
+"""
+
+import argparse
+import html
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from engine.config import Settings, load_settings
+from engine.errors import EngineError
+from engine.run.calibration import layer as layering
+from engine.run.calibration.figures import figures_of
+from engine.run.calibration.moments import Moment, moments_of
+from engine.run.calibration.report import report_of, scores
+from engine.run.giving_way import give_way
+from engine.run.sweep import inputs as sweep_input
+from engine.run.sweep import report as sweep_report
+from engine.run.sweep.grid import SweepError
+from engine.run.sweep.honesty import split
+from engine.run.sweep.trace import Trace
+
+PREFIX: Final = Path("reports/calibration/report")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write a report; return the exit status: 0 done, 1 failed, 2 wrong use."""
+    options = parser().parse_args(arguments)
+    if options.nice:
+        give_way()
+    try:
+        report = write_report(options, load_settings())
+    except SweepError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    except EngineError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    if options.json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    else:
+        sys.stdout.write(render(report) + "\n")
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m engine calibration",
+        description="Score p_hat and the market's ask on recorded windows.",
+    )
+    add = made.add_argument
+    add("--replay-csv", type=Path, metavar="FILE", help="rows of market data")
+    add(
+        "--markets-json",
+        type=Path,
+        metavar="FILE",
+        help="what is known of the windows; goes with --replay-csv",
+    )
+    add("--sessions", action="append", default=[], metavar="GLOB", help="recorded sessions; may be repeated")
+    add(
+        "--output-prefix",
+        type=Path,
+        default=PREFIX,
+        metavar="PATH",
+        help="PATH.json and PATH.html are written",
+    )
+    add("--fit", choices=("temperature", "isotonic"), help="fit a layer on the earlier windows and keep it")
+    add("--layer", type=int, metavar="N", help="show what layer N makes of the windows after its fit")
+    add("--nice", action="store_true", help="give way to everything else on this machine")
+    add("--json", action="store_true", help="print the report as JSON")
+    return made
+
+
+def write_report(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
+    """Make a report and write its files.
+
+    Raises:
+        EngineError: The data cannot be read, or a layer is not what was asked for.
+    """
+    sources = sweep_input.sources_of(options.replay_csv, options.markets_json, options.sessions)
+    usable = sweep_input.read(sources, settings.params())
+    report: dict[str, Any] = {"sources": [str(source.path) for source in sources], "data": usable.facts}
+    report |= report_of(usable.trace, settings.params())
+    report["sessions"] = usable.sessions
+    report["layer"] = layer_of(options, settings, usable.trace)
+    deciding = settings.layer()
+    report["decides_with"] = None if deciding is None else deciding.words
+    prefix: Path = options.output_prefix
+    sweep_report.write(prefix.with_name(f"{prefix.name}.json"), sweep_report.as_json(report))
+    page = prefix.with_name(f"{prefix.name}.html")
+    sweep_report.write(page, html_of(report).encode())
+    return report | {"html": str(page)}
+
+
+def layer_of(options: argparse.Namespace, settings: Settings, trace: Trace) -> dict[str, Any] | None:
+    """Fit a layer on the earlier windows, or take one up; return what it does to the later ones."""
+    moments = moments_of(trace, settings.params())
+    if options.fit:
+        before, after = parted(moments, trace)
+        known = layering.layers(settings.data_dir)
+        layer = layering.fit(before, options.fit, 1 + max((one.version for one in known), default=0))
+        layering.keep(layer, settings.data_dir)
+    elif options.layer is not None:
+        found = [one for one in layering.layers(settings.data_dir) if one.version == options.layer]
+        if not found:
+            raise SweepError(f"there is no calibration layer {options.layer} in {settings.data_dir}")
+        layer, after = found[0], moments
+    else:
+        return None
+    later = [one for one in after if one.at_ms > layer.fitted_until_ms]
+    return {
+        "words": layer.words,
+        "raw": scores(later),
+        "layered": scores(layering.applied(after, layer)),
+    }
+
+
+def parted(moments: Sequence[Moment], trace: Trace) -> tuple[list[Moment], list[Moment]]:
+    """Part moments by time: those of the windows to choose on, and those of the ones held out."""
+    held = {trace.windows[place].slug for place in split(len(trace.windows)).held_out}
+    return [one for one in moments if one.slug not in held], [one for one in moments if one.slug in held]
+
+
+def html_of(report: dict[str, Any]) -> str:
+    """Write a report as one page that needs nothing else."""
+    charts = []
+    for number, figure in enumerate(figures_of(report)):
+        told = msgspec.json.encode([figure["data"], figure["layout"]]).decode().replace("</", "<\\/")
+        charts.append(
+            f'<div id="c{number}"></div><script>Plotly.newPlot("c{number}", ...{told}, '
+            '{"responsive": true, "displaylogo": false})</script>'
+        )
+    return "\n".join(
+        [
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Calibration</title>',
+            "<style>body{font-family:sans-serif;max-width:70rem;margin:1rem auto;padding:0 1rem}"
+            "td,th{padding:.2rem .6rem;text-align:right}</style>",
+            f"<script>{plotly_js()}</script></head><body><h1>Calibration</h1>",
+            *(f"<p>{html.escape(line)}</p>" for line in words(report)),
+            table(report["scores"]),
+            *charts,
+            "</body></html>",
+        ]
+    )
+
+
+def plotly_js() -> str:
+    """Return Plotly's own script, as the installed package brings it; the package itself is not imported."""
+    found = importlib.util.find_spec("plotly")
+    if found is None or found.origin is None:
+        raise EngineError("plotly is not installed: the report cannot be drawn")
+    return (Path(found.origin).parent / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+
+
+def words(report: dict[str, Any]) -> list[str]:
+    """Say what a reader has to know first."""
+    data = report["data"]
+    lines = [
+        f"{report['windows']} windows, {report['moments']} moments; verdict: {report['verdict']}.",
+        f"{data['windows_without_outcome']} windows without an outcome were left out, and "
+        f"{data['rows_refused']} rows.",
+        "Practice and paper data prove nothing of the real market. Formulas: docs/calibration.md.",
+    ]
+    if report.get("layer"):
+        lines.append(f"Shown beside the raw forecast: {report['layer']['words']}.")
+    if report.get("decides_with"):
+        lines.append(f"The engine decides with {report['decides_with']}; scores are of the raw forecast.")
+    return lines
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Write scores as a table of the page."""
+    names = list(rows[0]) if rows else []
+    head = "".join(f"<th>{name}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_cell(row[name])}</td>" for name in names) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def render(report: dict[str, Any]) -> str:
+    """Write a report in lines for people."""
+    lines = [*words(report), "horizon tau     n  with ask   brier  of ask  log-loss  of ask"]
+    for row in report["scores"]:
+        figures = [row[name] for name in ("brier", "brier_ask", "log_loss", "log_loss_ask")]
+        told = " ".join("      -" if figure is None else f"{figure:7.4f}" for figure in figures)
+        lines.append(f"{row['horizon']:7s} {row['tau']:3d} {row['n']:5d} {row['n_with_ask']:9d} {told}")
+    return "\n".join([*lines, f"file: {report['html']}"])
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else html.escape(str(value))

@@ -1,0 +1,133 @@
+"""A layer over ``p_hat``: fitted on past windows, kept as a numbered file, never applied unasked.
+
+*Temperature* divides the log-odds by one number; *isotonic* replaces probabilities by a rising step function.
+A layer says on what and until when it was fitted, and refuses to score windows that it was fitted on. What it
+does not know: trading. A temperature layer decides only where a setting names it (``engine.layer``).
+"""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+import numpy as np
+from scipy.optimize import isotonic_regression, minimize_scalar
+
+from engine.core.decide import LAYER_CLIP, tempered
+from engine.errors import EngineError
+from engine.layer import FOLDER
+from engine.run.calibration.moments import Moment
+
+LEAST: Final = 200
+"""Moments that a fit asks for."""
+
+Kind = Literal["temperature", "isotonic"]
+
+
+class LayerError(EngineError):
+    """A layer cannot be fitted, read or applied; the message says why."""
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """What was fitted: ``points`` (said, corrected) of an isotonic layer, ``temperature`` of the other."""
+
+    version: int
+    kind: Kind
+    fitted_until_ms: int
+    moments: int
+    windows: int
+    temperature: float = 1.0
+    points: tuple[tuple[float, float], ...] = ()
+
+    def apply(self, probability: float) -> float:
+        """Return a corrected probability."""
+        if self.kind == "temperature":
+            return tempered(probability, self.temperature)
+        said, corrected = zip(*self.points, strict=True)
+        return float(np.interp(probability, said, corrected))
+
+    @property
+    def words(self) -> str:
+        """What is to be shown wherever the layer is on."""
+        what = f"temperature {self.temperature:.3f}" if self.kind == "temperature" else "isotonic"
+        return f"calibration layer {self.version} ({what}, fitted on {self.windows} windows)"
+
+
+def fit(moments: Sequence[Moment], kind: Kind, version: int) -> Layer:
+    """Fit a layer.
+
+    Raises:
+        LayerError: Too few moments.
+    """
+    if len(moments) < LEAST:
+        raise LayerError(f"{len(moments)} moments are too few to fit a layer on: {LEAST} are asked for")
+    said = np.array([one.p_up for one in moments])
+    came = np.array([float(one.up) for one in moments])
+    facts: dict[str, Any] = {
+        "version": version,
+        "kind": kind,
+        "fitted_until_ms": max(int(one.at_ms + one.seconds_left * 1000) for one in moments),
+        "moments": len(moments),
+        "windows": len({one.slug for one in moments}),
+    }
+    if kind == "temperature":
+        found = minimize_scalar(
+            lambda log: _loss(said, came, math.exp(log)), bounds=(-3.0, 3.0), method="bounded"
+        )
+        return Layer(temperature=float(math.exp(found.x)), **facts)
+    order = np.argsort(said, kind="stable")
+    fitted = isotonic_regression(came[order]).x
+    points = {float(p): float(c) for p, c in zip(said[order], fitted, strict=True)}
+    return Layer(points=tuple(sorted(points.items())), **facts)
+
+
+def applied(moments: Sequence[Moment], layer: Layer) -> list[Moment]:
+    """Return moments with corrected probabilities; only of windows that began after the layer was fitted.
+
+    Raises:
+        LayerError: No such window is there.
+    """
+    later = [one for one in moments if one.at_ms > layer.fitted_until_ms]
+    if not later:
+        raise LayerError(f"{layer.words} was fitted on these windows: it can be judged on later ones only")
+    return [one._replace(p_up=layer.apply(one.p_up)) for one in later]
+
+
+def keep(layer: Layer, data_dir: Path) -> Path:
+    """Write a layer under its number; one that is there is never changed.
+
+    Raises:
+        LayerError: The number is taken.
+    """
+    folder = data_dir / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"layer-{layer.version}.json"
+    try:
+        with path.open("xb") as file:
+            file.write(msgspec.json.encode(layer) + b"\n")
+    except FileExistsError:
+        raise LayerError(f"{path} is there already") from None
+    return path
+
+
+def layers(data_dir: Path) -> list[Layer]:
+    """Return the layers that were kept, oldest first.
+
+    Raises:
+        LayerError: One of them is no layer.
+    """
+    found = []
+    for path in (data_dir / FOLDER).glob("layer-*.json"):
+        try:
+            found.append(msgspec.json.decode(path.read_bytes(), type=Layer))
+        except (msgspec.DecodeError, OSError) as error:
+            raise LayerError(f"{path}: {error}") from None
+    return sorted(found, key=lambda layer: layer.version)
+
+
+def _loss(said: Any, came: Any, temperature: float) -> float:
+    p = np.clip(said, LAYER_CLIP, 1.0 - LAYER_CLIP)
+    made = 1.0 / (1.0 + np.exp(-np.log(p / (1.0 - p)) / temperature))
+    made = np.clip(made, LAYER_CLIP, 1.0 - LAYER_CLIP)
+    return float(-(came * np.log(made) + (1.0 - came) * np.log(1.0 - made)).mean())

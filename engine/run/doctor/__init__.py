@@ -1,0 +1,1 @@
+"""The check-up before a watch, by what it looks at."""

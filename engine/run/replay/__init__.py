@@ -1,0 +1,1 @@
+"""The replay: any moment of a recorded session, as the console would have shown it then."""

@@ -1,0 +1,1 @@
+"""The sessions of a data folder: found, named, kept, needed, removed."""

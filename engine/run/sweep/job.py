@@ -1,0 +1,230 @@
+"""Sweeps and calibration reports that a console starts: each in a process of its own, which gives way to the
+engine, and in a folder of its own, so that a page that was left, or a restart, finds it again.
+
+What it does not know: how a sweep works (``engine.run.sweep.command``).
+"""
+
+import glob
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from engine.config import Settings
+from engine.errors import EngineError
+from engine.journal_read import session_files
+from engine.run.sessions.kept import folder_of
+from engine.run.sweep.grid import grid_of
+
+FOLDER: Final = "sweeps"
+CALIBRATION: Final = "calibration"
+PREFIX: Final = "sweep"
+KEPT: Final = 50
+LOG_MOST: Final = 4_000
+_DATA: Final = Path(__file__).resolve().parents[3] / "data"
+SAMPLE: Final = (_DATA / "replay.csv", _DATA / "markets.json")
+"""The bundled practice windows."""
+
+GRID: Final = (
+    '{"watch_return_threshold": [0.0001, 0.0005, 0.001], "hammer_secs": [5, 10, 15, 20], '
+    '"d_min": [3, 5], "max_entry_price": [0.9, 0.95]}'
+)
+
+_children: dict[str, subprocess.Popen[bytes]] = {}
+"""Started by this process: asked after, so that none is left behind as a zombie."""
+
+
+class Wish(NamedTuple):
+    """What an operator asks for; ``sessions`` empty means the bundled sample."""
+
+    sessions: tuple[str, ...]
+    grid: str
+    hypothesis: str = ""
+    search: str = "grid"
+    trials: int = 200
+
+
+class Job(NamedTuple):
+    """A sweep as a page shows it. ``state`` is running, done, partial, cancelled or failed."""
+
+    name: str
+    state: str
+    text: str
+    done: int
+    total: int
+    left_s: float | None
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, 0 to 1."""
+        return self.done / self.total if self.total else 0.0
+
+
+def start(settings: Settings, wish: Wish) -> str:
+    """Start a sweep; return its name.
+
+    Raises:
+        EngineError: The wish makes no sense, or one runs already.
+    """
+    grid_of(wish.grid)
+    running = next((job.name for job in jobs(settings) if job.state == "running"), None)
+    if running is not None:
+        raise EngineError(f"the sweep {running} runs: wait for it, or cancel it")
+    name = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    folder = settings.data_dir / FOLDER / name
+    folder.mkdir(parents=True, exist_ok=False)
+    command = [sys.executable, "-m", "engine.parameter_eval", "--nice", "--grid-json", wish.grid]
+    command += ["--output-prefix", str(folder / PREFIX), "--cancel-file", str(folder / "cancel")]
+    command += ["--hypothesis", wish.hypothesis, "--search", wish.search, "--trials", str(wish.trials)]
+    _start(name, folder, [*command, *_data(wish.sessions)])
+    return name
+
+
+def try_start(settings: Settings, wish: Wish) -> tuple[str, str]:
+    """Start a sweep for a page; return its name, or why there is none."""
+    try:
+        return start(settings, wish), ""
+    except (EngineError, OSError) as error:
+        return "", str(error)
+
+
+def try_calibration(settings: Settings, sessions: Sequence[str]) -> str:
+    """Start a calibration report for a page; return why there is none, empty where there is."""
+    try:
+        start_calibration(settings, sessions)
+    except (EngineError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _start(name: str, folder: Path, command: list[str]) -> None:
+    with (folder / "log").open("wb") as log:
+        _children[name] = subprocess.Popen(  # noqa: S603 (our own module, arguments in a list)
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _data(sessions: Sequence[str]) -> list[str]:
+    """Write which data, as options."""
+    if not sessions:
+        return ["--replay-csv", str(SAMPLE[0]), "--markets-json", str(SAMPLE[1])]
+    # A path is no pattern, whatever signs it holds.
+    return [part for path in sessions for part in ("--sessions", glob.escape(path))]
+
+
+def cancel(settings: Settings, name: str) -> None:
+    """Ask a sweep to end; what it has done is kept."""
+    (settings.data_dir / FOLDER / Path(name).name / "cancel").touch()
+
+
+def jobs(settings: Settings) -> list[Job]:
+    """Return the sweeps that there are, newest first."""
+    folder = settings.data_dir / FOLDER
+    names = sorted((path.name for path in folder.glob("*") if path.is_dir()), reverse=True)
+    return [_job(folder / name) for name in names[:KEPT]]
+
+
+def report(settings: Settings, name: str) -> dict[str, Any] | None:
+    """Return what a sweep found; None where it has not written its report."""
+    path = settings.data_dir / FOLDER / Path(name).name / f"{PREFIX}.json"
+    try:
+        told: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+    return told
+
+
+def sessions(settings: Settings) -> list[str]:
+    """Return the recorded sessions that a sweep can read, newest first.
+
+    A folder of windows stands for a session only where its journal is gone: else it holds the same again.
+    """
+    folder = folder_of(settings.data_dir)
+    journals = session_files(folder)
+    known = {path.stem for path in journals}
+    alone = [path for path in folder.glob("*.windows") if path.is_dir() and path.stem not in known]
+    return sorted(map(str, [*journals, *alone]), reverse=True)
+
+
+def start_calibration(settings: Settings, sessions: Sequence[str]) -> None:
+    """Start a calibration report over sessions, or over the bundled sample.
+
+    Raises:
+        EngineError: One is being made already.
+    """
+    if calibration_runs():
+        raise EngineError("a calibration report is being made already")
+    folder = settings.data_dir / CALIBRATION
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "engine", "calibration", "--nice"]
+    _start(CALIBRATION, folder, [*command, "--output-prefix", str(folder / "report"), *_data(sessions)])
+
+
+def calibration_runs() -> bool:
+    """Say whether a calibration report is being made."""
+    child = _children.get(CALIBRATION)
+    return child is not None and child.poll() is None
+
+
+def calibration(settings: Settings) -> tuple[dict[str, Any] | None, str]:
+    """Return the newest calibration report, and why the last attempt at one failed."""
+    folder = settings.data_dir / CALIBRATION
+    child = _children.get(CALIBRATION)
+    failed = child is not None and child.poll() not in (None, 0)
+    try:
+        told: dict[str, Any] | None = msgspec.json.decode((folder / "report.json").read_bytes())
+    except (OSError, msgspec.DecodeError):
+        told = None
+    return told, _last_words(folder / "log") if failed else ""
+
+
+def calibration_html(settings: Settings) -> str:
+    """Return the newest report's HTML file."""
+    return (settings.data_dir / CALIBRATION / "report.html").read_text(encoding="utf-8")
+
+
+def _job(folder: Path) -> Job:
+    child = _children.get(folder.name)
+    ended = child is not None and child.poll() is not None
+    try:
+        told = msgspec.json.decode((folder / f"{PREFIX}.progress.json").read_bytes(), type=_Told)
+    except (OSError, msgspec.DecodeError):
+        told = _Told("running", "starting", 0, 0, None, 0 if child is None else child.pid)
+    state = told.state
+    if state == "running" and (ended or (child is None and not _is_ours(told.pid))):
+        state = "failed"
+    text = told.text if state != "failed" else _last_words(folder / "log")
+    return Job(folder.name, state, text, told.done, told.total, told.left_s)
+
+
+class _Told(msgspec.Struct, frozen=True):
+    state: str
+    text: str
+    done: int
+    total: int
+    left_s: float | None
+    pid: int
+
+
+def _is_ours(pid: int) -> bool:
+    """Say whether a process is there and is a sweep: numbers are given out again."""
+    try:
+        return b"engine.parameter_eval" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _last_words(log: Path) -> str:
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - LOG_MOST))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return "no log"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "ended without a word")

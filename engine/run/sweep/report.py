@@ -1,0 +1,258 @@
+"""What a sweep says: a row for each configuration (CSV), and everything with its doubts (JSON).
+
+What it does not know: how configurations were played.
+"""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from engine.run.sweep import honesty
+from engine.run.sweep.grid import Grid, Values
+from engine.run.sweep.kernel import ASSUMPTIONS
+from engine.run.sweep.metrics import FIGURES, column, rounded
+from engine.run.sweep.run import Row
+from engine.run.sweep.trace import Floats, Window
+
+BOOKED: Final = "arrival"
+"""The assumption that configurations are chosen by, as the paper venue books it."""
+
+SIDES: Final = tuple(name for name in ASSUMPTIONS if name != BOOKED)
+BESIDE: Final = ("total_pnl", "fill_rate", "trades")
+TRADES_MOST: Final = 2_000
+"""Trades of the chosen configuration that the report lists."""
+
+
+class Found(NamedTuple):
+    """What was played. ``tried`` counts configurations, those of an interrupted sweep's rest left out."""
+
+    grid: Grid
+    rows: Sequence[Row]
+    partial: bool
+    seed: int
+    steps_apart: bool
+
+
+class Chosen(NamedTuple):
+    """The chosen configuration's windows, under each assumption."""
+
+    out: dict[str, Floats]
+    windows: Sequence[Window]
+    ts_ms: Any
+
+
+def chosen_of(rows: Sequence[Row]) -> Row | None:
+    """Return the configuration with the highest profit on the windows to choose on; None without a trade."""
+    place = honesty.best(_profits(rows))
+    return None if place is None else rows[place]
+
+
+def analysed(found: Found, chosen: Chosen | None) -> dict[str, Any]:
+    """Return the report's findings.
+
+    Args:
+        found: What was played.
+        chosen: Windows of ``chosen_of``.
+    """
+    rows, grid = found.rows, found.grid
+    profits = _profits(rows)
+    top = [rows[place] for place in honesty.top(profits)] if any(p is not None for p in profits) else []
+    forward = honesty.walk_forward([row.fold_profit for row in rows], [row.fold_trades for row in rows])
+    known = [fold["total_pnl"] for fold in forward if fold["total_pnl"] is not None]
+    one = _one(found, chosen) if chosen is not None else None
+    return {
+        "tried": len(rows),
+        "traded": sum(profit is not None for profit in profits),
+        "partial": found.partial,
+        "verdict": honesty.verdict(0, None, None) if one is None else one["verdict"],
+        "chosen": one,
+        "robust": {
+            "share": honesty.TOP_SHARE,
+            "configurations": len(top),
+            "ranges": honesty.ranges(grid, [row.values for row in top]),
+            "held_out": _held_out(top),
+        },
+        "walk_forward": {
+            "stretches": [_run_named(fold, rows) for fold in forward],
+            "total_pnl": round(sum(known), 6) if known else None,
+        },
+        "runs": [_run(grid.names, row) for row in rows],
+    }
+
+
+def _one(found: Found, chosen: Chosen) -> dict[str, Any]:
+    """Return the chosen configuration with its doubts."""
+    rows = found.rows
+    row = chosen_of(rows)
+    assert row is not None
+    parts = honesty.split(len(chosen.windows))
+    profit = {name: column(out, "profit") for name, out in chosen.out.items()}
+    held = {name: honesty.interval(profit[name][parts.held_out], found.seed) for name in ASSUMPTIONS}
+    luck = honesty.deflated(
+        [one.by_assumption[BOOKED]["chosen_on"]["sharpe"] for one in rows],
+        profit[BOOKED][parts.chosen_on],
+        len(rows),
+    )
+    trades = int(row.by_assumption[BOOKED]["held_out"]["trades"])
+    by_values = dict(zip((one.values for one in rows), _profits(rows), strict=True))
+    return _run(found.grid.names, row) | {
+        "held_out_interval": {
+            name: None if told is None else [round(told[0], 6), round(told[1], 6)]
+            for name, told in held.items()
+        },
+        "deflated_sharpe": rounded(dict(luck)),
+        "plateau": rounded(honesty.plateau(found.grid, row.values, by_values))
+        if found.steps_apart
+        else {"shape": "undefined"},
+        "verdict": honesty.verdict(trades, held[BOOKED], luck["probability"]),
+        "trades": trades_of(chosen, parts.chosen_on.stop),
+    }
+
+
+def trades_of(chosen: Chosen, held_out_from: int) -> list[dict[str, Any]]:
+    """List the trades of the booked assumption, each with the moment of its decision."""
+    out = chosen.out[BOOKED]
+    told = []
+    for place in np.flatnonzero(column(out, "filled") > 0)[:TRADES_MOST].tolist():
+        window = chosen.windows[place]
+        told.append(
+            {
+                "slug": window.slug,
+                "at_ms": int(chosen.ts_ms[int(column(out, "row")[place])]),
+                "outcome": "UP" if column(out, "side")[place] == 1 else "DOWN",
+                "settled": "UP" if window.up else "DOWN",
+                "held_out": place >= held_out_from,
+            }
+            | {
+                name: round(float(column(out, name)[place]), 6)
+                for name in ("probability", "claimed_ev", "usd", "shares", "fee", "profit")
+            }
+        )
+    return told
+
+
+def _profits(rows: Sequence[Row]) -> list[float | None]:
+    return [row.by_assumption[BOOKED]["chosen_on"]["total_pnl"] for row in rows]
+
+
+def _held_out(rows: Sequence[Row]) -> Any:
+    """Sum up what the robust configurations came to on windows they were not chosen on."""
+    told = [row.by_assumption[BOOKED]["held_out"] for row in rows]
+    known = [figures["total_pnl"] for figures in told if figures["total_pnl"] is not None]
+    if not known:
+        return "undefined"
+    return {
+        "traded": len(known),
+        "mean_pnl": round(sum(known) / len(known), 6),
+        "worst_pnl": min(known),
+        "best_pnl": max(known),
+        "above_zero": sum(profit > 0.0 for profit in known) / len(known),
+    }
+
+
+def _run_named(fold: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
+    return fold | {"run": None if fold["run"] is None else rows[fold["run"]].run}
+
+
+def _run(names: Sequence[str], row: Row) -> dict[str, Any]:
+    return {
+        "run": row.run,
+        "parameters": dict(zip(names, row.values, strict=True)),
+        "fee": fee_words(names, row.values),
+        "figures": row.by_assumption,
+    }
+
+
+def fee_words(names: Sequence[str], values: Values) -> str:
+    """Say by what a run paid its fees."""
+    if "fee_bps" not in names:
+        return "each market's schedule"
+    return f"{values[names.index('fee_bps')]:g} bps of the dollars instead of each market's schedule"
+
+
+# --- files --------------------------------------------------------------------------------------------------
+
+
+def csv_text(names: Sequence[str], rows: Sequence[Row]) -> str:
+    """Write a line for each configuration: all windows as booked, and the other assumptions beside it."""
+    beside = [f"{assumption}_{name}" for assumption in SIDES for name in BESIDE]
+    parts = [f"{part}_{name}" for part in ("chosen_on", "held_out") for name in ("trades", "total_pnl")]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", *names, "fee", *FIGURES, *parts, *beside])
+    for row in rows:
+        told = row.by_assumption
+        cells = [told[BOOKED]["all"][name] for name in FIGURES]
+        cells += [
+            told[BOOKED][part][name] for part in ("chosen_on", "held_out") for name in ("trades", "total_pnl")
+        ]
+        cells += [told[assumption]["all"][name] for assumption in SIDES for name in BESIDE]
+        writer.writerow(
+            [row.run, *(f"{v:g}" for v in row.values), fee_words(names, row.values), *map(_cell, cells)]
+        )
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.6f}" if isinstance(value, float) else str(value)
+
+
+def write(path: Path, text: bytes) -> None:
+    """Write a file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.part")
+    beside.write_bytes(text)
+    os.replace(beside, path)
+
+
+def as_json(told: Any) -> bytes:
+    """Write a report as JSON for people and programs."""
+    return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
+
+
+def render(report: dict[str, Any]) -> str:
+    """Say what came of it, in lines for people."""
+    data, one = report["data"], report["chosen"]
+    lines = [
+        f"{report['tried']} configurations over {data['windows']} windows"
+        + (" (partial: the sweep was interrupted)" if report["partial"] else "")
+        + f"; {report['traded']} of them traded on the windows to choose on",
+    ]
+    if data["windows_without_outcome"]:
+        lines.append(f"{data['windows_without_outcome']} windows without an outcome were left out")
+    if one is not None:
+        lines.append("chosen: " + ", ".join(f"{name} {value:g}" for name, value in one["parameters"].items()))
+        for assumption in ASSUMPTIONS:
+            held = one["figures"][assumption]["held_out"]
+            lines.append(
+                f"  held out, {assumption}: {held['trades']} trades, P&L {_dollars(held['total_pnl'])}, "
+                f"mean a window within {_interval(one['held_out_interval'][assumption])}"
+            )
+        luck = one["deflated_sharpe"]["probability"]
+        told = "unknown" if luck is None else f"{luck:.3f}"
+        lines.append(
+            f"  more than luck of {report['tried']} tries: probability {told}; {one['plateau']['shape']}"
+        )
+    ranges = report["robust"]["ranges"]
+    lines.append(
+        "robust ranges: "
+        + ", ".join(
+            f"{name} {told}" if isinstance(told, str) else f"{name} {told[0]:g} to {told[1]:g}"
+            for name, told in ranges.items()
+        )
+    )
+    return "\n".join([*lines, f"verdict: {report['verdict']}"])
+
+
+def _dollars(value: float | None) -> str:
+    return "none" if value is None else f"{value:+.2f} USD"
+
+
+def _interval(told: Sequence[float] | None) -> str:
+    return "unknown" if told is None else f"{told[0]:+.3f} to {told[1]:+.3f} USD"

@@ -1,0 +1,1 @@
+"""The proof by replay: today's core against the decisions that were recorded."""

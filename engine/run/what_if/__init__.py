@@ -1,0 +1,1 @@
+"""What-ifs: the core decides again over market rows, by other numbers."""
