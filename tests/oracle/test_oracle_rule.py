@@ -17,7 +17,7 @@ from engine.core.prices import PriceTrack
 from engine.core.signal import watch_return
 from engine.core.volatility import sigma_usd
 from engine.params import Params
-from engine.run.sweep.kernel import walk
+from engine.run.sweep.asks import walk
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))

@@ -23,8 +23,8 @@ from engine.run.market_rows import MarketRow, WindowTerms
 from engine.run.markets_table import read_markets
 from engine.run.recordings import records_of_file
 from engine.run.row_records import records_of_rows
-from engine.run.sweep import kernel
 from engine.run.sweep import report as sweep_report
+from engine.run.sweep.asks import Met, met, touched, walk
 from engine.run.sweep.kernel import ASSUMPTIONS, OUT
 from engine.run.sweep.play import Configuration, draws_of, loaded, numba_is_there, play, watched
 from engine.run.sweep.run import Plan, Watch, here, over_cores, run
@@ -188,17 +188,17 @@ def test_fills_are_those_of_the_paper_exchange(seen, now, limit, cents):
         BookReplaced(ts_recv_ms=1, market="m", token="t", bids=(), asks=seen, ts_venue_ms=1, tick_e4=100)
     )
     walked = book.walk(usd, limit_e4)
-    assert kernel.walk(prices, sizes, 0, 5, (usd, limit_e4)) == (sum(s for _, s in walked), cost_of(walked))
+    assert walk(prices, sizes, 0, 5, (usd, limit_e4)) == (sum(s for _, s in walked), cost_of(walked))
     intent = OrderIntent(
         order_id="a#1", slug="a", outcome="UP", token="t", limit_e4=limit_e4, usd_e6=usd, deadline_ms=0,
         decided_seq=1, end_s=1, probability=0.5, side="BUY", kind="FOK", shares_e6=0,
         seen=walked_levels(seen, limit_e4), fee=FEE,
     )  # fmt: skip
     for assumed, is_conservative in ((taken(intent, now), 0), (conservative(intent, now), 1)):
-        fill = kernel.met(prices, sizes, kernel.Met(5, 0, 5, is_conservative), (usd, limit_e4), 1.0)
+        fill = met(prices, sizes, Met(5, 0, 5, is_conservative), (usd, limit_e4), 1.0)
         _same_fill(fill, assumed)
     if intent.seen:
-        _same_fill(kernel.touched(prices, 0, usd, 1.0), touch(intent))
+        _same_fill(touched(prices, 0, usd, 1.0), touch(intent))
 
 
 def walked_levels(levels, limit_e4):
