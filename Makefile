@@ -38,7 +38,12 @@ campaign: ## run what takes too long for make test, among it 10,000 random stori
 	@$(PY) -m pytest -m campaign --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
 	@MONEY_RUNS=$(or $(MONEY_RUNS),10000) $(PY) -m pytest tests/core/test_money_machine.py $(ARGS) || test $$? -eq 5
 
-.PHONY: drill mutants
+.PHONY: drill mutants soak
+soak: ## two minutes of practice at ten times the clock, broken at random, with five real browser sessions that come and go
+	@sh scripts/setup.sh test
+	@sh scripts/setup_system.sh
+	@$(PY) -m pytest -m campaign tests/whole/test_soak.py $(ARGS)
+
 drill: ## simulation testing: HOURS=N more simulated hours on seeds never run before (JOBS=2; reports/drill adds up)
 	@sh scripts/setup.sh test
 	@$(PY) -m engine drill --more $(or $(HOURS),10) --jobs $(or $(JOBS),1) --json $(ARGS)

@@ -422,7 +422,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F55", "memory or tasks grow over days", "flat memory, handles, threads and tasks",
                 ("whole/test_soak.py::test_two_minutes_of_faults_and_tabs_leave_nothing_behind",
                  "test_soak_sums.py::test_what_grows_is_told_from_what_is_flat"),
-                "the two minutes are a campaign; the long run is `python -m benchmarks soak --minutes 20`",
+                "the two minutes are `make soak` and `.ci/run`, not `make test`; the long run is "
+                "`python -m benchmarks soak --minutes 20`",
             ),
             Row(
                 "F56", "a task dies in silence", "the engine halts and says why",
