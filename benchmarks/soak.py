@@ -45,9 +45,10 @@ def measure(seconds: float = 360.0, tabs: int = TABS) -> dict[str, Any]:
         seconds: Wall seconds of faults and tabs; 360 are an hour of the venue.
         tabs: Browser sessions at once; 0 needs no browser.
     Returns:
-        ``verdict`` and ``figures`` (first, last, most, slope an hour, flat), ``venue_minutes``, ``faults``,
-        ``tabs_opened``, ``tab_errors``, ``healed_s``, ``halted``, ``error``, ``reconnects``, ``refused``,
-        ``bad_prices``, ``verdicts`` of settlements, and whether the session's proof holds.
+        ``verdict`` (``broken`` where the engine ended or halted, whatever is flat) and ``figures`` (first,
+        last, most, slope an hour, flat), ``venue_minutes``, ``faults``, ``tabs_opened``, ``tab_errors``,
+        ``healed_s``, ``halted``, ``error``, ``reconnects``, ``refused``, ``bad_prices``, ``verdicts`` of
+        settlements, and whether the session's proof holds.
     """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data = Path(folder) / "data"
@@ -61,7 +62,10 @@ def measure(seconds: float = 360.0, tabs: int = TABS) -> dict[str, Any]:
         last = _asked(console)
         stack.close()
         proof = _proof(data)
-    return judged(samples) | {
+    told = judged(samples)
+    if broken := whats_broken(last, proof):
+        told["verdict"] = f"broken: {broken}"
+    return told | {
         "seconds": round(samples[-1]["at_s"], 1),
         "venue_minutes": round(SPEED * samples[-1]["at_s"] / 60, 1),
         # The venue keeps the last ones only; they are numbered from 1, the plan itself among them.
@@ -73,6 +77,20 @@ def measure(seconds: float = 360.0, tabs: int = TABS) -> dict[str, Any]:
         **{name: last.get(name) for name in ("state", "error", "halted", "reconnects", "refused")},
         **{name: last.get(name) for name in ("bad_prices", "verdicts", "orders", "seq")},
     }
+
+
+def whats_broken(last: dict[str, Any], proof: str) -> str:
+    """Say why a run is none, or nothing: an engine that has stopped is flat too.
+
+    Args:
+        last: What the server told at the end.
+        proof: What the proof by replay of its session came to.
+    """
+    if last.get("state") != "running":
+        return f"the engine is {last.get('state')}: {last.get('error')}"
+    if last.get("halted") is not None:
+        return f"the engine halted: {last['halted']}"
+    return "" if proof.startswith("identical") else f"the session's proof: {proof}"
 
 
 def _broken(

@@ -9,6 +9,11 @@ WARM_S: Final = 90.0
 histories fill up (15 minutes of the venue are a chart's whole history, at ten times the clock 90 s)."""
 
 LEAST_SAMPLES: Final = 8
+LEAST_SHARE: Final = 0.9
+"""Of the samples each figure has to be in: a server that did not answer has not been flat."""
+
+ALIVE: Final = ("rss_mb", "handles", "threads", "server_tasks", "engine_tasks")
+"""Figures that are above nought in whatever lives: at nought, something else was measured."""
 
 
 class Bound(NamedTuple):
@@ -43,13 +48,16 @@ def judged(samples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         samples: In order of time; each has ``at_s`` and the figures of ``BOUNDS`` (None: not known then).
     Returns:
         By figure ``first``, ``last`` (medians of the first and last third after the warm-up), ``most``,
-        ``an_hour`` (its slope) and ``flat``; and ``verdict``, ``flat``, ``not flat`` or ``too short``.
+        ``an_hour`` (its slope) and ``flat``; and ``verdict``, ``flat``, ``not flat``, ``too short``, or ``not
+        measured`` where a figure is missing from too many samples, or is nought in something that lives.
     """
     run_s = samples[-1]["at_s"] if samples else 0.0
     from_s = max(run_s * WARM_SHARE, min(WARM_S, run_s / 2))
     warm = [one for one in samples if one["at_s"] >= from_s]
     if len(warm) < LEAST_SAMPLES:
         return {"verdict": "too short", "figures": {}}
+    if not all(_is_measured(warm, name) for name in BOUNDS):
+        return {"verdict": "not measured", "figures": {}}
     figures = {name: _figure(warm, name, bound) for name, bound in BOUNDS.items()}
     flat = all(one["flat"] for one in figures.values())
     return {"verdict": "flat" if flat else "not flat", "figures": figures}
@@ -67,10 +75,15 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return _median(slopes) if slopes else 0.0
 
 
+def _is_measured(samples: Sequence[dict[str, Any]], name: str) -> bool:
+    told = [one[name] for one in samples if one.get(name) is not None]
+    if len(told) < LEAST_SHARE * len(samples):
+        return False
+    return name not in ALIVE or min(told) > 0
+
+
 def _figure(samples: Sequence[dict[str, Any]], name: str, bound: Bound) -> dict[str, Any]:
     points = [(one["at_s"], float(one[name])) for one in samples if one.get(name) is not None]
-    if len(points) < 2:
-        return {"first": None, "last": None, "most": None, "an_hour": None, "flat": True}
     third = max(1, len(points) // 3)
     first, last = (_median([value for _, value in part]) for part in (points[:third], points[-third:]))
     an_hour = slope(points) * 3_600

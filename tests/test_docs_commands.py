@@ -6,11 +6,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 import yaml
 
 from benchmarks.__main__ import NAMES
+from engine.__main__ import app
+from engine.run.calibration import command as calibration
+from engine.run.sweep import command as sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(path for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -42,6 +47,8 @@ NOT_HERE = {
         "tests/whole and tests/run have each, with the session or the venue that it needs"
     ),
 }
+
+INLINE = re.compile(r"`(python -m (?:engine|engine\.parameter_eval|benchmarks)(?: [^`]*)?|make [a-z][^`]*)`")
 
 CODE = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 
@@ -121,6 +128,54 @@ def test_a_documented_command_does_what_it_is_there_for(place: Path, command: st
         check=False,
     )
     assert done.returncode == 0, f"{document}: {done.stderr or done.stdout}"
+
+
+def told_in_sentences() -> list[tuple[str, str]]:
+    """Return each command that stands in a sentence or a table, with the first document that has it."""
+    found: dict[str, str] = {}
+    for document in DOCUMENTS:
+        for command in INLINE.findall(CODE.sub("", document.read_text())):
+            found.setdefault(command, str(document.relative_to(ROOT)))
+    return list(found.items())
+
+
+def unknown_words(command: str) -> list[str]:
+    """Return the words of a command that its program does not know: a subcommand, options, a make target."""
+    words = re.findall(r"[\w./=-]+", command.replace("\\|", " "))
+    options = [word.split("=")[0] for word in words if word.startswith("--")]
+    if words[0] == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        return [word for word in words[1:2] if word not in targets]
+    if words[2] == "benchmarks":
+        named = [word for word in words[3:] if re.fullmatch("[a-z_]+", word)]
+        return [word for word in named if word not in NAMES]
+    if words[2] == "engine.parameter_eval":
+        return [option for option in options if option not in sweep.parser().format_help()]
+    if len(words) == 3:
+        return []
+    # A row may name several, before the first option: "pause | resume"; or words of one command, in brackets.
+    first = re.split(r"--|\[", command, maxsplit=1)[0]
+    named = [words[3], *re.findall(r"\| ([a-z][\w-]+)", first)]
+    group = typer.main.get_command(app).commands
+    missing = [one for one in named if one not in group]
+    here = [group[one] for one in named if one in group]
+    if any(one.context_settings.get("ignore_unknown_options") for one in here):
+        help_text = {"sweep": sweep, "calibration": calibration}[named[0]].parser().format_help()
+        return missing + [option for option in options if option not in help_text]
+    return missing + [one for one in options if one not in {opt for each in here for opt in opts_of(each)}]
+
+
+def opts_of(command: Any) -> list[str]:
+    """Return the options of a command and of the commands below it."""
+    below = getattr(command, "commands", {}).values()
+    own = [option for param in command.params for option in (*param.opts, *param.secondary_opts)]
+    return own + [option for one in below for option in opts_of(one)]
+
+
+@pytest.mark.parametrize(("command", "document"), told_in_sentences(), ids=lambda one: one[:60])
+def test_a_command_in_a_sentence_is_one_that_exists(command: str, document: str) -> None:
+    """Nobody runs a sentence; but its program, its options and its target are there."""
+    assert unknown_words(command) == [], document
 
 
 def test_every_benchmark_is_in_the_list_of_the_documents() -> None:

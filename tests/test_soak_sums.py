@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.soak import whats_broken
 from benchmarks.soak_sums import BOUNDS, judged, slope
 
 RUN_S = 1_200.0
@@ -64,6 +65,40 @@ def test_too_few_samples_are_no_verdict() -> None:
     """A run that broke off must not look like a good one."""
     assert judged([])["verdict"] == "too short"
     assert judged(samples()[:5])["verdict"] == "too short"
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_what_was_not_measured_is_not_flat(name: str) -> None:
+    """A server that never answered has no memory to grow."""
+    run = samples()
+    for one in run[::5]:
+        one[name] = None
+    assert judged(run)["verdict"] == "not measured"
+    assert judged([{"at_s": one["at_s"]} for one in run])["verdict"] == "not measured"
+
+
+def test_an_engine_without_tasks_was_not_looked_at() -> None:
+    """Nought is what a renamed attribute gives."""
+    run = samples()
+    for one in run:
+        one["engine_tasks"] = 0
+    assert judged(run)["verdict"] == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("last", "proof", "said"),
+    [
+        ({"state": "running", "halted": None}, "identical 9/9", ""),
+        ({"state": "running", "halted": "seconds failed"}, "identical 9/9", "halted: seconds failed"),
+        ({"state": "failed", "error": "no disk"}, "identical 9/9", "failed: no disk"),
+        ({}, "identical 9/9", "the engine is None"),
+        ({"state": "running", "halted": None}, "no session", "no session"),
+    ],
+)
+def test_an_engine_that_stopped_is_not_called_flat(last: dict[str, Any], proof: str, said: str) -> None:
+    """Nothing grows in what does nothing."""
+    assert said in whats_broken(last, proof)
+    assert bool(whats_broken(last, proof)) == bool(said)
 
 
 @settings(max_examples=60)
