@@ -154,7 +154,6 @@ def workers(proxy: Proxy) -> list[str]:
     return told.stdout.split()
 
 
-@pytest.mark.campaign
 def test_without_a_password_who_comes_through_is_a_viewer(
     unguarded: Behind, tab: Callable[[Proxy], Tab]
 ) -> None:

@@ -63,7 +63,7 @@ def test_the_code_is_there_is_roots_and_nothing_else_came_along(image: tuple[Bui
     assert (data.st_uid, data.st_mode & 0o777) == (10001, 0o750)
 
 
-@pytest.mark.parametrize("has_volume", [True, pytest.param(False, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("has_volume", [True, False])
 def test_it_becomes_well_and_stops_cleanly(
     image: tuple[Build, Stage], tmp_path: Path, has_volume: bool
 ) -> None:
