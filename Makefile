@@ -62,6 +62,11 @@ fuzz: ## give every parser bytes that a coverage-guided fuzzer thinks of (SECOND
 	@sh scripts/setup.sh test
 	@$(PY) scripts/fuzz.py --set-up --seconds $(or $(SECONDS),60) $(ARGS)
 
+.PHONY: audit
+audit: ## ask whether a locked package has a known fault (needs the internet; fails in words where it cannot ask)
+	@sh scripts/setup.sh test
+	@$(PY) scripts/audit.py $(ARGS)
+
 lint: ## check style, types and import directions
 	@sh scripts/setup.sh test
 	@$(MAKE) --no-print-directory checks
@@ -86,5 +91,5 @@ screenshots: ## save pictures of every page, both themes, three widths (ARGS="FO
 	@$(PY) scripts/screenshots.py $(or $(ARGS),reports/screenshots)
 
 clean: ## remove .venv and every cache; what runs have written under data/ stays
-	rm -rf .venv .venv-oracle .venv-fuzz .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info
+	rm -rf .venv .venv-oracle .venv-fuzz .venv-audit .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build ./*.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,7 @@
 """The server: ``streamlit run dashboard.py`` starts the engine with it and stops the engine when it stops.
 
-With a wrong setting nothing starts: one line says what is wrong, and the exit status is 2.
+With a wrong setting nothing starts: one line says what is wrong, and the exit status is 2. What only the
+engine finds as it starts leaves the server up, which says so (docs/settings.md, "When a start fails").
 """
 
 import sys

@@ -78,6 +78,8 @@ def _run(made: Scene) -> dict[str, Any]:
         orders += placed
         made.until(lambda: not made.state.trading.trades_to_follow, 60.0)
     took_s = time.monotonic() - began
+    compared = _compared(made, hand, began_e6)
+    hand.close()
     return {
         "orders": len(orders),
         "took_s": round(took_s, 1),
@@ -85,7 +87,7 @@ def _run(made: Scene) -> dict[str, Any]:
         "ghost_fills": made.state.trading.ghost_fills,
         "orders_at_the_venue": _posted(made),
         "halted": made.state.halted_why,
-        **_compared(made, hand, began_e6),
+        **compared,
     }
 
 

@@ -63,6 +63,8 @@ class Hand:
             passphrase=_KEYS.passphrase,
         )
         self._looker = OfficialExchange(access, 5.0, Fees(lambda: 0.0))
+        self._runner = asyncio.Runner()
+        self._is_open = False
 
     def in_loop(self, function: Callable[[], Value]) -> Value:
         """Run something in the engine's loop and return what it says."""
@@ -115,16 +117,17 @@ class Hand:
         self.in_loop(begin)
 
     def ask(self, question: Callable[[OfficialExchange], Coroutine[Any, Any, Value]]) -> Value:
-        """Ask the venue about the account, with a client of our own."""
+        """Ask the venue about the account, with a client of our own; it takes a second to open and stays."""
+        if not self._is_open:
+            self._runner.run(self._looker.open())
+            self._is_open = True
+        return self._runner.run(question(self._looker))
 
-        async def asked() -> Value:
-            await self._looker.open()
-            try:
-                return await question(self._looker)
-            finally:
-                await self._looker.close()
-
-        return asyncio.run(asked())
+    def close(self) -> None:
+        """Close that client."""
+        if self._is_open:
+            self._runner.run(self._looker.close())
+        self._runner.close()
 
     def recorded(self, kind: type[Any]) -> list[Any]:
         """Return the journal's events of one kind, as far as they are committed."""

@@ -16,7 +16,8 @@ from engine.run.sweep import report as sweep_report
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.metrics import figures
 from engine.run.sweep.play import Configuration, loaded, numba_is_there, play, player
-from engine.run.sweep.run import Plan, Watch, over_cores, over_dask, run, workers_here
+from engine.run.sweep.run import Plan, Watch, run
+from engine.run.sweep.spread import over_cores, over_dask, workers_here
 from engine.run.sweep.trace import Columns, Trace, Window
 
 WINDOWS, SECONDS, DEPTH = 1_000, 900, 5

@@ -18,18 +18,19 @@ from engine.errors import SettingsError
 from engine.layer import Kept, kept_layer, layer_path
 from engine.params import Limits, Params
 from engine.settings_bounds import Bounds, bounds_in
-from engine.settings_kinds import Address, HttpUrl, PasswordHash, Positive, SecretUrl, SocketUrl
+from engine.settings_files import env_path, read_env_file, secret_folder, unread
+from engine.settings_kinds import Address, HttpUrl, Networks, PasswordHash, Positive, SecretUrl, SocketUrl
 from engine.settings_live import LIVE_NEEDS, faults_of_live
 from engine.settings_secrets import is_given, secret_values, settings_digest
 from engine.settings_sources import (
     DATA_DIR,
     PROFILES,
+    EnvFile,
     Environment,
     ProfileSource,
     SecretsToml,
     data_dir,
-    env_path,
-    secret_folder,
+    in_file,
 )
 
 __all__ = [
@@ -66,7 +67,7 @@ class Settings(BaseSettings):
     """Everything an operator may set. Field names in capitals are the variables' names."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+        extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
 
     # where
@@ -167,6 +168,7 @@ class Settings(BaseSettings):
     operator_emails: str = ""
     kill_by: Literal["anyone", "viewer", "operator"] = "viewer"
     sign_in_hours: float = Field(default=12.0, gt=0, le=720)
+    trusted_proxies: Networks = ""
     ephemeral_storage: bool | None = None
 
     @classmethod
@@ -175,12 +177,12 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (ours leaves Streamlit's copies out)
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (ours passes no line over)
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        environment = Environment(settings_cls)
+        environment, env_file = Environment(settings_cls), EnvFile(settings_cls)
         toml, profile = SecretsToml(settings_cls), ProfileSource(settings_cls)
-        return init_settings, environment, dotenv_settings, file_secret_settings, toml, profile
+        return init_settings, environment, env_file, file_secret_settings, toml, profile
 
     @model_validator(mode="after")
     def _one_venue(self) -> "Settings":
@@ -271,22 +273,26 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings, or say in one line each what is wrong with them.
 
     Args:
-        env_file: The file beside the environment; it need not exist. None: ``ENV_FILE``, else ``.env``.
+        env_file: The file beside the environment, which need not exist. None: ``ENV_FILE``, which must, else
+            ``.env``, which need not.
         overrides: Values that win over both (a test's, or a command's options).
     Returns:
         Settings, checked.
     Raises:
         SettingsError: One line for each fault: the name, what is expected, and where the value stands.
     """
-    env_file, folder = env_path(env_file), secret_folder()
+    folder = secret_folder()
     try:
-        return Settings(_env_file=env_file, _secrets_dir=folder, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own options
+        with in_file(read_env_file(env_file)):
+            return Settings(_secrets_dir=folder, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own option
     except ValidationError as error:
         lines = [_fault(item["loc"], item["msg"], env_file) for item in error.errors(include_input=False)]
         raise SettingsError("; ".join(lines)) from None
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{env_file} is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:  # of a secret file
+        raise unread(error, error.filename or folder or "a file") from None
     except SourceError as error:  # its own words may hold the value
+        if isinstance(error.__cause__, OSError):
+            raise unread(error.__cause__, error.__cause__.filename or folder or "a file") from None
         field = re.search(r'field "(\w+)"', str(error))
         name = field[1].upper() if field else "a setting"
         raise SettingsError(f"{name} (from {folder}): the file cannot be read as UTF-8 text") from None
@@ -335,11 +341,11 @@ def typos(env_file: Path | None = None) -> list[str]:
     return settings_sources.typos(Settings.model_fields, env_file)
 
 
-def _fault(location: tuple[int | str, ...], message: str, env_file: Path) -> str:
+def _fault(location: tuple[int | str, ...], message: str, env_file: Path | None) -> str:
     """Write one fault without the value: it may be a secret."""
     if not location:
         return message.removeprefix("Value error, ")
     key, message = str(location[0]), message.removeprefix("Value error, ")
     where = sources(env_file).get(settings_sources.field_of(key), "default")
-    place = env_file if where == "default" else where
+    place = env_path(env_file) if where == "default" else where
     return f"{key.upper()} (from {place}): {message[0].lower()}{message[1:]}"

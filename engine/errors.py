@@ -17,6 +17,10 @@ class WireError(EngineError):
         self.reason = reason
 
 
+class DecodingError(EngineError):
+    """Bytes of somebody else do not say what they should; the text says why, not where they were."""
+
+
 class StartError(EngineError):
     """The engine cannot start; the text says what to do."""
 

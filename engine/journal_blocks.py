@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from engine.decoded import UNDECODABLE
 from engine.errors import JournalError
 from engine.events import AnyEvent, Record
 from engine.units import Milliseconds
@@ -52,7 +53,7 @@ CHANGING: Final = ("status", "ended_ms", "last_seq", "chain", "flushed_ns")
 _HEAD: Final = struct.Struct(">10q")
 _CHECK: Final = struct.Struct(">I")
 
-_UNREADABLE: Final = (zlib.error, msgspec.MsgspecError, UnicodeError, RecursionError)
+_UNREADABLE: Final = (zlib.error, *UNDECODABLE)
 """All that unpacking raises on bytes that are not what was written."""
 
 _encode: Final = msgspec.msgpack.Encoder().encode

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import msgspec
 
 from engine.core.trading import OrderIntent
+from engine.decoded import UNDECODABLE
 from engine.errors import JournalError
 from engine.events import (
     AccountTradeTold,
@@ -237,7 +238,7 @@ def read_orders(path: Path) -> dict[str, RecordedOrder]:
     ):
         try:
             intent = _intent.decode(output.body)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise JournalError(f"{path.name}: the order at record {output.seq:,} cannot be read") from error
         at_ms = _arrival_of(path, output.seq)
         orders[intent.order_id] = RecordedOrder(output.seq, at_ms, intent, None, False, ())

@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.trail import Trail, What, plain
 
 FILE_NAME: Final = "KILL"
@@ -54,12 +56,12 @@ class KillSwitch:
         """Return who tripped it, or None when it is not tripped."""
         for _ in range(2):
             try:
-                return msgspec.json.decode(self.path.read_bytes(), type=Latch)
+                return from_json(self.path.read_bytes(), Latch)
             except FileNotFoundError:
                 # Tripped between this look and the next it is read again; a link to nowhere stays unreadable.
                 if not os.path.lexists(self.path):
                     return None
-            except (OSError, msgspec.DecodeError, UnicodeError, RecursionError):
+            except (OSError, DecodingError):
                 break
         try:
             since = self.path.lstat().st_mtime
@@ -82,7 +84,11 @@ class KillSwitch:
                 comes first.
         """
         mine = Latch(plain(who), plain(why), time.time_ns() // 1_000_000)
-        latch = self.read() or self._latch(mine)
+        latch = self.read()
+        if latch is None or not os.path.lexists(
+            self.path
+        ):  # a folder that cannot be searched reads as tripped
+            latch = self._latch(mine)
         self._disarm()
         # Of two at once, the one whose latch it is not says so: what was read before may be out of date.
         self._note("tripped", who, why if latch is mine else f"{why} (tripped already by {latch.who})")

@@ -13,7 +13,8 @@ from typing import Final
 import msgspec
 
 from engine.core.decide import LAYER_COLDEST
-from engine.errors import SettingsError
+from engine.decoded import from_json
+from engine.errors import DecodingError, SettingsError
 
 FOLDER: Final = "calibration"
 HOTTEST: Final = 20.1
@@ -53,11 +54,11 @@ def kept_layer(path: Path) -> Kept:
         SettingsError: The file cannot be read, is no layer, or is one that no decision can be made with.
     """
     try:
-        layer = msgspec.json.decode(path.read_bytes(), type=Kept)
+        layer = from_json(path.read_bytes(), Kept)
     except OSError as error:
         raise SettingsError(f"CALIBRATION_LAYER {path} cannot be read: {error.strerror}") from None
-    except msgspec.DecodeError:
-        raise SettingsError(f"CALIBRATION_LAYER {path} is no calibration layer") from None
+    except DecodingError as error:
+        raise SettingsError(f"CALIBRATION_LAYER {path} is no calibration layer: {error}") from None
     if layer.kind != "temperature":
         raise SettingsError(f"CALIBRATION_LAYER {path} is {layer.kind}: only a temperature layer can decide")
     if not LAYER_COLDEST <= layer.temperature <= HOTTEST:

@@ -77,8 +77,10 @@ METRICS: Final[dict[str, Metric]] = {
     "exposure_dollars": Metric("gauge", "At stake in open windows"),
     "open_cost_dollars": Metric("gauge", "Paid for what is still held"),
     "free_dollars": Metric("gauge", "Balance that no order under way may take"),
-    "limit_left_dollars": Metric("gauge", "Of a limit in dollars", ("limit",)),
-    "limit_left_trades": Metric("gauge", "Of a limit in orders", ("limit",)),
+    "limit_dollars": Metric("gauge", "A limit in dollars, as it is in force", ("limit",)),
+    "limit_trades": Metric("gauge", "A limit in orders, as it is in force", ("limit",)),
+    "limit_left_dollars": Metric("gauge", "What is left of it", ("limit",)),
+    "limit_left_trades": Metric("gauge", "What is left of it", ("limit",)),
     "settlements_total": Metric(
         "counter", "Windows by how our prices compared with the venue's", ("verdict",)
     ),

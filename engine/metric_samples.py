@@ -112,8 +112,9 @@ def _money(snapshot: Snapshot) -> _Loose:
     for limit in account.used:
         if limit.name == "exposure":
             yield "exposure_dollars", (), limit.used
-        left = None if limit.limit is None else limit.limit - limit.used
-        yield f"limit_left_{'dollars' if limit.unit == '$' else 'trades'}", (limit.name,), left
+        unit = "dollars" if limit.unit == "$" else "trades"
+        yield f"limit_{unit}", (limit.name,), limit.limit
+        yield f"limit_left_{unit}", (limit.name,), None if limit.limit is None else limit.limit - limit.used
 
 
 def _stops(snapshot: Snapshot) -> _Loose:

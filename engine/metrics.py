@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, make_wsgi_app
@@ -45,6 +45,7 @@ VERDICTS: Final = ("agrees", "within error", "outside error", "drift")
 REMEMBERED: Final = 2_000
 """Orders and windows that are known as counted; a snapshot shows the last fifty of each."""
 
+SEALED: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), ("Server", "metrics"))
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 log = logging.getLogger("engine.metrics")
@@ -278,7 +279,19 @@ def _server(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
     class Server(ThreadingWSGIServer):
         address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
 
-    return make_server(host, port, make_wsgi_app(registry), Server, _Quiet)
+    return make_server(host, port, _sealed(make_wsgi_app(registry)), Server, _Quiet)
+
+
+def _sealed(app: Any) -> Any:
+    """Tell whoever asks to keep and to guess nothing, and not which Python answers."""
+
+    def answer(environ: Any, start: Any) -> Any:
+        def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            return start(status, [*headers, *SEALED], *more)
+
+        return app(environ, begin)
+
+    return answer
 
 
 def _size(files: Iterable[Path]) -> int:

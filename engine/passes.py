@@ -18,6 +18,8 @@ from typing import Final
 import msgspec
 
 from engine import kill_token
+from engine.decoded import from_json
+from engine.errors import DecodingError
 
 KEY_FILE: Final = "access-key"
 ENDED_FILE: Final = "access-ended"
@@ -67,8 +69,8 @@ def read(folder: Path, text: str) -> Pass | None:
     if not hmac.compare_digest(seal, _seal(key, body)):
         return None
     try:
-        held = msgspec.json.decode(base64.urlsafe_b64decode(f"{body}{'=' * (-len(body) % 4)}"), type=Pass)
-    except (msgspec.MsgspecError, binascii.Error, ValueError):
+        held = from_json(base64.urlsafe_b64decode(f"{body}{'=' * (-len(body) % 4)}"), Pass)
+    except (binascii.Error, DecodingError):
         return None
     return None if held.until_s <= time.time() or held.id in _ended(folder) else held
 

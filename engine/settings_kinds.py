@@ -3,6 +3,7 @@
 A fault is said without the value, which may be a secret. What it does not know: which setting has which kind.
 """
 
+import ipaddress
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -23,10 +24,11 @@ def _web_address(value: SecretStr) -> SecretStr:
         raise ValueError("it should begin with https:// or http://")
     try:
         host = urlsplit(text).hostname
+        (host or "").encode("idna")  # a label of over 63 letters, or of none, can be looked up nowhere
     except ValueError:
         host = None
     if not host:
-        raise ValueError("it should name a host")
+        raise ValueError("it should name a host that can be looked up")
     return value
 
 
@@ -36,5 +38,25 @@ def _password_hash(value: SecretStr) -> SecretStr:
     return value
 
 
+def networks_in(text: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Return the networks of a list with commas; an address is one of its own.
+
+    Raises:
+        ValueError: One is none, or has bits set that belong to an address in it.
+    """
+    return [ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip()]
+
+
+def _networks(text: str) -> str:
+    try:
+        found = networks_in(text)
+    except ValueError:
+        raise ValueError("it should be addresses or networks (10.0.0.0/8), commas between them") from None
+    if any(one.prefixlen == 0 for one in found):
+        raise ValueError("it should not be everybody")
+    return text
+
+
+Networks = Annotated[str, AfterValidator(_networks)]
 PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
 SecretUrl = Annotated[SecretStr, AfterValidator(_web_address)]

@@ -6,22 +6,26 @@ the file that ``SECRETS_FILE`` names), the profile, the defaults. What it does n
 """
 
 import difflib
-import os
-import re
-import tomllib
-from collections.abc import Collection, Iterable
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic_settings import (
-    BaseSettings,
-    DotEnvSettingsSource,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from engine.errors import SettingsError
+from engine.settings_environment import child_environment, own_environment
+from engine.settings_files import (
+    PLACES,
+    env_path,
+    read_env_file,
+    read_secrets_toml,
+    secret_folder,
+    unread,
+    whatever_is_in,
+)
 
 PROFILES: Final[dict[str, dict[str, float]]] = {
     "paper": {},  # the defaults are the seed's own
@@ -37,12 +41,8 @@ PROFILES: Final[dict[str, dict[str, float]]] = {
 
 DATA_DIR: Final = Path("data")
 
-PLACES: Final = ("ENV_FILE", "SECRETS_DIR", "SECRETS_FILE")
-"""Variables of the environment that say where settings lie; they are none themselves."""
-
 ALIASES: Final = {"chainlink_direct_api_url": "spot_url"}
 
-SCALARS: Final = (str, int, float, bool)
 LIKE_IN_FILE: Final = 0.8
 LIKE_IN_ENVIRONMENT: Final = 0.88
 """How alike a name must be to be called a typo, by difflib's ratio; less in a file of ours than among the
@@ -51,52 +51,19 @@ variables of everybody. MAX_DAILY_LOS and DRYRUN are found in both, OPENAI_API_K
 LEAST_LETTERS: Final = 5
 """Shorter names (HOST, PORT, USER) are like everything."""
 
+IN_FILE: Final[ContextVar[Mapping[str, str | None]]] = ContextVar("what stands in the file beside it")
 
-def env_path(given: Path | None = None) -> Path:
-    """Return the file beside the environment; it need not exist."""
-    return given or Path(os.environ.get("ENV_FILE", ".env"))
-
-
-def secret_folder() -> Path | None:
-    """Return the folder with one file a secret; None where none is named.
-
-    Raises:
-        SettingsError: SECRETS_DIR names no folder.
-    """
-    named = os.environ.get("SECRETS_DIR")
-    if named:
-        if not Path(named).is_dir():
-            raise SettingsError(f"SECRETS_DIR {named} is no folder: mount it, or take SECRETS_DIR away")
-        return Path(named)
-    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(systemd) if systemd and Path(systemd).is_dir() else None
+log = logging.getLogger("engine.settings")
 
 
-def read_secrets_toml() -> dict[str, Any]:
-    """Return the plain values of Streamlit's secrets by their names in small letters, tables left out.
-
-    The project's file wins over the home folder's, as with Streamlit. On its cloud the box "Secrets" becomes
-    the latter.
-
-    Raises:
-        SettingsError: A file is no TOML; its text is not repeated.
-    """
-    named = os.environ.get("SECRETS_FILE")
-    paths = [Path(named)] if named else [Path.home(), Path()]
-    found: dict[str, Any] = {}
-    for path in paths:
-        file = path if named else path / ".streamlit" / "secrets.toml"
-        try:
-            read = tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError:
-            continue
-        except UnicodeDecodeError as error:
-            raise SettingsError(f"{file} is not UTF-8 text (byte {error.start})") from None
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets without end
-            where = re.search(r"line \d+", str(error))
-            raise SettingsError(f"{file} is not TOML{f' ({where[0]})' if where else ''}: mend it") from None
-        found |= {name.lower(): value for name, value in read.items() if isinstance(value, SCALARS)}
-    return found
+@contextmanager
+def in_file(given: Mapping[str, str | None]) -> Iterator[None]:
+    """Let ``EnvFile`` give what was read: pydantic-settings makes it without asking which file, and once."""
+    token = IN_FILE.set(given)
+    try:
+        yield
+    finally:
+        IN_FILE.reset(token)
 
 
 class SecretsToml(PydanticBaseSettingsSource):
@@ -114,10 +81,20 @@ class SecretsToml(PydanticBaseSettingsSource):
 class Environment(EnvSettingsSource):
     """The environment, less what Streamlit copied there from its secrets: those stand below ``.env``."""
 
-    def __call__(self) -> dict[str, Any]:
-        copied = {name: str(value) for name, value in read_secrets_toml().items()}
-        given: dict[str, Any] = super().__call__()
-        return {name: value for name, value in given.items() if copied.get(name.lower()) != str(value)}
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return _folded(own_environment())
+
+
+class EnvFile(EnvSettingsSource):
+    """What stands in the file beside the environment; who loads settings has read it, once."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return _folded(IN_FILE.get({}))
+
+
+def _folded(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Return what is given by names in small letters, as pydantic-settings looks for it; empty is not set."""
+    return {name.lower(): value for name, value in given.items() if value}
 
 
 class ProfileSource(PydanticBaseSettingsSource):
@@ -131,32 +108,36 @@ class ProfileSource(PydanticBaseSettingsSource):
         return dict(PROFILES.get(name, {}))
 
 
-class _Where(BaseSettings):
-    """The one setting that stopping needs."""
-
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True)
-
-    data_dir: Path = DATA_DIR
-
-
 def data_dir(env_file: Path | None = None) -> Path:
     """Return the data folder, whatever else is wrong: a mistyped limit must not keep the kill switch away.
+
+    A place that cannot be read is passed over with a warning: the folder might be named in it.
 
     Args:
         env_file: As ``load_settings`` takes it.
     """
-    try:
-        below = read_secrets_toml().get("data_dir")
-        default = Path(below) if isinstance(below, str) and below else DATA_DIR
-    except SettingsError:
-        default = DATA_DIR
-    for file in (env_path(env_file), None):
+    places: tuple[Callable[[], Mapping[str, Any]], ...] = (
+        child_environment,
+        lambda: whatever_is_in(env_file),
+        _data_dir_of_folder,
+        read_secrets_toml,
+    )
+    for look in places:
         try:
-            found = _Where(_env_file=file)  # type: ignore[call-arg]  # pydantic-settings' own option
-        except UnicodeDecodeError:
-            continue
-        return found.data_dir if "data_dir" in found.model_fields_set else default
-    return default
+            given = look()
+            found = next((value for name, value in given.items() if name.lower() == "data_dir" and value), "")
+            if isinstance(found, str) and found:
+                return Path(found)
+        except (SettingsError, OSError, ValueError) as error:
+            log.warning("the data folder is looked for elsewhere: %s", error)
+    return DATA_DIR
+
+
+def _data_dir_of_folder() -> dict[str, str]:
+    """Return the secret file of that name, if there is one."""
+    folder = secret_folder()
+    found = [] if folder is None else [one for one in folder.iterdir() if one.name.lower() == "data_dir"]
+    return {"data_dir": found[0].read_text(encoding="utf-8").strip()} if found else {}
 
 
 def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> dict[str, str]:
@@ -165,16 +146,18 @@ def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> di
     Args:
         settings: The class whose fields are looked at.
         env_file: As ``load_settings`` takes it.
+    Raises:
+        SettingsError: A file cannot be read.
     """
-    env_file = env_path(env_file)
-    given = {"the environment": Environment(settings)()}
-    try:
-        given[str(env_file)] = DotEnvSettingsSource(settings, env_file=env_file)()
-    except UnicodeDecodeError:
-        given[str(env_file)] = {}
+    given: dict[str, Mapping[str, Any]] = {"the environment": Environment(settings)()}
+    with in_file(read_env_file(env_file)):
+        given[str(env_path(env_file))] = EnvFile(settings)()
     folder = secret_folder()
     if folder is not None:
-        given[str(folder)] = {path.name.lower(): path.name for path in folder.iterdir() if path.is_file()}
+        try:
+            given[str(folder)] = {path.name.lower(): path.name for path in folder.iterdir() if path.is_file()}
+        except OSError as error:
+            raise unread(error, error.filename or folder) from None
     given["secrets.toml"] = SecretsToml(settings)()
     profile = next((str(one["settings_profile"]) for one in given.values() if "settings_profile" in one), "")
     given[f"profile {profile}"] = dict(PROFILES.get(profile, {}))
@@ -192,18 +175,21 @@ def typos(settings: Collection[str], env_file: Path | None = None) -> list[str]:
         settings: The settings' names.
         env_file: As ``load_settings`` takes it.
     """
-    env_file = env_path(env_file)
-    try:
-        lines = env_file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    in_file = [found[1] for line in lines if (found := re.match(r"\s*(?:export\s+)?([A-Za-z]\w+)\s*=", line))]
+    names, secrets = _names(lambda: whatever_is_in(env_file)), _names(read_secrets_toml)
     known = {name.upper() for name in (*settings, *ALIASES, *PLACES)}
     return [
-        *_strangers(in_file, known, LIKE_IN_FILE, str(env_file)),
-        *_strangers(read_secrets_toml(), known, LIKE_IN_FILE, "secrets.toml"),
-        *_strangers(os.environ, known, LIKE_IN_ENVIRONMENT, "the environment"),
+        *_strangers(names, known, LIKE_IN_FILE, str(env_path(env_file))),
+        *_strangers(secrets, known, LIKE_IN_FILE, "secrets.toml"),
+        *_strangers(child_environment(), known, LIKE_IN_ENVIRONMENT, "the environment"),
     ]
+
+
+def _names(read: Callable[[], Mapping[str, Any]]) -> list[str]:
+    """Return the names in a place; none where it cannot be read, which a start says."""
+    try:
+        return list(read())
+    except SettingsError:
+        return []
 
 
 def _strangers(names: Iterable[str], known: set[str], alike: float, place: str) -> list[str]:

@@ -111,6 +111,9 @@ WORDS: Final[dict[str, Words]] = {
     "operator_emails": Words("list", "Operators who sign in with an OIDC provider; commas between them"),
     "kill_by": Words("", "Who may trip the kill switch; clearing it is the operator's alone"),
     "sign_in_hours": Words("h", "How long a sign-in is good"),
+    "trusted_proxies": Words(
+        "list", "Proxies on other machines whose word on a visitor's address is taken (docs/access.md)"
+    ),
     "ephemeral_storage": Words(
         "",
         "Storage is lost with the process: start killed; left out, Streamlit Cloud is recognised",

@@ -13,6 +13,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from engine.decoded import UNDECODABLE
+
 FILE_NAME: Final = "audit.jsonl"
 TEXT_LIMIT: Final = 500
 """Characters of a name or reason that are kept."""
@@ -97,7 +99,7 @@ class Trail:
         for line in filter(None, lines):
             try:
                 deeds.append(_decoder.decode(line))
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            except UNDECODABLE:
                 unread += 1
         return deeds, unread
 

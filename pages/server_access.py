@@ -5,7 +5,6 @@ here and by the proxy (nginx.conf). What it does not know: what a role may (``en
 """
 
 import html
-import ipaddress
 import time
 from typing import Final
 from urllib.parse import parse_qs
@@ -17,8 +16,9 @@ from starlette.routing import BaseRoute, Route
 
 from engine import desk
 from engine.desk import Desk
-from engine.run.access import COOKIE, Headers, Role, is_loopback, of_pass, same_site
+from engine.run.access import COOKIE, Role, of_pass, same_site
 from engine.run.access_rules import sign_out
+from engine.run.throttle import origin_of
 from pages import access
 
 BODY_MOST: Final = 4_096
@@ -89,8 +89,9 @@ class AccessRoutes:
             return self._page("<p>Refused: too long.</p>", 413)
         given = parse_qs((await request.body())[:BODY_MOST].decode("utf-8", "replace"), max_num_fields=8)
         name, password = (given.get(field, [""])[0] for field in ("name", "password"))
-        address = address_of(request.headers, request.client.host if request.client else "")
-        made = await run_in_threadpool(access.DOOR.sign_in, counter.settings, name, password, address)
+        peer, trusted = request.client.host if request.client else "", counter.settings.trusted_proxies
+        origin = origin_of(request.headers.getlist("x-forwarded-for"), peer, trusted)
+        made = await run_in_threadpool(access.DOOR.sign_in, counter.settings, name, password, origin)
         if made.text:
             return self._given(request, made.text, made.seconds)
         answer = self._form(counter, made.problem, 429 if made.wait_s else 401)
@@ -147,19 +148,3 @@ class AccessRoutes:
     @staticmethod
     def _page(body: str, status: int = 200) -> Response:
         return HTMLResponse(PAGE.format(body=body), status, HEADERS)
-
-
-def address_of(headers: Headers, peer: str) -> str:
-    """Return the address to count tries by: the nearest proxy's word where the peer is one of ours.
-
-    Only the last entry counts, which that proxy wrote itself; the rest a visitor may have made up.
-    """
-    last = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-    return last if last and _is_ours(peer) else peer or "an unknown address"
-
-
-def _is_ours(peer: str) -> bool:
-    try:
-        return is_loopback(peer) or ipaddress.ip_address(peer).is_private
-    except ValueError:
-        return False

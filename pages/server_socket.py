@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from engine.decoded import UNDECODABLE
 from engine.run.access import Role, same_site
 from pages import access
 
@@ -51,7 +52,7 @@ async def words(socket: WebSocket, decoder: msgspec.json.Decoder[Word]) -> Async
             return
         try:
             word = decoder.decode(text) if len(text) <= WORD_LIMIT else None
-        except msgspec.MsgspecError:
+        except UNDECODABLE:
             word = None
         if word is None:
             await _close(socket, 1003, "this is not what a tab says")

@@ -4,18 +4,30 @@ from typing import Final, NamedTuple
 
 
 class Row(NamedTuple):
-    """A fault. ``tests`` are pytest's names below ``tests/``; ``but`` says what is otherwise."""
+    """A fault. ``tests`` are pytest's names below ``tests/``; ``but`` says what is otherwise.
+
+    ``no_socket``: nothing in the fault comes over a socket, so no test of it needs one.
+    """
 
     name: str
     fault: str
     required: str
     tests: tuple[str, ...]
     but: str = ""
+    no_socket: bool = False
+
+    @property
+    def keyword(self) -> str:
+        """Return what ``pytest -k`` finds its tests by: two digits, so that F5 is not found in F50."""
+        return f"F{int(self.name[1:]):02}"
 
 
 WHOLE: Final = "whole/test_faults.py::test_a_fault_is_noticed_and_everything_is_well_again_after_it"
 DRILL: Final = "sim/test_drill.py::test_a_bounded_drill_trades_dies_recovers_and_breaks_nothing"
 HERE: Final = "test_fault_rows.py"
+STOOD_STILL: Final = (
+    "whole/test_faults.py::test_f27_f54_an_engine_that_stood_still_buys_nothing_until_it_caught_up"
+)
 
 GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
     (
@@ -53,7 +65,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "returns are by time stamp; a hole widens the doubt or leaves no number; none is filled",
                 ("core/test_fair.py::test_missing_seconds_do_not_change_the_volatility_of_a_random_walk",
                  "core/test_fair.py::test_a_hole_in_the_fixed_part_is_bridged_and_doubted",
-                 "core/test_settlement.py::test_too_many_holes_give_no_estimate"),
+                 "core/test_settlement.py::test_too_many_holes_give_no_estimate",
+                 f"{WHOLE}[missing seconds]"),
             ),
             Row(
                 "F6", "a tick twice", "the second one changes nothing",
@@ -112,12 +125,18 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "core/test_reports.py::test_a_bad_report_is_named_counted_and_without_effect",
                  "core/test_reports.py::test_a_jump_that_three_reports_agree_on_is_believed_and_starts_over",
                  "core/test_decide.py::test_a_nan_anywhere_refuses",
-                 "test_fuzz.py::test_whatever_bytes_come_in_give_a_result_or_a_documented_error"),
+                 "test_fuzz.py::test_whatever_bytes_come_in_give_a_result_or_a_documented_error",
+                 f"{WHOLE}[tenfold price]",
+                 f"{WHOLE}[price of zero]",
+                 f"{WHOLE}[negative price]",
+                 f"{WHOLE}[NaN for a price]",
+                 f"{WHOLE}[infinite price]"),
             ),
             Row(
                 "F13", "two sources disagree", "beyond a band that allows for their lag nothing is bought",
                 ("core/test_health.py::test_feeds_that_are_too_far_apart_gate",
-                 "core/test_unproven.py::test_a_divergence_that_nobody_can_see_refuses"),
+                 "core/test_unproven.py::test_a_divergence_that_nobody_can_see_refuses",
+                 f"{WHOLE}[sources disagree]"),
             ),
         ),
     ),
@@ -135,7 +154,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F15", "an answer about another window",
                 "start, end and slug have to agree, else it is refused",
                 ("wire/test_gamma.py::test_a_market_that_is_not_what_its_slug_says_is_refused",
-                 "feeds/test_discovery.py::test_an_answer_about_another_market_is_refused"),
+                 "feeds/test_discovery.py::test_an_answer_about_another_market_is_refused",
+                 f"{WHOLE}[another window]"),
             ),
             Row(
                 "F16", "Up and Down change places", "tokens are found by label, in any order and case",
@@ -154,7 +174,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "books belong to tokens and go with their window; a new one begins with a whole book",
                 ("core/test_step.py::test_a_finished_window_gives_up_its_tokens_and_is_put_away_once_served",
                  "wire/test_clob_market.py::test_trap_28_a_new_window_starts_with_empty_books",
-                 "core/test_step.py::test_a_new_connection_voids_every_book"),
+                 "core/test_step.py::test_a_new_connection_voids_every_book",
+                 "whole/test_faults.py::test_f18_frames_of_a_window_that_is_over_make_no_book"),
             ),
         ),
     ),
@@ -168,7 +189,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "test_f19_the_listing_of_other_markets_is_no_sign_that_our_books_live",
                  "feeds/test_sockets.py::"
                  "test_f19_books_that_freeze_while_pongs_and_listings_go_on_are_asked_for_anew",
-                 "core/test_health.py::test_a_book_that_rest_denies_twice_is_asked_for_again"),
+                 "core/test_health.py::test_a_book_that_rest_denies_twice_is_asked_for_again",
+                 f"{WHOLE}[books freeze]"),
                 "no scheduled reconnect: the watchdog and REST find what it would cure",
             ),
             Row(
@@ -204,7 +226,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             Row(
                 "F25", "levels unsorted", "the best is looked for, never taken by its place",
                 ("wire/test_clob_market.py::test_trap_24_the_best_price_is_not_the_first_entry",
-                 "core/test_book.py::test_the_order_of_arrival_does_not_matter"),
+                 "core/test_book.py::test_the_order_of_arrival_does_not_matter",
+                 f"{WHOLE}[levels in no order]"),
             ),
             Row(
                 "F26", "bad JSON, another shape, 1 MB frames",
@@ -220,7 +243,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "nothing is bought while it is behind, every frame is counted, memory is bounded",
                 ("run/test_backlog.py::test_the_gate_closes_before_the_frame_that_waited_is_seen",
                  "core/test_health.py::test_an_engine_that_fell_behind_does_not_trade",
-                 "test_benchmarks.py::test_the_flood_reaches_the_core_frame_by_frame"),
+                 "test_benchmarks.py::test_the_flood_reaches_the_core_frame_by_frame",
+                 STOOD_STILL),
                 "frames are not merged while they wait: each is recorded",
             ),
         ),
@@ -242,7 +266,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F29", "the same order twice", "one order of a market at a time; nothing below retries",
                 ("core/test_step.py::test_one_market_has_one_order_at_a_time",
                  "run/test_session.py::test_an_intent_reaches_the_broker_once",
-                 "practice/test_exchange.py::test_an_order_is_taken_once"),
+                 "practice/test_exchange.py::test_an_order_is_taken_once",
+                 "whole/test_live.py::test_f29_an_order_that_the_venue_calls_a_duplicate_is_looked_for_and_not_sent_again"),
             ),
             Row(
                 "F30", "FOK not filled", "a clean nothing, a pause, no blind retry",
@@ -253,7 +278,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F31", "filled in part", "what filled is booked, with its fee; the rest is not sent again",
                 ("core/test_fates.py::test_a_part_that_filled_is_partial_and_under_a_cent_left_is_whole",
                  "venue/test_official.py::"
-                 "test_what_the_book_cannot_fill_is_nothing_and_what_it_can_in_part_is_a_part"),
+                 "test_what_the_book_cannot_fill_is_nothing_and_what_it_can_in_part_is_a_part",
+                 "whole/test_live.py::test_f31_what_fills_in_part_is_booked_with_its_fee_and_the_rest_is_not_sent_again"),
             ),
             Row(
                 "F32", "matched, then FAILED, RETRYING or late",
@@ -269,13 +295,16 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 ("core/test_account.py::test_live_nothing_is_bought_before_the_balance_is_told",
                  "core/test_account.py::test_what_the_venue_s_contracts_may_take_counts_as_well",
                  "core/test_account.py::test_a_balance_asked_for_before_a_fill_does_not_hold_it_yet",
-                 "core/test_fates.py::test_the_breaker_of_order_errors_counts_what_was_refused"),
+                 "core/test_fates.py::test_the_breaker_of_order_errors_counts_what_was_refused",
+                 "whole/test_live.py::test_f33_what_the_contracts_may_not_take_is_rejected_and_then_not_tried"),
             ),
             Row(
                 "F34", "fee unknown",
                 "a market with fees and no schedule is refused; what may be higher is reserved whole",
                 ("wire/test_gamma.py::test_a_fee_that_is_charged_and_not_understood_refuses_the_market",
-                 "core/test_account.py::test_a_fee_that_may_be_higher_than_the_venue_s_is_reserved_whole"),
+                 "core/test_account.py::test_a_fee_that_may_be_higher_than_the_venue_s_is_reserved_whole",
+                 f"{WHOLE}[fee not told]",
+                 "whole/test_faults.py::test_f34_without_a_description_that_is_understood_nothing_is_bought_in_the_end"),
             ),
             Row(
                 "F35", "425, post-only, cancel-only, disabled",
@@ -286,7 +315,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             Row(
                 "F36", "429 on orders", "Retry-After is waited for; intents that grew old are dropped",
                 ("venue/test_official_answers.py::test_the_venue_says_how_long_to_wait",
-                 "venue/test_order_thread.py::test_pauses_grow_where_the_venue_does_not_say_how_long"),
+                 "venue/test_order_thread.py::test_pauses_grow_where_the_venue_does_not_say_how_long",
+                 "whole/test_live.py::test_f36_after_a_429_nothing_is_sent_for_as_long_as_the_venue_says"),
                 "no token bucket of our own: orders are limited to a few an hour (MAX_TRADES_PER_HOUR)",
             ),
             Row(
@@ -294,14 +324,16 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "unknown until it is found; a breaker after too many errors",
                 ("venue/test_official_wire.py::test_an_answer_that_proves_nothing_leaves_an_order_unknown",
                  "venue/test_official.py::test_a_refusal_that_is_untrue_is_lost_where_it_proves_nothing",
-                 "core/test_fates.py::test_the_breaker_of_order_errors_counts_what_was_refused"),
+                 "core/test_fates.py::test_the_breaker_of_order_errors_counts_what_was_refused",
+                 "whole/test_live.py::test_f37_an_execution_that_could_not_be_run_is_unknown_until_it_is_found"),
             ),
             Row(
                 "F38", "an order would reach the book late",
                 "its deadline is looked at right before the first byte; FOK and FAK only",
                 ("venue/test_order_thread.py::"
                  "test_what_is_not_armed_not_in_time_not_recorded_or_not_makeable_is_denied",
-                 "venue/test_official_wire.py::test_the_gate_is_asked_once_and_before_the_first_byte"),
+                 "venue/test_official_wire.py::test_the_gate_is_asked_once_and_before_the_first_byte",
+                 "whole/test_live.py::test_f38_an_order_past_its_deadline_is_never_sent_and_a_late_answer_changes_nothing"),
             ),
             Row(
                 "F39", "401: clock or key", "trading stops and says why; nothing is sent on",
@@ -316,10 +348,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             ),
             Row(
                 "F41", "order heartbeat fails or is out of step",
-                "shown with its age and reason; it follows the id that the venue expects",
+                "no order is sent until one is taken again; shown with its age and reason; it follows the id "
+                "that the venue expects",
                 ("venue/test_heartbeat.py::test_a_beat_counts_when_the_venue_took_it",
-                 "venue/test_official.py::test_a_heartbeat_follows_the_id_that_the_venue_expects"),
-                "orders are not stopped by it: FOK and FAK leave nothing resting that it would cancel",
+                 "venue/test_official.py::test_a_heartbeat_follows_the_id_that_the_venue_expects",
+                 "whole/test_live.py::test_f41_while_heartbeats_are_refused_no_order_is_sent"),
+                "it beats only while an order's fate is unknown: FOK and FAK leave nothing for it to cancel",
             ),
             Row(
                 "F42", "the user channel misses updates",
@@ -356,13 +390,18 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "run/test_verify.py::test_rotten_bytes_are_named_as_far_as_they_can_be_read",
                  "test_fuzz.py::test_f45_no_flipped_bit_and_no_cut_of_a_journal_is_read_as_other_events",
                  "run/test_crash_points.py::test_a_crashed_session_that_cannot_be_read_stops_the_start"),
+                no_socket=True,
             ),
             Row(
                 "F46", "a power cut takes what was not synced",
                 "intents are synced before the first byte; the venue is the truth afterwards",
                 ("test_journal.py::test_after_waiting_everything_is_there_for_another_process",
-                 "run/test_ledger_file.py::test_a_fill_that_only_the_journal_knows_is_recovered_once", DRILL),
-                "a disk that lies about a sync is played by the drill alone",
+                 "run/test_ledger_file.py::test_a_fill_that_only_the_journal_knows_is_recovered_once",
+                 "sim/test_power.py::test_commits_since_the_last_synced_one_are_gone",
+                 "sim/test_power.py::test_a_journal_keeps_what_it_called_durable_and_perhaps_more", DRILL),
+                "cuts are played by the drill on journal and ledger, by what SQLite has synced; a disk that "
+                "lies about a sync is not",
+                no_socket=True,
             ),
             Row(
                 "F47", "two engines at once", "the second one refuses to start and names the first",
@@ -375,6 +414,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F48", "the daily limit across a restart", "limits are rebuilt before anything may be sent",
                 ("run/test_ledger_file.py::test_limits_fire_across_restarts",
                  "core/test_restoring.py::test_breakers_stay_tripped_over_a_restart"),
+                no_socket=True,
             ),
             Row(
                 "F49", "midnight UTC in the middle of a market",
@@ -382,17 +422,20 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 ("core/test_ledger.py::test_a_day_is_the_utc_day_of_the_settlement",
                  "core/test_ledger.py::"
                  "test_a_failure_after_midnight_leaves_the_profit_on_the_day_of_the_settlement"),
+                no_socket=True,
             ),
             Row(
                 "F50", "clocks are put forward or back for summer",
                 "windows follow each other by UTC seconds, on those days too",
                 (f"{HERE}::test_f50_windows_follow_each_other_on_the_days_that_clocks_change",),
+                no_socket=True,
             ),
             Row(
                 "F51", "a leap second, or a second twice",
                 "a time with second 60 is refused; of a second told twice the first value stays",
                 (f"{HERE}::test_f51_a_second_that_comes_twice_changes_nothing",
-                 f"{HERE}::test_f51_a_leap_second_in_words_is_no_time"),
+                 f"{HERE}::test_f51_a_leap_second_in_words_is_no_time",
+                 f"{WHOLE}[duplicate ticks]"),
             ),
             Row(
                 "F52", "kill while an order is under way",
@@ -400,7 +443,9 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "survives restarts, and only a person clears it",
                 ("venue/test_order_thread.py::test_the_kill_switch_is_asked_right_before_the_first_byte",
                  "test_kill.py::test_it_survives_its_process",
-                 "test_kill.py::test_only_the_phrase_and_a_reason_release_it", DRILL),
+                 "test_kill.py::test_only_the_phrase_and_a_reason_release_it",
+                 "whole/test_live.py::test_f52_a_kill_follows_what_is_under_way_and_lets_nothing_more_out",
+                 DRILL),
             ),
             Row(
                 "F53", "kill while the engine hangs",
@@ -416,7 +461,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F54", "the loop is blocked", "its lateness is measured; beyond the limit nothing is bought",
                 ("run/test_backlog.py::test_a_loop_that_is_late_is_told",
                  "venue/test_order_thread.py::"
-                 "test_a_stuck_engine_loop_keeps_no_cancel_back_and_lets_no_order_out"),
+                 "test_a_stuck_engine_loop_keeps_no_cancel_back_and_lets_no_order_out",
+                 STOOD_STILL),
             ),
             Row(
                 "F55", "memory or tasks grow over days", "flat memory, handles, threads and tasks",
@@ -438,6 +484,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "run/test_params_of.py::test_what_is_refused_changes_nothing",
                  "run/test_params_of.py::test_a_change_is_an_event_a_version_and_a_line_of_the_trail",
                  "test_fuzz.py::test_whatever_bytes_come_in_give_a_result_or_a_documented_error"),
+                no_socket=True,
             ),
         ),
     ),
@@ -481,3 +528,15 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
 )  # fmt: skip
 
 ROWS: Final = tuple(row for _, group in GROUPS for row in group)
+
+_ROWS_OF: Final = {name: [row for row in ROWS if name in row.tests] for row in ROWS for name in row.tests}
+
+
+def keywords_of(test: str) -> set[str]:
+    """Return the keywords of the rows that a test stands in.
+
+    Args:
+        test: Its name below ``tests/``, with its case in brackets where it has one.
+    """
+    names = (test, test.partition("[")[0])
+    return {row.keyword for name in names for row in _ROWS_OF.get(name, [])}

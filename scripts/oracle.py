@@ -206,7 +206,7 @@ def latencies_of(trace: Trace, tried: Configuration) -> dict[str, list[int]]:
 
 def ours_of(trace: Trace, tried: Configuration) -> dict[str, dict[str, Any]]:
     """Return the sweep's trades by window, of the assumption that is booked."""
-    out = play(loaded(trace, best_path()), tried, ARRIVAL)
+    out = play(loaded(trace, best_path(trace.steps)), tried, ARRIVAL)
     found = {}
     for window, row in zip(trace.windows, out, strict=True):
         told = dict(zip(OUT, row.tolist(), strict=True))
@@ -232,8 +232,7 @@ def differ(run: str, ours: dict[str, dict[str, Any]], theirs: dict[str, dict[str
         other = theirs.get(slug, {})
         for what in (*EXACT, *TOLERANCES):
             a, b = mine.get(what), other.get(what)
-            exact = a is None or b is None or what in EXACT
-            same = a == b if exact else abs(a - b) <= TOLERANCES[what]
+            same = a == b if a is None or b is None or what in EXACT else abs(a - b) <= TOLERANCES[what]
             if not same:
                 found.append(Difference(run, slug, what, a, b))
     return found

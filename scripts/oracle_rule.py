@@ -231,7 +231,7 @@ def chance_up(seen: Outlook, strike: float, temperature: float) -> float:
     if temperature == 1.0 or p in (0.0, 1.0):
         return p
     p = min(max(p, 1e-6), 1.0 - 1e-6)
-    odds = (p / (1.0 - p)) ** (1.0 / temperature)
+    odds: float = (p / (1.0 - p)) ** (1.0 / temperature)
     return odds / (1.0 + odds)
 
 
@@ -253,7 +253,8 @@ def worth(chance: float, cost: float, fee: Fee, rule: Rule) -> float:
     """Return the EV of a share at a cost, after fee."""
     if fee.rate is None:
         return chance - cost - rule.fallback_fee_rate * cost
-    return chance - cost - float(fee.rate) * (cost * (1.0 - cost)) ** float(fee.exponent)
+    risk: float = (cost * (1.0 - cost)) ** float(fee.exponent)
+    return chance - cost - float(fee.rate) * risk
 
 
 def wanted(

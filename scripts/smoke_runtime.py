@@ -14,13 +14,15 @@ import os
 import sys
 import tempfile
 import threading
+from collections.abc import Iterable
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 from engine import telemetry
 from engine.config import FEED_URLS, Settings, load_settings, secret_values
+from engine.contract import slug_of, window_start
 from engine.core.trading import OrderIntent
 from engine.errors import EngineError
 from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, OrderUnknown
@@ -61,6 +63,34 @@ class Check(NamedTuple):
     what: str
 
 
+class Reasons(logging.Handler):
+    """The last reason why each feed did not answer or ended, as the feeds log it."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._redactor = telemetry.Redactor(secrets)
+        self._latest: dict[str, str] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
+        facts = vars(record)
+        if "feed" in facts and "reason" in facts:
+            self._latest[facts["feed"]] = self._redactor.clean(facts["reason"])
+
+    def listen(self) -> None:
+        """Hear warnings of the feeds, which standard error goes on not to show."""
+        for handler in logging.getLogger("engine").handlers:
+            handler.setLevel(logging.ERROR)
+        feeds = logging.getLogger("engine.feeds")
+        feeds.setLevel(logging.WARNING)
+        feeds.addHandler(self)
+
+    def of(self, feed: str, reached: bool) -> str:
+        """Say why nothing came of a feed."""
+        heard = "it is connected and silent" if reached else "it was not asked"
+        return self._latest.get(feed, heard)
+
+
 class Markers:
     """Where the markers go."""
 
@@ -83,12 +113,15 @@ class Watcher:
         self.candidate_found = False
         self.order_result: bool | None = None
         self.latest: Snapshot | None = None
+        self.reached: set[str] = set()
+        """Feeds that were connected at some time."""
         self.filled = asyncio.Event()
         self._shown_at = 0.0
 
     def take(self, snapshot: Snapshot) -> None:
         """Look at one snapshot."""
         self.latest = snapshot
+        self.reached |= {feed.name for feed in snapshot.feeds if feed.connected}
         new = [contract for contract in snapshot.contracts if contract.slug not in self.said]
         if new and not self.said:
             self.markers.say("RESOLVED_MARKETS")
@@ -112,11 +145,21 @@ class Watcher:
         self.markers.say(f"PAPER_ORDER {order_id} side={outcome} result={filled}")
 
     def show_any_candidate(self) -> None:
-        """Print a candidate whose expected value nobody could compute, when there was no other."""
+        """Print a candidate whose expected value nobody could compute, when there was no other.
+
+        Without any contract it is the window of five minutes that should have been there.
+        """
+        if self.candidate_found:
+            return
+        contracts = self.latest.contracts if self.latest is not None else []
         books = with_books(self.latest) if self.latest is not None else []
-        if not self.candidate_found:
-            slug, reason = (books[0].slug, reason_of(books[0])) if books else ("none", "no book")
-            self.markers.say(f"CANDIDATE {slug} UP ev=None gate={reason!r}")
+        slug = slug_of("5m", window_start("5m", int(time())))
+        reason = "no contract"
+        if contracts:
+            slug, reason = contracts[0].slug, "no book"
+        if books:
+            slug, reason = books[0].slug, reason_of(books[0])
+        self.markers.say(f"CANDIDATE {slug} UP ev=None gate={reason!r}")
 
     def _show(self, snapshot: Snapshot) -> None:
         if not self.snapshots:
@@ -200,7 +243,10 @@ async def smoke(
 ) -> tuple[list[Check], dict[str, Any]]:
     """Run the engine, say what was seen, return the conditions of go and the summary."""
     settings = settings_for(asked.venue, folder)
-    telemetry.log_to_stderr("error", secret_values(settings).values())
+    secrets = secret_values(settings).values()
+    telemetry.log_to_stderr("error", secrets)
+    reasons = Reasons(secrets)
+    reasons.listen()
     markers.say(f"SETTINGS_PROFILE={settings.settings_profile} DRY_RUN={settings.dry_run}")
     watcher = Watcher(markers)
     engine = Engine(settings, watcher.take)
@@ -224,29 +270,50 @@ async def smoke(
         "order_result": bool(watcher.order_result),
     }
     markers.say(f"SUMMARY {' '.join(f'{name}={value}' for name, value in summary.items())}")
-    return verdict(settings, watcher, summary, engine.session.state.halted_why), summary
+    checks = [*seen_checks(watcher, summary, reasons), *done_checks(settings, watcher)]
+    halted_why = engine.session.state.halted_why
+    checks.append(_check("engine", halted_why is None, "ran without a halt", halted_why or ""))
+    return checks + reached_checks(watcher), summary
 
 
-def verdict(
-    settings: Settings, watcher: Watcher, summary: dict[str, Any], halted_why: str | None
-) -> list[Check]:
-    """Say of each part whether it was seen."""
-    ev = "ok" if watcher.candidate_found else "warn" if settings.is_external else "fail"
-    ev_why = "" if watcher.candidate_found else ": no open window had a strike yet; start before a boundary"
-    order = {None: "no paper order got an answer", True: "a paper order filled", False: "killed or denied"}
+def seen_checks(watcher: Watcher, summary: dict[str, Any], reasons: Reasons) -> list[Check]:
+    """Say of markets, prices and books whether they came, and why not."""
+
+    def why(feed: str) -> str:
+        return f"{feed}: {reasons.of(feed, feed in watcher.reached)}"
+
+    resolved = bool(watcher.latest and watcher.latest.contracts)
+    rtds, clob = summary["rtds_events"], summary["clob_events"]
+    no_books = f"no event from CLOB ({why('clob')})" if resolved else "no contract, so none was asked for"
+    shown = f"books shown {watcher.snapshots} times"
     return [
-        _check("markets", bool(watcher.latest and watcher.latest.contracts), "contracts resolved"),
-        _check("prices", summary["rtds_events"] > 0, f"{summary['rtds_events']} events from RTDS"),
-        _check("books", summary["clob_events"] > 0, f"{summary['clob_events']} events from CLOB"),
-        _check("snapshots", watcher.snapshots > 1, f"books shown {watcher.snapshots} times"),
-        Check("candidate", ev, f"expected value computed: {watcher.candidate_found}{ev_why}"),
-        _check("order", watcher.order_result is not None, order[watcher.order_result]),
-        _check("engine", halted_why is None, halted_why or "ran without a halt"),
+        _check("markets", resolved, "contracts resolved", f"no contract resolved ({why('gamma')})"),
+        _check("prices", rtds > 0, f"{rtds} events from RTDS", f"no event from RTDS ({why('rtds')})"),
+        _check("books", clob > 0, f"{clob} events from CLOB", no_books),
+        _check("snapshots", watcher.snapshots > 1, shown, f"{shown}, and twice is the least"),
     ]
 
 
-def _check(name: str, holds: bool, what: str) -> Check:
-    return Check(name, "ok" if holds else "fail", what)
+def done_checks(settings: Settings, watcher: Watcher) -> list[Check]:
+    """Say what the strategy and the paper path did."""
+    failed = "warn" if settings.is_external else "fail"
+    ev = Check("candidate", "ok", "an expected value was computed")
+    if not watcher.candidate_found:
+        ev_why = "no expected value was computed: no open window had a strike; start before a boundary"
+        ev = Check("candidate", failed, ev_why)
+    order = "a paper order filled" if watcher.order_result else "a paper order was killed or denied"
+    none = "no paper order got an answer" if watcher.snapshots else "no paper order: no book to send one to"
+    return [ev, _check("order", watcher.order_result is not None, order, none)]
+
+
+def reached_checks(watcher: Watcher) -> list[Check]:
+    """Say whether anything at all answered: else it is the network, and no part of this."""
+    none = "no address answered: look at DNS, the firewall, the proxy, and the URLs"
+    return [_check("network", bool(watcher.reached), f"answered: {', '.join(sorted(watcher.reached))}", none)]
+
+
+def _check(name: str, holds: bool, seen: str, failed: str) -> Check:
+    return Check(name, "ok", seen) if holds else Check(name, "fail", failed)
 
 
 def conclude(checks: list[Check], summary: dict[str, Any], markers: Markers, as_json: bool) -> int:
@@ -288,7 +355,7 @@ def main() -> None:
             checks, summary = asyncio.run(smoke(asked, markers, Path(folder)))
         except EngineError as error:
             markers.say(f"ERROR {error}")
-            checks = [_check("engine", False, str(error))]
+            checks = [Check("engine", "fail", str(error))]
     logging.shutdown()
     raise SystemExit(conclude(checks, summary, markers, asked.json))
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from engine.config import Settings
+from scripts.fault_rows import keywords_of
 
 # Two cores shared with real browsers and servers: a slow example says nothing about the code.
 # ``make campaign`` plays more of them; what needs many says so itself.
@@ -63,6 +64,25 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             reporter.write_line(f"PROGRAMS_REQUIRED, and tests were skipped: {reason}", red=True)
 
 
+COLLECTED = pytest.StashKey[tuple[pytest.Item, ...]]()
+"""All that was collected, whatever is left out afterwards."""
+
+LIKE_A_ROW = re.compile(r"[fF](?=\d\d)")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let ``-k F05`` find the tests of row F5 of docs/faults.md, wherever they stand."""
+    item.extra_keyword_matches |= keywords_of(item.nodeid.removeprefix("tests/"))
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Write the case of an address as 0xf_39F..., which ``-k F39`` does not find."""
+    if not isinstance(val, str | bytes):
+        return None
+    told = val.encode("unicode_escape").decode() if isinstance(val, str) else repr(val)[2:-1]
+    return LIKE_A_ROW.sub(r"\g<0>_", told) if LIKE_A_ROW.search(told) else None
+
+
 KINDS = ("browser", "whole", "")
 """Markers of files that need a browser (processor), whole processes (patience), or neither."""
 
@@ -72,6 +92,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Alone, browser tests run last: Playwright's loop occupies the main thread until they have ended.
     """
+    config.stash[COLLECTED] = tuple(items)
     if "campaign" not in config.option.markexpr:
         campaigns = [item for item in items if item.get_closest_marker("campaign")]
         config.hook.pytest_deselected(items=campaigns)

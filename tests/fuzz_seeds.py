@@ -14,6 +14,8 @@ from engine.raw import RawFrame, RawRecorder
 from engine.run.session_rows import SessionRows
 from engine.run.wide_csv import REQUIRED, markets_beside, write_rows
 from tests.books import keep_journal, traded
+from tests.fuzz_orders import seeds as order_answers
+from tests.fuzz_word_seeds import WORD_SEEDS
 from tests.practice.session_files import event_stream, lines_1hz
 from tests.run.row_sessions import staged
 from tests.wire import samples
@@ -178,5 +180,7 @@ SEEDS: dict[str, Callable[[], dict[str, bytes]]] = {
     "raw": _raws,
     "env": _texts(some=ENV, practice="PRACTICE_SPEED=2\n", external="RTDS_WS_URL=wss://a.example.com\n"),
     "toml": _texts(some=TOML),
+    **WORD_SEEDS,
+    "order-answers": order_answers,
     "secrets": lambda: {"some": b"private_key\x000x" + b"5e" * 32 + b"\x00API_KEY\x00key\x00D_MIN\x007.5"},
 }  # fmt: skip

@@ -36,6 +36,8 @@ from engine.run.row_records import opening
 from engine.run.verify.proof import verify
 from engine.run.wide_csv import read_rows, records_of_csv, write_rows
 from engine.wire import clob_market, clob_rest, clob_user, gamma, polybolt, rtds, site_price, spot
+from tests.fuzz_orders import order_answers
+from tests.fuzz_words import WORDS
 
 NOW_MS: Final = 1_790_000_100_000
 RECORDS_MOST: Final = 3_000
@@ -347,6 +349,8 @@ TARGETS: Final = {
         Target("env", _env_file),
         Target("toml", _toml),
         Target("secrets", _secret_folder),
+        *(Target(name, run) for name, run in WORDS.items()),
+        Target("order-answers", order_answers),
     )
 }
 """Every target by its name, which is also the name of its corpus's folder."""

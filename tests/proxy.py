@@ -23,6 +23,7 @@ daemon off; {processes} pid {folder}/nginx.pid; error_log {folder}/error.log;
 events {{}}
 http {{
     include /etc/nginx/mime.types;
+    access_log {folder}/http.log;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     include {folder}/console.conf;
@@ -31,10 +32,11 @@ http {{
 
 
 class Proxy:
-    """A running nginx: its port, its process, its folder."""
+    """A running nginx: its port, its process, its folder, and its port for plain HTTP."""
 
-    def __init__(self, port: int, process: "subprocess.Popen[str]", folder: Path) -> None:
+    def __init__(self, port: int, process: "subprocess.Popen[str]", folder: Path, plain: int) -> None:
         self.port, self.process, self.folder = port, process, folder
+        self.plain_url = f"http://127.0.0.1:{plain}"
         self.url = f"https://127.0.0.1:{port}"
         self.page_url = f"https://dashboard.localhost:{port}"
         """As a browser asks: by a name that is not the machine's own: the page is then as from elsewhere."""
@@ -82,11 +84,26 @@ def free_port() -> int:
 
 
 @contextmanager
-def nginx(folder: Path, console: int, guard: int | None = None, *, reloads: bool = False) -> Iterator[Proxy]:
-    """Run nginx before a console (and its guard) of this machine until the block ends."""
+def nginx(
+    folder: Path,
+    console: int,
+    guard: int | None = None,
+    *,
+    reloads: bool = False,
+    changes: dict[str, str] | None = None,
+) -> Iterator[Proxy]:
+    """Run nginx before a console (and its guard) of this machine until the block ends.
+
+    Args:
+        folder: Where its files are.
+        console: Port of what stands for the console.
+        guard: Port of the guard; without one it is the console's.
+        reloads: As in ``configuration``.
+        changes: Words of nginx.conf to replace besides the ports.
+    """
     certificate(folder)
     port, plain = free_port(), free_port()
-    replacements = {
+    replacements = (changes or {}) | {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "listen 80;": f"listen 127.0.0.1:{plain};",
         "server 127.0.0.1:8501;": f"server 127.0.0.1:{console};",
@@ -96,7 +113,7 @@ def nginx(folder: Path, console: int, guard: int | None = None, *, reloads: bool
     process = subprocess.Popen([NGINX, "-p", folder, "-c", whole], stderr=subprocess.PIPE, text=True)
     try:
         wait_for(port)
-        yield Proxy(port, process, folder)
+        yield Proxy(port, process, folder, plain)
     finally:
         process.terminate()
         process.communicate(timeout=10)

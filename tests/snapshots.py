@@ -56,7 +56,7 @@ def order(order_id: str = "o1", state: str = "filled", **facts: Any) -> OrderVie
     return OrderView(**(known | facts))
 
 
-def settlement(slug: str, verdict: str) -> SettlementView:
-    """Return a window that is over, with nothing but its verdict."""
+def settlement(slug: str, verdict: str, *, traded: bool = False, end_s: int = END_S) -> SettlementView:
+    """Return a window that is over, with little but its verdict; it ends after what ``snapshot_of`` shows."""
     facts: dict[str, Any] = dict.fromkeys(SettlementView.__struct_fields__)
-    return SettlementView(**(facts | {"slug": slug, "verdict": verdict, "traded": False}))
+    return SettlementView(**(facts | {"slug": slug, "verdict": verdict, "traded": traded, "end_s": end_s}))

@@ -84,11 +84,32 @@ def test_what_compose_mounts_is_where_it_is_read(services: dict[str, Any]) -> No
     conf = (ROOT / "nginx.conf").read_text()
     assert mounts.pop("../nginx.conf").startswith("/etc/nginx/conf.d/")
     assert set(mounts.values()) == set(re.findall(r"ssl_certificate(?:_key)?\s+(\S+);", conf))
-    logs = re.findall(r"access_log (/\S+)/", conf)
-    assert set(logs) <= set(services["nginx"]["tmpfs"])
     (volume,) = [rest for word, rest in instructions((ROOT / "Dockerfile").read_text()) if word == "VOLUME"]
-    assert services["console"]["volumes"] == [f"data:{volume}"]
+    data, certificate = services["console"]["volumes"]
+    assert data == f"data:{volume}"
     assert services["console"]["environment"]["DATA_DIR"] == volume
+    mounted = dict(mounts_of(services["nginx"]))
+    source, inside, how = certificate.split(":")
+    assert mounted[source] == re.findall(r"ssl_certificate\s+(\S+);", conf)[0], "what nginx shows is watched"
+    assert how == "ro"
+    assert services["console"]["environment"]["TLS_CERT_FILE"] == inside
+    assert "console.key" not in str(services["console"]), "the key is nginx's alone"
+
+
+def mounts_of(service: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the pairs of a file here and its place inside."""
+    return [(line.split(":")[0], line.split(":")[1]) for line in service["volumes"]]
+
+
+def test_what_nginx_logs_in_compose_is_shown_and_does_not_fill_its_memory(services: dict[str, Any]) -> None:
+    """The image links these two names to its output and error (its Dockerfile); a tmpfs there would hide that
+    and grow without end within ``mem_limit``."""
+    logs = set(re.findall(r"(?:access|error)_log (/\S+)", (ROOT / "nginx.conf").read_text()))
+    assert logs == {"/var/log/nginx/access.log", "/var/log/nginx/error.log"}
+    one = services["nginx"]
+    hidden = [*one["tmpfs"], *(inside for _, inside in mounts_of(one))]
+    assert not [place for place in hidden if "/var/log/nginx/".startswith(place.rstrip("/") + "/")]
+    assert one["logging"]["options"].keys() == {"max-size", "max-file"}
 
 
 def test_prometheus_scrapes_where_the_engine_serves(services: dict[str, Any]) -> None:

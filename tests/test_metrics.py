@@ -21,6 +21,7 @@ from engine.kill import KillSwitch
 from engine.metric_names import METRICS, PREFIX, PROCESS, markdown
 from engine.metric_samples import reason_of_close, samples
 from engine.metrics import ENDED, VERDICTS, Histogram, Metrics
+from engine.params import Limits
 from engine.snapshot import AccountView
 from tests.core.builders import Core, contract
 from tests.run.test_health_view import SIZES
@@ -124,6 +125,20 @@ def test_what_is_unknown_is_absent(metrics: Metrics, core: Core) -> None:
     assert value(metrics, "clock_skew_seconds") is None
     assert value(metrics, "armed") is None
     assert value(metrics, "snapshot_age_seconds") < 5  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("most_usd", [40.0, 250.0])
+def test_a_limit_is_told_beside_what_is_left_of_it(metrics: Metrics, most_usd: float) -> None:
+    """What is left says nothing alone: 40 dollars are all of one limit and little of another."""
+    metrics.take(snapshot_of(Core(limits=Limits(max_daily_loss_usd=most_usd))))
+    assert value(metrics, "limit_dollars", limit="daily loss") == most_usd
+    assert value(metrics, "limit_left_dollars", limit="daily loss") == most_usd
+    hourly = value(metrics, "limit_trades", limit="trades an hour")
+    assert hourly is not None
+    assert hourly == value(metrics, "limit_left_trades", limit="trades an hour") > 0
+    assert value(metrics, "limit_left_dollars", limit="balance") == value(
+        metrics, "limit_dollars", limit="balance"
+    )
 
 
 def test_the_kill_switch_is_read_from_its_file(metrics: Metrics, core: Core, tmp_path: Path) -> None:

@@ -3,10 +3,15 @@
 import asyncio
 import base64
 import hashlib
+import os
 import re
+import shlex
+import shutil
 import ssl
 import subprocess
+import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +27,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
+from engine import kill_token
+from engine.kill import KillSwitch
+from engine.run.access import Rules
+from engine.run.guard import Guard
+from engine.run.tls_file import ends_s
 from tests.proxy import (
     CONF,
     NGINX,
@@ -225,10 +235,121 @@ def test_the_policy_names_streamlits_own_inline_script_and_no_other():
     assert "unsafe" not in policy[1]
 
 
-def test_a_share_links_pass_is_not_logged(proxy, client):
-    """Logs are read by more people than the link was sent to."""
-    client.get("/share?pass=secret-of-the-link")
-    client.get("/seen")
-    text = (proxy.folder / "console.log").read_text()
+SHARED = "/share?pass=secret-of-the-link"
+
+
+def test_a_share_links_pass_is_not_logged(console, tmp_path):
+    """Logs are read by more people than the link was sent to; a link without the s of https is logged too."""
+    with nginx(tmp_path, console) as fresh:
+        with httpx.Client(base_url=fresh.url, verify=fresh.trusted) as asked:
+            assert asked.get(SHARED).status_code == 200
+            asked.get("/style.css", headers={"Referer": fresh.url + SHARED})
+            asked.get("/seen")
+        httpx.get(fresh.plain_url + SHARED)
+        httpx.get(f"{fresh.plain_url}/seen-in-the-clear")
+    text = (tmp_path / "access.log").read_text()
     assert "/seen" in text
+    assert "/seen-in-the-clear" in text
+    for log in tmp_path.glob("*.log"):
+        assert "secret-of-the-link" not in log.read_text(), log.name
+    assert (tmp_path / "http.log").read_text() == "", "what no server of ours says how to log"
+
+
+def test_a_share_links_pass_is_not_told_with_an_error_either(tmp_path):
+    """Nobody listens behind it: nginx tells that with the whole address, as for any other path."""
+    with (
+        nginx(tmp_path, free_port()) as alone,
+        httpx.Client(base_url=alone.url, verify=alone.trusted) as asked,
+    ):
+        assert asked.get("/other?x=told").status_code == 502
+        assert asked.get(SHARED).status_code == 502
+    text = (tmp_path / "error.log").read_text()
+    assert "x=told" in text
     assert "secret-of-the-link" not in text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/sign-in"), ("GET", "/"), ("POST", "/kill"), ("POST", "/kill-guard")]
+)
+def test_the_common_limit_holds_where_there_is_another(slow_proxy, method, path):
+    """A ``limit_req`` in a location replaces the server's: the form could be asked for without end.
+
+    With small figures, for a slow machine is never fast enough for the real ones; the narrow limits are wide.
+    """
+    with httpx.Client(base_url=slow_proxy.url, verify=slow_proxy.trusted) as asked:
+        answers = [asked.request(method, path).status_code for _ in range(12)]
+    assert 429 in answers
+
+
+@pytest.fixture
+def slow_proxy(console: int, tmp_path: Path) -> Iterator[Proxy]:
+    """Run nginx with four requests at once and one a second, and no other limit that could be met."""
+    changes = {
+        "50r/s": "1r/s",
+        "burst=400": "burst=4",
+        "rate=10r/m": "rate=900r/s",
+        "rate=30r/m": "rate=900r/s",
+    }
+    changes |= {"burst=5 ": "burst=500 "}
+    with nginx(tmp_path, console, changes=changes) as running:
+        yield running
+
+
+GUIDE = CONF.parent / "docs/deploy/nginx.md"
+
+
+def guides_commands(start: str) -> list[list[str]]:
+    """Return the guide's commands that begin so, without ``sudo``."""
+    lines = [line.removeprefix("sudo ") for line in GUIDE.read_text().splitlines()]
+    return [shlex.split(line) for line in lines if line.startswith(start)]
+
+
+def test_under_a_base_path_the_guard_still_takes_the_kill(console, tmp_path):
+    """As the guide says to do it, with its own command: a real nginx, and the real guard behind it."""
+    (command,) = guides_commands("sed -i -E")
+    text, wanted = tmp_path / "text", tmp_path / "data"
+    shutil.copy(CONF, text)
+    subprocess.run([*command[:-1], text], check=True)
+    changes = dict(zip(CONF.read_text().splitlines(), text.read_text().splitlines(), strict=True))
+    changes = {old: new for old, new in changes.items() if old != new}
+    wanted.mkdir()
+    guard = Guard(Rules(str(wanted), local=False), 0)
+    guard.start()
+    token = {"Authorization": f"Bearer {kill_token.open_token(wanted)}"}
+    folder = tmp_path / "nginx"
+    folder.mkdir()
+    try:
+        with (
+            nginx(folder, console, guard.port, changes=changes) as running,
+            httpx.Client(base_url=running.url, verify=running.trusted, headers=token) as asked,
+        ):
+            assert asked.get("/ops/metrics").status_code == 403
+            assert asked.post("/ops/kill").json()["path"] == "/ops/kill"
+            assert not KillSwitch(wanted).is_tripped()
+            assert asked.post("/ops/kill-guard").json()["latched"] is True
+    finally:
+        guard.stop()
+    assert KillSwitch(wanted).is_tripped()
+
+
+def test_the_guides_certificate_can_be_read_by_the_console_and_its_key_by_nobody(tmp_path):
+    """The console is another user than nginx's master: it has to watch the one, and never sees the other."""
+    certificate(tmp_path)
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)  # pytest's own are nobody else's
+        commands = guides_commands("install ")
+        assert len(commands) == 2
+        for command in commands:
+            assert command[-1] == "/etc/nginx/"
+            subprocess.run([*command[:-1], folder], cwd=tmp_path, check=True)
+        modes = {one.name: one.stat().st_mode & 0o777 for one in Path(folder).iterdir()}
+        assert modes == {"console.crt": 0o644, "console.key": 0o600}
+        if os.getuid() != 0:
+            return  # the modes are all that can be asked without being able to be somebody else
+        read = {
+            name: subprocess.run(["cat", f"{folder}/{name}"], user=65534, capture_output=True, check=False)
+            for name in modes
+        }
+        (tmp_path / "read.crt").write_bytes(read["console.crt"].stdout)
+    assert ends_s(tmp_path / "read.crt") > time.time()
+    assert read["console.key"].returncode != 0

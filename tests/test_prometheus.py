@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from engine.kill import KillSwitch
 from engine.metrics import Metrics
@@ -35,6 +36,16 @@ def promtool(*arguments: str) -> str:
 def test_the_files_are_accepted_as_they_are() -> None:
     """Configuration and rules, together."""
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml")
+
+
+def test_the_way_to_an_alertmanager_is_accepted_once_its_comment_signs_are_gone(tmp_path: Path) -> None:
+    """Without one nobody is called; whoever needs it should not have to write it at night."""
+    text = (FOLDER / "prometheus.yml").read_text()
+    stub = re.sub(r"^# (alerting:|  +[a-z-].*)$", r"\1", text, flags=re.MULTILINE)
+    assert yaml.safe_load(stub)["alerting"]["alertmanagers"]
+    (tmp_path / "prometheus.yml").write_text(stub)
+    shutil.copy(FOLDER / "alerts.yml", tmp_path)
+    assert "SUCCESS" in promtool("check", "config", str(tmp_path / "prometheus.yml"))
 
 
 def test_every_alert_fires_when_it_should_and_not_else() -> None:

@@ -198,6 +198,17 @@ def test_no_string_becomes_markup_in_the_component() -> None:
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
+def test_streamlits_table_is_shown_by_one_function_alone() -> None:
+    """Its own button writes CSV of what it is given: that function makes texts harmless first."""
+    calls = re.compile(r"\.(?:dataframe|data_editor)\(")
+    found = {
+        path.name: count
+        for path in (ROOT / "pages").rglob("*.py")
+        if (count := len(calls.findall(path.read_text())))
+    }
+    assert found == {"tables.py": 1}
+
+
 def test_the_search_finds_markup_that_is_planted() -> None:
     """The checks above must be able to fail."""
     assert unsafe_python('st.markdown(f"<b>{reason}</b>", unsafe_allow_html=True)') != []

@@ -230,6 +230,29 @@ def test_a_webhook_that_is_no_address_is_refused_without_telling_it(
     assert "s3cr3t" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "is_fine"),
+    [
+        ("10.0.0.7, 172.18.0.0/16,fd00::/8", True),
+        ("10.0.0.7/8", False),
+        ("nginx", False),
+        ("10.0.0.7;10.0.0.8", False),
+        ("0.0.0.0/0", False),
+        ("::/0", False),
+    ],
+)
+def test_proxies_are_named_by_address_or_network_and_never_all(
+    monkeypatch: pytest.MonkeyPatch, given: str, is_fine: bool
+) -> None:
+    """A network typed one digit short would let strangers say who they are."""
+    monkeypatch.setenv("TRUSTED_PROXIES", given)
+    if is_fine:
+        assert load_settings().trusted_proxies == given
+        return
+    with pytest.raises(SettingsError, match=r"TRUSTED_PROXIES \(from the environment\): it should"):
+        load_settings()
+
+
 def test_telegram_needs_a_chat(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else the first alarm would be the first time that anybody notices."""
     monkeypatch.setenv("ALARM_URL", "https://api.telegram.example/bot1:x/sendMessage")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.check_port import fault_of
+from scripts.check_port import fault_of, free_pair
 
 ROOT = Path(__file__).resolve().parent.parent
 FAKE = "#!/bin/sh\n{}\n"
@@ -171,16 +171,64 @@ def test_a_failing_apt_does_not_stop_the_tests(debian):
     assert system_setup(debian).splitlines()[-1].startswith("set-up: without chromium some tests skip")
 
 
+def neighbours() -> tuple[socket.socket, socket.socket]:
+    """Return two sockets that listen on ports one after the other, as a console and its guard do."""
+    while True:
+        console = socket.create_server(("127.0.0.1", 0))
+        try:
+            return console, socket.create_server(("127.0.0.1", console.getsockname()[1] + 1))
+        except (OSError, OverflowError):
+            console.close()
+
+
 def test_a_taken_port_is_one_line_that_says_what_to_do():
     """Streamlit says that it is not available, and no more; a free one is no news."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        said = fault_of("127.0.0.1", port)
+    console, guard = neighbours()
+    with console, guard:
+        port = console.getsockname()[1]
+        said = fault_of("127.0.0.1", str(port))
         assert f"port {port} on 127.0.0.1 cannot be had" in said
-        assert "make run PORT=" in said
+        assert "stop what uses it, or make run PORT=" in said
         assert "\n" not in said
-    assert fault_of("127.0.0.1", port) == ""
-    assert "cannot be had" in fault_of("192.0.2.1", port)
+        advised = said.rpartition("PORT=")[2]
+        assert int(advised) > port + 1, "that is the guard's"
+        assert fault_of("127.0.0.1", advised) == "", "who obeys gets in"
+        with socket.create_server(("127.0.0.1", int(advised) + 1)):
+            assert free_pair("127.0.0.1", int(advised)) != int(advised), "its own guard would be elsewhere"
+    assert fault_of("127.0.0.1", str(port)) == ""
+
+
+@pytest.mark.parametrize(
+    "port", ["abc", "0", "-1", "65536", "70000", "8501.0", "", " 8501", "\u0668\u0665\u0660\u0661"]
+)
+def test_what_is_no_port_is_said_to_be_none(port):
+    """A traceback says less, and Streamlit nothing."""
+    assert f"PORT={port} is no port: give a number from 1 to 65535" in fault_of("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("192.0.2.1", "no address of this machine"),
+        ("no.such.name.invalid", "no name or address that can be found"),
+        ("x" * 64 + ".example", "no name or address that can be found"),
+    ],
+)
+def test_a_wrong_address_is_not_told_to_stop_anything(address, why):
+    """Nothing uses it: the advice has to be about the address."""
+    said = fault_of(address, "8501")
+    assert f"ADDRESS={address} is {why}" in said
+    assert "stop what" not in said
+
+
+def test_the_check_says_it_as_make_calls_it():
+    """One line on standard error, and make stops there; nothing where all is well."""
+    script = [sys.executable, ROOT / "scripts/check_port.py"]
+    for words in (["127.0.0.1", "abc"], ["127.0.0.1"]):
+        done = subprocess.run([*script, *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("The console does not start: ")
+        assert done.stderr.count("\n") == 1
 
 
 def test_the_check_of_a_clone_fails_where_a_program_was_missing(tmp_path):

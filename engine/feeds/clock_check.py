@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 import httpx
-import msgspec
 
 from engine.clock import Clock
-from engine.errors import WireError
+from engine.decoded import from_json
+from engine.errors import DecodingError, WireError
 from engine.events import AnyEvent, ClockMeasured
 from engine.feeds.polite import Politeness, ask
 from engine.feeds.venue_clock import ClockReading
@@ -60,8 +60,8 @@ class ExactClock:
 
     def read_ms(self, body: bytes) -> float:
         try:
-            return float(msgspec.json.decode(body, type=ClockReading).now_ms)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError) as error:
+            return float(from_json(body, ClockReading).now_ms)
+        except DecodingError as error:
             raise WireError(f"not a clock: {error}") from error
 
 

@@ -3,17 +3,22 @@
 import asyncio
 import logging
 import time
-from typing import Final
+from typing import Annotated, Final
 
 import httpx
 import msgspec
 
 from engine.clock import ScaledClock
-from engine.errors import StartError
+from engine.decoded import from_json
+from engine.errors import DecodingError, StartError
 from engine.feeds.polite import FAILURES
+from engine.wire.grammar import Stamp
 
 ASKED: Final = 5
 AGAIN_S: Final = 10.0
+FASTEST: Final = 10_000.0
+"""Seconds of a venue in one of the wall: above any PRACTICE_SPEED. A rate of 0 would stop our clock, and we
+divide by it."""
 STEP_MS: Final = 50.0
 """Wall milliseconds off at which the clock is set again; less is likelier an answer's own delay."""
 
@@ -23,8 +28,8 @@ log = logging.getLogger("engine.clock")
 class ClockReading(msgspec.Struct, frozen=True):
     """The venue's answer: Unix time in milliseconds, and its seconds in one second of the wall."""
 
-    now_ms: int
-    rate: float
+    now_ms: Stamp
+    rate: Annotated[float, msgspec.Meta(gt=0, le=FASTEST)]
 
 
 async def open_clock(client: httpx.AsyncClient, url: str) -> ScaledClock:
@@ -35,7 +40,7 @@ async def open_clock(client: httpx.AsyncClient, url: str) -> ScaledClock:
     """
     try:
         reading, at_mono = await _quickest(client, url)
-    except (*FAILURES, msgspec.MsgspecError) as error:
+    except (*FAILURES, DecodingError) as error:
         raise StartError(f"CLOCK_URL {url} does not tell the time: {error}") from error
     clock = ScaledClock(reading.now_ms, reading.rate)
     clock.anchor(reading.now_ms, reading.rate, at_mono)
@@ -48,7 +53,7 @@ async def keep_clock(clock: ScaledClock, client: httpx.AsyncClient, url: str) ->
         await asyncio.sleep(AGAIN_S)
         try:
             reading, at_mono = await _quickest(client, url)
-        except (*FAILURES, msgspec.MsgspecError) as error:
+        except (*FAILURES, DecodingError) as error:
             log.warning("venue clock does not answer", extra={"reason": str(error)})
             continue
         ours = clock.now_ms() - (time.monotonic() - at_mono) * 1000 * clock.rate
@@ -66,7 +71,7 @@ async def _quickest(client: httpx.AsyncClient, url: str) -> tuple[ClockReading, 
         answer = await client.get(url)
         took = time.monotonic() - sent
         answer.raise_for_status()
-        reading = msgspec.json.decode(answer.content, type=ClockReading)
+        reading = from_json(answer.content, ClockReading)
         if best is None or took < best[0]:
             best = (took, reading, sent + took / 2)
     assert best is not None

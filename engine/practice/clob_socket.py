@@ -8,11 +8,12 @@ import asyncio
 from itertools import count
 from typing import Any, Final
 
-import msgspec
 from starlette.websockets import WebSocket
 
 from engine.clock import Clock
 from engine.contract import Outcome
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.practice import clob_documents, frames
 from engine.practice.market import OUTCOMES, Change, Market, Markets
 from engine.practice.outbox import Outbox, converse
@@ -120,8 +121,8 @@ class ClobFeed:
             subscriber.outbox.send("PONG")
             return
         try:
-            message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+            message = from_json(text)
+        except DecodingError:
             return
         if not isinstance(message, dict) or not isinstance(message.get("assets_ids"), list):
             return

@@ -131,6 +131,38 @@ def closed(fault: Fault, answer: Answer) -> Answer:
     return _with_json(fault, answer, "markets closed", close)
 
 
+def of_another(fault: Fault, answer: Answer) -> Answer:
+    """Answer about another window than the one that was asked for: its slug is that of an hour later."""
+    if not _is_gamma(fault, answer):
+        return answer
+
+    def replace(document: Any) -> Any:
+        for part in (document, *_markets(document)):
+            part["slug"] = _slug_after(part["slug"])
+        return document
+
+    return _with_json(fault, answer, "answers about another", replace)
+
+
+def _slug_after(slug: str) -> str:
+    """Return the slug of a window that starts an hour later."""
+    name, _, start = slug.rpartition("-")
+    return f"{name}-{int(start) + 3600}"
+
+
+def without_fee(fault: Fault, answer: Answer) -> Answer:
+    """Say that a market has fees, and not which."""
+    if not _is_gamma(fault, answer):
+        return answer
+
+    def forget(document: Any) -> Any:
+        for market in _markets(document):
+            market |= {"feesEnabled": True, "feeSchedule": None}
+        return document
+
+    return _with_json(fault, answer, "fees forgotten", forget)
+
+
 def stale(fault: Fault, answer: Answer) -> Answer:
     """Serve an old and empty shell for a live book."""
     if answer.path not in ("/book", "/books"):

@@ -22,6 +22,9 @@ NO_ASK: Final = "1"
 OTHER_MARKET: Final = "0x" + "dead" * 16
 OTHER_TOKENS: Final = ("7" * 77, "8" * 77)
 
+SILENT_MS: Final = 30_000
+"""Venue milliseconds of silence after which a market is taken to have ended."""
+
 GRIDS_E4: Final = {"0.01": 100, "0.001": 10}
 
 
@@ -115,3 +118,36 @@ def without_books(fault: Fault, _: "Connected", frame: Frame) -> list[Frame]:
         return [frame]
     fault.note("books withheld")
     return []
+
+
+def shuffled(fault: Fault, _: "Connected", frame: Frame) -> list[Frame]:
+    """Send the levels of whole books in an order that says nothing, the best in the middle."""
+    if not fault.is_for(frame.feed) or frame.topic != "book":
+        return [frame]
+    message = copy.deepcopy(frame.message)
+    for book in message if isinstance(message, list) else [message]:
+        for side in ("bids", "asks"):
+            worse, best = book[side][:-1], book[side][-1:]
+            half = len(worse) // 2
+            book[side] = [*worse[half:], *best, *worse[:half]]
+    fault.note("books shuffled")
+    return [rewritten(frame, message)]
+
+
+def of_the_past(fault: Fault, connection: "Connected", frame: Frame) -> list[Frame]:
+    """Send the last frame of each market that has fallen silent again and again, beside those of the others.
+
+    A market that runs says something every few seconds, so what is silent has ended.
+    """
+    if frame.feed != "clob" or frame.topic not in ("book", "price_change") or isinstance(frame.message, list):
+        return [frame]
+    last: dict[tuple[Any, str], Frame] = fault.memory.setdefault("last", {})
+    last[connection, frame.message["market"]] = frame
+    before_ms = int(frame.message["timestamp"]) - SILENT_MS
+    old = [
+        kept
+        for (hearer, _), kept in last.items()
+        if hearer is connection and int(kept.message["timestamp"]) < before_ms
+    ]
+    fault.note("frames of the past", len(old))
+    return [frame, *old]

@@ -79,6 +79,29 @@ PRICES: Final = (
         frame=frames.frozen,
     ),
     Kind(
+        "bad-value",
+        "Prices are ten times the true ones, zero, negative, NaN or infinite.",
+        "Refused where it comes in and counted; a jump is believed once three reports in a row agree.",
+        (
+            PRICE_FEED,
+            PRICE_TOPIC,
+            EVERY,
+            Argument("as", "tenfold", "what comes in its place", tuple(frames.BAD_VALUES)),
+        ),
+        frame=frames.worthless,
+    ),
+    Kind(
+        "price-apart",
+        "Prices of a source are off by so many basis points.",
+        "Beyond a band that allows for their lag the sources' difference is shown and nothing is bought.",
+        (
+            on_feed("spot", PRICE_FEEDS),
+            PRICE_TOPIC,
+            Argument("bp", 60, "basis points", least=-5000, most=5000),
+        ),
+        frame=frames.apart,
+    ),
+    Kind(
         "carried-forward",
         "PolyBolt repeats the value before for want of a new one, and says so.",
         "Such a value is never a report of its second: no strike comes of it.",
@@ -143,6 +166,20 @@ BOOKS: Final = (
         soak=({"count": 3}, {"count": 3, "of": "any"}),
     ),
     Kind(
+        "shuffled-levels",
+        "Whole books come with their levels in no order.",
+        "The best price is looked for, never taken by its place.",
+        (),
+        frame=books.shuffled,
+    ),
+    Kind(
+        "old-frames",
+        "The last frames of markets that have ended come again and again beside those of the others.",
+        "Counted as unknown once the window is over; no book is made of them, and no other one changes.",
+        (),
+        frame=books.of_the_past,
+    ),
+    Kind(
         "rest-stale",
         "GET /book answers with an old shell of 0.01 and 0.99.",
         "A cross-check that disagrees with a live book is shown; the live book stays the source.",
@@ -191,6 +228,20 @@ MARKETS: Final = (
         "The window and its followers are only watched, until a whole one came out as the new rule says.",
         (Argument("to", "twap-30", "the rule described", ("twap-30", "twap-90", "spot", "unknown")), SLUG),
         answer=answers.changed,
+    ),
+    Kind(
+        "other-window",
+        "Gamma answers about another window than the one that was asked for.",
+        "Refused: slug, start and end have to agree; what is known of the market stays known.",
+        (SLUG,),
+        answer=answers.of_another,
+    ),
+    Kind(
+        "fee-unknown",
+        "Gamma says that a market has fees, and not which.",
+        "The description is refused; the fee known before holds for a while, then nothing is bought.",
+        (SLUG,),
+        answer=answers.without_fee,
     ),
     Kind(
         "closed-accepting",

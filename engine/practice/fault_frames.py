@@ -4,6 +4,7 @@ Formats: protocol sheet, sections 1 (RTDS), 2.1 (PolyBolt) and 3 (CLOB); the tic
 """
 
 import copy
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -166,6 +167,45 @@ def _cheaper(value: Any) -> Any:
         whole = value.isdigit()
         return str(int(value) // OTHER_SHARE) if whole else f"{Decimal(value) / OTHER_SHARE:.8f}"
     return value / OTHER_SHARE
+
+
+def worthless(fault: Fault, connection: "Connected", frame: Frame) -> list[Frame]:
+    """Send a price that is none, or ten times the true one, in its place."""
+    if not (fault.concerns(frame) and is_tick(frame) and fault.takes_turn((connection, frame.topic))):
+        return [frame]
+    message = copy.deepcopy(frame.message)
+    point, bad = points(message)[0], BAD_VALUES[fault.text("as")]
+    point.update({name: bad(point[name]) for name in VALUE_FIELDS if name in point})
+    fault.note("values spoiled")
+    return [rewritten(frame, message)]
+
+
+def _times(value: Any, factor: Decimal) -> Any:
+    """Multiply a value as it is written: an integer text of E18, a decimal text, or a number."""
+    if isinstance(value, str):
+        return str(int(int(value) * factor)) if value.isdigit() else f"{Decimal(value) * factor:.8f}"
+    return float(Decimal(str(value)) * factor)
+
+
+BAD_VALUES: Final[dict[str, Callable[[Any], Any]]] = {
+    "tenfold": lambda value: _times(value, Decimal(10)),
+    "zero": lambda value: _times(value, Decimal(0)),
+    "negative": lambda value: f"-{value}" if isinstance(value, str) else -value,
+    "nan": lambda _: "NaN",
+    "infinite": lambda _: "Infinity",
+}
+"""What is sent for a price, by name. NaN and infinity are no JSON numbers, so they come as texts."""
+
+
+def apart(fault: Fault, _: "Connected", frame: Frame) -> list[Frame]:
+    """Send every price of a topic so many basis points off, in ticks and snapshots alike."""
+    if not fault.concerns(frame):
+        return [frame]
+    message, factor = copy.deepcopy(frame.message), 1 + Decimal(str(fault.number("bp"))) / 10_000
+    for point in points(message):
+        point.update({name: _times(point[name], factor) for name in VALUE_FIELDS if name in point})
+    fault.note("frames shifted")
+    return [rewritten(frame, message)]
 
 
 def skewed(fault: Fault, _: "Connected", frame: Frame) -> list[Frame]:

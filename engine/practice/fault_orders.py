@@ -4,10 +4,12 @@ Bodies and statuses: protocol sheet, sections 7.7 and 9.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.practice import order_errors as errors
 from engine.practice.fault_terms import YES_NO, Answer, Argument, Asked, Fault, Kind
 from engine.practice.order_errors import CATALOGUE, Refused, refused
@@ -16,6 +18,9 @@ from engine.practice.private import rejected_leg
 
 POSTS: Final = ("/order", "/orders")
 CANCELS: Final = ("/order", "/orders", "/cancel-all", "/cancel-market-orders")
+
+OTHER_BEAT: Final = "00000000-0000-4000-8000-000000000000"
+"""An id that no heartbeat ever has."""
 
 COUNT: Final = Argument("count", 0, "so many are struck; 0: all")
 RETRY: Final = Argument("retry_after_s", 1, "Retry-After, wall seconds")
@@ -126,8 +131,8 @@ def post_only(fault: Fault, asked: Asked) -> Asked | Answer:
     if not _is_post(asked):
         return asked
     try:
-        posted: Any = msgspec.json.decode(asked.body)
-    except (msgspec.DecodeError, RecursionError):
+        posted = from_json(asked.body)
+    except DecodingError:
         return asked
     orders = posted if isinstance(posted, list) else [posted]
     if all(isinstance(order, dict) and order.get("postOnly") is True for order in orders):
@@ -169,6 +174,15 @@ def limited(fault: Fault, asked: Asked) -> Asked | Answer:
         "poly-ratelimit-tier": "standard",
     }
     return _in_place(asked, Refused(429, "rate limit exceeded"), *headers.items())
+
+
+def beat_refused(fault: Fault, asked: Asked) -> Asked | Answer:
+    """Take no heartbeat: answer as if another id were expected, each time."""
+    if not (asked.method == "POST" and asked.path == "/v1/heartbeats"):
+        return asked
+    fault.note("heartbeats refused")
+    words = "Invalid Heartbeat ID"
+    return _in_place(asked, Refused(400, words, heartbeat_id=OTHER_BEAT, error_msg=words))
 
 
 def region_refused(fault: Fault, asked: Asked) -> Asked | Answer:
@@ -318,6 +332,12 @@ RESTRICTIONS: Final = (
         WAITS,
         (Argument("retry_after_s", 79, "the body's retry_after_seconds"),),
         asked=post_only,
+    ),
+    Kind(
+        "heartbeat-refused",
+        "Order heartbeats are refused: another id is expected, whichever is sent.",
+        "No order is sent until one is taken again; shown with its reason.",
+        asked=beat_refused,
     ),
     _mode("cancel-only", "Only cancels are taken (503).", WAITS, cancel_only),
     _mode("trading-disabled", "Neither orders nor cancels are taken (503).", WAITS, disabled),

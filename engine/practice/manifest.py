@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from engine.contract import FeeSchedule, SettlementRule
-from engine.errors import SessionFileError
+from engine.decoded import from_json
+from engine.errors import DecodingError, SessionFileError
 from engine.events import Level
 from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, price_e4, size_e6
 
@@ -133,6 +134,6 @@ def _beside(session: Path) -> Path:
 
 def _read(document: bytes, origin: str) -> Manifest:
     try:
-        return msgspec.json.decode(document, type=Manifest)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return from_json(document, Manifest)
+    except DecodingError as error:
         raise SessionFileError(f"{origin}: not a manifest: {error}") from None

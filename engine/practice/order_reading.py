@@ -4,6 +4,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.events import Side
 from engine.practice.eip712 import OrderStruct, order_digest
 from engine.practice.order_errors import Refused, refused
@@ -77,8 +79,8 @@ def read_order(body: bytes) -> Order:
         Refused: It is no order.
     """
     try:
-        return _order(msgspec.json.decode(body, type=_Posted))
-    except (msgspec.DecodeError, ValueError, RecursionError):
+        return _order(from_json(body, _Posted))
+    except (DecodingError, ValueError):
         raise refused("payload") from None
 
 
@@ -89,8 +91,8 @@ def read_orders(body: bytes) -> list[Order | Refused]:
         Refused: It is no list of at most fifteen.
     """
     try:
-        posted = msgspec.json.decode(body, type=list[Any])
-    except (msgspec.DecodeError, RecursionError):
+        posted = from_json(body, list[Any])
+    except DecodingError:
         raise refused("payload") from None
     if not 0 < len(posted) <= MOST_ORDERS:
         raise refused("payload")

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final, NamedTuple
 
-import msgspec
 from starlette.websockets import WebSocket
 
 from engine.clock import Clock
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.practice import polybolt_frames as frames
 from engine.practice.credentials import are_valid
 from engine.practice.outbox import Outbox, converse
@@ -106,8 +107,8 @@ class PolyboltFeed:
             subscriber.fail("bad_op", None, POLICY)
             return
         try:
-            message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+            message = from_json(text)
+        except DecodingError:
             message = None
         if not isinstance(message, dict):
             subscriber.outbox.send(frames.error("bad_op", None))

@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.practice.bank import USD
 from engine.practice.eip712 import EXCHANGE_V2, EXCHANGE_V3
 from engine.practice.keys import Account
@@ -141,8 +143,8 @@ def _cancel_routes(venue: Venue) -> list[BaseRoute]:
 
     async def several(_: Request, account: Account, body: bytes) -> Any:
         try:
-            ids = msgspec.json.decode(body, type=list[str])
-        except (msgspec.DecodeError, RecursionError):
+            ids = from_json(body, list[str])
+        except DecodingError:
             raise refused("payload") from None
         if len(ids) > MOST_CANCELS:
             raise refused("payload")
@@ -245,8 +247,8 @@ def _page(request: Request, rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError):
+        return from_json(body, dict[str, Any])
+    except DecodingError:
         raise refused("payload") from None
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from engine.clock import SystemClock
 from engine.contract import Contract, SettlementRule, slug_of
+from engine.decoded import UNDECODABLE
 from engine.errors import SessionFileError
 from engine.events import Source
 from engine.practice.recording import Recording, price_by_rule
@@ -115,7 +116,7 @@ def _decode(content: bytes, path: Path) -> Recording:
     decoder = msgspec.json.Decoder(float_hook=Decimal)
     try:
         document: Any = decoder.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         document = None
     if isinstance(document, dict) and "events" in document:
         return read_events(document, path)
@@ -131,7 +132,7 @@ def _decode_lines(decoder: msgspec.json.Decoder[Any], content: bytes, path: Path
             continue
         try:
             decoded = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             decoded = None
         if not isinstance(decoded, dict):
             raise SessionFileError(

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from engine.contract import Outcome
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.practice import clob_documents, frames, gamma
 from engine.practice.market import Market
 from engine.practice.venue import Venue
@@ -126,8 +128,8 @@ def _books(venue: Venue) -> Answer:
 
     async def answer(request: Request) -> Response:
         try:
-            wanted = msgspec.json.decode(await request.body(), type=list[dict[str, Any]])
-        except (msgspec.DecodeError, RecursionError):
+            wanted = from_json(await request.body(), list[dict[str, Any]])
+        except DecodingError:
             return _json({"error": "Invalid payload"}, 400)
         if len(wanted) > MOST_BOOKS:
             return _json({"error": "Payload exceeds the limit"}, 400)

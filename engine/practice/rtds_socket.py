@@ -9,10 +9,11 @@ import hashlib
 from itertools import count
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-import msgspec
 from starlette.websockets import WebSocket
 
 from engine.clock import Clock
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.events import Source
 from engine.practice import frames
 from engine.practice.outbox import Outbox, converse
@@ -91,8 +92,8 @@ class RtdsFeed:
             subscriber.outbox.send("")
             return
         try:
-            message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+            message = from_json(text)
+        except DecodingError:
             return
         if not isinstance(message, dict) or not isinstance(message.get("subscriptions"), list):
             return
@@ -141,8 +142,8 @@ def _hearing(filters: Any, symbol: str) -> Hearing:
     if filters in (None, ""):
         return "all"
     try:
-        asked = msgspec.json.decode(filters) if isinstance(filters, str) else None
-    except (msgspec.DecodeError, RecursionError):
+        asked = from_json(filters) if isinstance(filters, str) else None
+    except DecodingError:
         return "refused"
     if asked is None:
         return "refused"

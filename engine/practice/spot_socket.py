@@ -8,9 +8,10 @@ from decimal import Decimal
 from itertools import count
 from typing import Any, Final
 
-import msgspec
 from starlette.websockets import WebSocket
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.practice.frames import json_text
 from engine.practice.outbox import Outbox, converse
 from engine.practice.prices import PriceBoard
@@ -53,8 +54,8 @@ class SpotFeed:
 
     def _hear(self, outbox: Outbox, text: str) -> None:
         try:
-            message = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+            message = from_json(text)
+        except DecodingError:
             message = None
         if not isinstance(message, dict) or message.get("type") not in ("subscribe", "unsubscribe"):
             outbox.send(json_text({"type": "error", "message": "Malformed JSON"}))

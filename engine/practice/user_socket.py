@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from itertools import count
 from typing import Any, Final
 
-import msgspec
 from starlette.websockets import WebSocket
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.practice.clob_socket import close_when_silent
 from engine.practice.credentials import are_valid
 from engine.practice.frames import json_text
@@ -140,8 +141,8 @@ def _hear(subscriber: _Subscriber, text: str) -> None:
         subscriber.outbox.send("PONG")
         return
     try:
-        message = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+        message = from_json(text)
+    except DecodingError:
         return
     if not isinstance(message, dict):
         return

@@ -6,7 +6,7 @@ Apart from it because the guard process, which has to be small, takes the rules 
 import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,16 +18,9 @@ from engine.ephemeral import is_ephemeral, on_streamlit_cloud
 from engine.kill import KillSwitch
 from engine.passwords import mark_of, matches
 from engine.run.access import SHARE_MARK, Identity, Role, Rules, is_loopback
+from engine.run.throttle import Origin, Throttle
 from engine.trail import Trail, What, plain
 
-FREE_TRIES: Final = 5
-"""Wrong passwords from one address before it has to wait."""
-WAIT_S: Final = 15.0
-WAIT_MOST_S: Final = 900.0
-FORGET_S: Final = 3_600.0
-TRIES_A_MINUTE: Final = 40
-"""Of all addresses together; each takes a tenth of a second of a core."""
-ADDRESSES_MOST: Final = 1_000
 DENIED_A_MINUTE: Final = 20
 """Lines of the audit trail about what was denied: nobody shall fill the disk with them."""
 SHARE_HOURS_MOST: Final = 24.0 * 31
@@ -69,42 +62,6 @@ class SignedIn(NamedTuple):
     wait_s: float = 0.0
 
 
-class Throttle:
-    """How often passwords may be tried: some wrong ones are free, then the wait doubles. Thread-safe."""
-
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        self._now = now
-        self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._tries: deque[float] = deque(maxlen=TRIES_A_MINUTE)
-        self._lock = threading.Lock()
-
-    def wait_s(self, address: str) -> float:
-        """Return how long an address has to wait; 0 counts as a try."""
-        now = self._now()
-        with self._lock:
-            wrong, at = self._wrong.get(address, (0, now))
-            if now - at > FORGET_S:
-                wrong = 0
-            pause = min(WAIT_S * 2.0 ** (wrong - FREE_TRIES), WAIT_MOST_S) if wrong >= FREE_TRIES else 0.0
-            left = at + pause - now
-            if left <= 0 and len(self._tries) == TRIES_A_MINUTE:
-                left = self._tries[0] + 60.0 - now
-            if left > 0:
-                return left
-            self._tries.append(now)
-        return 0.0
-
-    def note(self, address: str, right: bool) -> None:
-        """Note what became of a try."""
-        with self._lock:
-            now = self._now()
-            wrong, at = self._wrong.pop(address, (0, now))
-            if not right:
-                self._wrong[address] = (1 if now - at > FORGET_S else wrong + 1, now)
-                while len(self._wrong) > ADDRESSES_MOST:
-                    self._wrong.popitem(last=False)
-
-
 class Door:
     """Where people sign in: passwords against hashes, one at a time, throttled, in the audit trail."""
 
@@ -114,25 +71,27 @@ class Door:
         self._one = threading.Lock()
         self._denied: deque[float] = deque(maxlen=DENIED_A_MINUTE)
 
-    def sign_in(self, settings: Settings, name: str, password: str, address: str) -> SignedIn:
+    def sign_in(self, settings: Settings, name: str, password: str, origin: Origin) -> SignedIn:
         """Try a password; the role is that of the hash it belongs to.
 
         Args:
             settings: Where the hashes are.
             name: As given, for the audit trail.
             password: As typed.
-            address: Where the try comes from.
+            origin: Where the try comes from (``engine.run.throttle.origin_of``).
         """
-        wait_s = self.throttle.wait_s(address)
+        wait_s = self.throttle.wait_s(origin)
         if wait_s > 0:
             words = f"Too many tries. Wait {wait_s:.0f} s."
             return SignedIn("", Role.NOBODY, 0.0, words, wait_s)
         name = " ".join(plain(name).split())[: passes.NAME_MOST]
         with self._one:
             role, mark = _matching(settings, password)
-        self.throttle.note(address, bool(mark))
+        # A viewer's own password must not buy new tries at the operator's.
+        self.throttle.note(origin, bool(mark), forgiven=role == Role.OPERATOR)
         if not mark:
-            self.deny(settings.data_dir, name or "somebody", f"to sign in from {address}: wrong password")
+            why = f"to sign in from {origin.address}: wrong password"
+            self.deny(settings.data_dir, name or "somebody", why)
             return SignedIn("", Role.NOBODY, 0.0, "This is not a password of this console.")
         seconds = settings.sign_in_hours * 3600
         try:
@@ -143,7 +102,7 @@ class Door:
             settings.data_dir,
             "signed in",
             name or role.name.lower(),
-            f"as {role.name.lower()} from {address}",
+            f"as {role.name.lower()} from {origin.address}",
         )
         return SignedIn(text, role, seconds)
 

@@ -1,8 +1,8 @@
 """Post alarms to a webhook from a thread of its own: bounded, rate-limited, and nobody waits for it.
 
-The engine only puts an alarm into a queue. What is full is dropped and counted, what hangs hangs here. The
-address is a secret: it is in no log and no error. What it does not know: what is worth an alarm
-(``engine.run.alarms``).
+The engine only puts an alarm into a queue. What is full is dropped and counted, what hangs hangs here, and
+what goes wrong with one alarm, whatever it is, is counted and costs the next one nothing. The address is a
+secret: it is in no log and no error. What it does not know: what is worth an alarm (``engine.run.alarms``).
 """
 
 import logging
@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
 import httpx
@@ -53,7 +54,10 @@ class PostFailed(Exception):
 
 
 def body_of(alarm: Alarm, settings: Settings) -> dict[str, Any]:
-    """Write an alarm as the webhook wants it: ``ALARM_SHAPE``."""
+    """Write an alarm as the webhook wants it: ``ALARM_SHAPE``. What UTF-8 has no bytes for becomes "?"."""
+    alarm = alarm._replace(
+        text=_sendable(alarm.text), contract=_sendable(alarm.contract), order=_sendable(alarm.order)
+    )
     mode = f"{'practice' if not settings.is_external else 'paper' if settings.dry_run else 'live'}"
     text = f"[{mode}] {alarm.kind}: {alarm.text}"
     if settings.alarm_shape == "slack":
@@ -65,6 +69,11 @@ def body_of(alarm: Alarm, settings: Settings) -> dict[str, Any]:
     return told
 
 
+def _sendable(text: str) -> str:
+    """Return a text that can be sent: half of a surrogate pair comes from broken bytes in a file's name."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def post(client: httpx.Client, alarm: Alarm, settings: Settings) -> None:
     """Post one alarm once.
 
@@ -74,17 +83,25 @@ def post(client: httpx.Client, alarm: Alarm, settings: Settings) -> None:
     assert settings.alarm_url is not None
     try:
         answer = client.post(settings.alarm_url.get_secret_value(), json=body_of(alarm, settings))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        # A host that cannot be looked up is a UnicodeError, so a ValueError; its text may be the address.
         raise PostFailed(f"no answer ({type(error).__name__})") from None
     if not answer.is_success:
         raise PostFailed(f"HTTP {answer.status_code}")
 
 
 def new_client(settings: Settings) -> httpx.Client:
-    """Return a client for the webhook."""
+    """Return a client for the webhook.
+
+    Raises:
+        PostFailed: There can be none: the environment names a proxy that is no address, or needs more.
+    """
     assert settings.alarm_url is not None
-    direct = is_loopback(settings.alarm_url.get_secret_value())
-    return httpx.Client(timeout=TIMEOUT_S, trust_env=not direct)
+    try:
+        direct = is_loopback(settings.alarm_url.get_secret_value())
+        return httpx.Client(timeout=TIMEOUT_S, trust_env=not direct)
+    except (httpx.InvalidURL, ValueError, OSError, ImportError) as error:
+        raise PostFailed(f"no client ({type(error).__name__})") from None
 
 
 class Poster:
@@ -134,7 +151,8 @@ class Poster:
         self._told_at[key] = now_s
 
     def _run(self) -> None:
-        with new_client(self._settings) as client:
+        client: httpx.Client | None = None
+        with ExitStack() as until_the_end:
             while not self._left_behind.is_set():
                 try:
                     alarm = self._queue.get(timeout=0.2)
@@ -143,7 +161,13 @@ class Poster:
                         return
                     continue
                 self._keep_pace()
-                self._post(client, alarm)
+                try:
+                    client = client or until_the_end.enter_context(new_client(self._settings))
+                    self._post(client, alarm)
+                except PostFailed as error:
+                    self._failed(alarm, str(error))
+                except Exception as error:  # noqa: BLE001 (a thread that ended would take no alarm any more)
+                    self._failed(alarm, type(error).__name__)
 
     def _keep_pace(self) -> None:
         """Wait while the last minute had its fill; the end does not wait."""
@@ -152,17 +176,24 @@ class Poster:
         self._recent.append(time.monotonic())
 
     def _post(self, client: httpx.Client, alarm: Alarm) -> None:
+        """Try a few times.
+
+        Raises:
+            PostFailed: The last try failed too.
+        """
         for attempt in range(1, TRIES + 1):
             try:
                 post(client, alarm, self._settings)
-            except PostFailed as error:
-                if attempt < TRIES and not self._stop.wait(PAUSE_S * attempt):
-                    continue
-                self.counts["failed"] += 1
-                log.warning("alarm not posted", extra={"alarm": alarm.kind, "why": str(error)})
-                return
+            except PostFailed:
+                if attempt == TRIES or self._stop.wait(PAUSE_S * attempt):
+                    raise
+                continue
             self.counts["sent"] += 1
             return
+
+    def _failed(self, alarm: Alarm, why: str) -> None:
+        self.counts["failed"] += 1
+        log.warning("alarm not posted", extra={"alarm": alarm.kind, "why": why})
 
 
 def try_alarm(settings: Settings) -> str:
@@ -170,9 +201,9 @@ def try_alarm(settings: Settings) -> str:
     if settings.alarm_url is None:
         return "ALARM_URL is not set: alarms go to the log alone."
     alarm = Alarm("test", "This is a test; nothing is wrong.", time.time_ns() // 1_000_000)
-    with new_client(settings) as client:
-        try:
+    try:
+        with new_client(settings) as client:
             post(client, alarm, settings)
-        except PostFailed as error:
-            return f"The webhook did not take the test alarm: {error}."
+    except PostFailed as error:
+        return f"The webhook did not take the test alarm: {error}."
     return "The webhook took the test alarm."

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from engine.metric_samples import kind_of_alarm
+from engine.metrics import ENDED
 from engine.run.alarm_post import Alarm
-from engine.snapshot import Snapshot
+from engine.snapshot import SettlementView, Snapshot
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
@@ -49,6 +50,7 @@ class AlarmWatch:
         self._told: dict[tuple[str, str], None] = {}
         self._killed = False
         self._base: Snapshot | None = None
+        self._count = _Count(0)
 
     def halted(self, why: str) -> Alarm:
         """Return the alarm of a halt at once: there may be no snapshot any more."""
@@ -60,6 +62,7 @@ class AlarmWatch:
         base = self._base
         if base is None or base.session != snapshot.session:
             self._base = base = snapshot
+            self._count = _Count(snapshot.now_ms)
             # What the venue's past says of windows before us is known; it is no news.
             self._told |= {("settlement drift", slug): None for slug in _drifts(snapshot)}
         standing = {(alarm.kind, alarm.about): alarm for alarm in _standing(snapshot)}
@@ -69,10 +72,50 @@ class AlarmWatch:
         if mode.kill_latched is not self._killed and (mode.kill_who or not mode.kill_latched):
             self._killed = mode.kill_latched
             fresh.append(_kill(snapshot))
+        self._count.take(snapshot)
         if _day(snapshot, self._hour_ms) > _day(base, self._hour_ms):
-            fresh.append(_summary(base, snapshot))
+            fresh.append(_summary(base, snapshot, self._count))
             self._base = snapshot
+            self._count.begin_anew(snapshot)
         return fresh
+
+
+class _Count:
+    """Orders that ended and windows that settled since the last summary: a snapshot shows the last fifty."""
+
+    def __init__(self, begun_ms: int) -> None:
+        """Begin; what is older than that, on the engine's clock, is of an earlier session."""
+        self._begun_ms = begun_ms
+        self._orders: dict[str, str] = {}
+        self._windows: dict[str, SettlementView] = {}
+        self._told: frozenset[str] = frozenset()
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Add what is new in a snapshot."""
+        for order in snapshot.orders:
+            if order.state in ENDED and order.at_ms >= self._begun_ms and order.order_id not in self._told:
+                self._orders[order.order_id] = order.state
+        for row in snapshot.settlements:
+            settled = row.verdict != "waiting" and row.end_s * 1000 > self._begun_ms
+            if settled and row.slug not in self._told:
+                self._windows[row.slug] = row
+
+    def begin_anew(self, snapshot: Snapshot) -> None:
+        """Count from here on; what was counted, and is shown still, is not counted again."""
+        shown = {order.order_id for order in snapshot.orders} | {row.slug for row in snapshot.settlements}
+        self._told = (self._told | self._orders.keys() | self._windows.keys()) & shown
+        self._orders, self._windows = {}, {}
+
+    def words(self) -> str:
+        """Say how many of each, and how they ended."""
+        traded = sum(row.traded for row in self._windows.values())
+        verdicts: Counter[str] = Counter(row.verdict for row in self._windows.values())
+        orders = f"orders {len(self._orders)}{_counted(Counter(self._orders.values()))}"
+        return f"{orders}; windows {len(self._windows)}, traded {traded}{_counted(verdicts)}"
+
+
+def _counted(counts: Counter[str]) -> str:
+    return " (" + ", ".join(f"{count} {name}" for name, count in counts.most_common()) + ")" if counts else ""
 
 
 def _standing(snapshot: Snapshot) -> Iterator[Alarm]:
@@ -116,7 +159,7 @@ def _day(snapshot: Snapshot, hour_ms: int) -> int:
     return (snapshot.wall_ms - hour_ms) // DAY_MS
 
 
-def _summary(base: Snapshot, snapshot: Snapshot) -> Alarm:
+def _summary(base: Snapshot, snapshot: Snapshot, count: _Count) -> Alarm:
     """Sum up what came between two snapshots of one session."""
     since = datetime.fromtimestamp(base.wall_ms / 1000, UTC)
     money, before = snapshot.money, base.money
@@ -126,6 +169,7 @@ def _summary(base: Snapshot, snapshot: Snapshot) -> Alarm:
     parts = [
         f"since {since:%Y-%m-%d %H:%M} UTC: P&L {money.realised - before.realised:+,.2f} $",
         f"fees {money.fees - before.fees:,.2f} $, fills {money.trades - before.trades}",
+        count.words(),
         f"open {money.open_cost:,.2f} $, mode {snapshot.mode.mode}",
     ]
     if refused:

@@ -16,6 +16,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.kill import ARM_FILE_NAME, KillSwitch
 from engine.trail import Trail, plain
 
@@ -75,8 +77,8 @@ def permit(who: str, why: str, minutes: int, now: Now) -> Armed:
 def decoded(body: bytes) -> Armed | None:
     """Read a file's content; None where it is no permission that ``permit`` could have written."""
     try:
-        armed = msgspec.json.decode(body, type=Armed)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        armed = from_json(body, Armed)
+    except DecodingError:
         return None
     length_ms = armed.until_ms - armed.armed_ms
     return armed if 0 < length_ms <= MOST_MINUTES * MINUTE_MS else None

@@ -17,6 +17,8 @@ from typing import Final
 import msgspec
 
 from engine.clock import Clock
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.events import AnyEvent, ParamsChanged, TradingPaused
 from engine.params import Limits
 from engine.run.commands import (
@@ -241,8 +243,8 @@ class Inbox:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o077:
                 return "its file is not this user's alone"
-            told = msgspec.json.decode(os.read(descriptor, SIZE_LIMIT), type=Told)
-        except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+            told = from_json(os.read(descriptor, SIZE_LIMIT), Told)
+        except (OSError, DecodingError):
             return "its file is not one that this program wrote"
         finally:
             os.close(descriptor)

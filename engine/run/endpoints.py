@@ -6,14 +6,13 @@ process ends, however that happens: it lives as long as its standard input stays
 
 import asyncio
 import logging
-import os
 import sys
 from typing import NamedTuple
 
-import msgspec
-
 from engine.config import Settings
-from engine.errors import StartError
+from engine.decoded import from_json
+from engine.errors import DecodingError, StartError
+from engine.settings_environment import child_environment
 from engine.wire.credentials import Credentials
 
 READY_TIMEOUT_S = 30.0
@@ -78,7 +77,7 @@ class EmbeddedVenue:
         settings = self._settings
         command = [sys.executable, "-m", "engine", "practice", "--port", "0", "--with-parent"]
         command += ["--seed", str(settings.practice_seed), "--speed", str(settings.practice_speed)]
-        environment = os.environ | {
+        environment = child_environment() | {
             "WATCH_RETURN_THRESHOLD": str(settings.watch_return_threshold),
             "HAMMER_SECS": str(settings.hammer_secs),
             "D_MIN": str(settings.d_min),
@@ -99,9 +98,9 @@ class EmbeddedVenue:
                 raise StartError(
                     f"the embedded practice venue ended at once (status {status}): see its error above"
                 )
-            urls = msgspec.json.decode(line, type=dict[str, str])
+            urls = from_json(line, dict[str, str])
             return Endpoints(**{name: urls.get(name.upper()) for name in Endpoints._fields})  # type: ignore[arg-type]
-        except (TimeoutError, msgspec.MsgspecError) as error:
+        except (TimeoutError, DecodingError) as error:
             await self.__aexit__()
             raise StartError(f"the embedded practice venue did not start: {error or 'no answer'}") from error
 

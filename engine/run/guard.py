@@ -1,9 +1,10 @@
 """The guard: a tiny process beside the server that takes a kill while native code holds its interpreter.
 
-``POST /kill`` with the rules of the server's own route (``engine.run.kill_door``): it writes the latch, which
-the order thread looks at last. It listens on loopback only and ends with the server: its standard input is
-the server's end of a pipe, and its first line the rules. Who signed in with an OIDC provider is nobody here:
-the server's route and the session take that kill. What it does not know: the engine, orders, pages.
+``POST /kill``, under whatever base path, with the rules of the server's own route (``engine.run.kill_door``):
+it writes the latch, which the order thread looks at last. It listens on loopback only and ends with the
+server: its standard input is the server's end of a pipe, and its first line the rules. Who signed in with an
+OIDC provider is nobody here: the server's route and the session take that kill. What it does not know: the
+engine, orders, pages.
 """
 
 import argparse
@@ -29,6 +30,12 @@ BODY_LIMIT: Final = 4 * REASON_LIMIT
 SLOW_CLIENT_S: Final = 2.0
 START_LIMIT_S: Final = 10.0
 
+DOORS: Final = ("kill", "kill-guard")
+"""How a path ends that trips the switch: a proxy keeps ``server.baseUrlPath`` before it, or takes it away."""
+
+READABLE: Final = (200, 401, 500)
+"""Answers that the console's page, whose port is another, may read; it asks for nothing else."""
+
 log = logging.getLogger("engine.guard")
 
 
@@ -40,7 +47,7 @@ class _Door(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Trip the kill switch at once; the body, if any, is the reason."""
-        if self.path.split("?")[0] not in ("/kill", "/kill-guard"):
+        if self.path.partition("?")[0].rpartition("/")[2] not in DOORS:
             self._answer(404, {"latched": None, "error": "POST /kill is all there is here"})
             return
         peer, folder = self.client_address[0], Path(self.rules.folder)
@@ -70,15 +77,26 @@ class _Door(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(text)))
         self.send_header("Cache-Control", "no-store")
-        origin = self.headers.get("origin")
-        if status != 403 and origin:
+        self.send_header("X-Content-Type-Options", "nosniff")
+        headers = getattr(self, "headers", None)  # there are none where the first line was no request
+        origin = headers.get("origin") if headers is not None else None
+        if status in READABLE and origin:
             # The page's own address has another port, so the browser asks whether it may read the answer.
             self.send_header("Access-Control-Allow-Origin", origin)
             # With the cookie that shows who signed in: cookies know no ports.
             self.send_header("Access-Control-Allow-Credentials", "true")
             self.send_header("Vary", "Origin")
         self.end_headers()
-        self.wfile.write(text)
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    def send_error(self, code: int, message: str | None = None, _explain: str | None = None) -> None:
+        """Answer what is no POST, or no request, as all else is answered: the class would send a page."""
+        self._answer(int(code), {"latched": None, "error": message or "no request that is understood"})
+
+    def version_string(self) -> str:
+        """Name the program, and not which Python runs it."""
+        return "guard"
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the audit trail has every trip."""

@@ -16,6 +16,7 @@ import msgspec
 from engine import journal_read
 from engine.core.decide import Decision
 from engine.core.trading import OrderIntent
+from engine.decoded import UNDECODABLE
 from engine.errors import JournalError
 from engine.events import Record
 from engine.journal_blocks import LATE_MOST, Block, Output, block_of, outputs_in
@@ -244,7 +245,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         with journal_read.opened(path, PATIENCE_S) as database:
             yield database
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise JournalError(f"{path.name} cannot be read now: {error}") from error
     except JournalError as error:
         if path.name in str(error):

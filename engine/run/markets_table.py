@@ -14,6 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from engine.contract import DURATIONS_S, FeeSchedule, SettlementRule
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.run.market_rows import Faults, MarketRowError, WindowTerms, can_be_btc, complain
 
 EXPONENT_MOST: Final = 10
@@ -47,8 +49,8 @@ def read_markets(path: Path, faults: Faults | None = None) -> dict[str, WindowTe
     try:
         if path.stat().st_size > SIZE_MOST:
             raise MarketRowError(f"{path}: a markets table has at most {SIZE_MOST >> 20} MB")
-        lines = msgspec.json.decode(path.read_bytes(), strict=True)
-    except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        lines = from_json(path.read_bytes())
+    except (OSError, DecodingError) as error:
         raise MarketRowError(f"{path}: not a markets table: {error}") from None
     if not isinstance(lines, list):
         raise MarketRowError(f"{path}: not a markets table: it has to be a list")
@@ -88,8 +90,8 @@ def _terms(line: Any) -> WindowTerms:
     outcome = line.get("outcome")
     if outcome not in (None, "UP", "DOWN"):
         raise ValueError(f"{slug}: outcome {str(outcome)[:40]!r}: UP, DOWN or null")
-    rate = _number(line, "fee_rate")
-    fee = None if rate is None else FeeSchedule(rate, _number(line, "fee_exponent") or Decimal(1))
+    rate, exponent = _number(line, "fee_rate"), _number(line, "fee_exponent")
+    fee = None if rate is None else FeeSchedule(rate, Decimal(1) if exponent is None else exponent)
     if fee is not None and not 0 <= fee.rate <= 1:
         raise ValueError(f"{slug}: fee_rate {fee.rate} is outside 0 to 1")
     if fee is not None and not 0 <= fee.exponent <= EXPONENT_MOST:

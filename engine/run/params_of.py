@@ -17,6 +17,7 @@ import msgspec
 from pydantic import ValidationError
 
 from engine.config import Settings
+from engine.decoded import UNDECODABLE
 from engine.params import Limits
 from engine.trail import plain
 
@@ -212,7 +213,7 @@ def read_versions(folder: Path) -> list[Version]:
     for line in filter(None, lines):
         try:
             versions.append(_decoder.decode(line))
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        except UNDECODABLE:
             continue
     return versions
 

@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.events import TradingPaused
 from engine.units import Milliseconds
 
@@ -54,9 +56,9 @@ class PauseFile:
         """Return the pause that is in force as an event for a new session; None where there is none."""
         try:
             with self.path.open("rb") as file:
-                kept = msgspec.json.decode(file.read(SIZE_LIMIT), type=Pause)
+                kept = from_json(file.read(SIZE_LIMIT), Pause)
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError, UnicodeError) as error:
+        except (OSError, DecodingError) as error:
             kept = Pause("nobody knows", f"{FILE_NAME} cannot be read ({type(error).__name__})", now_ms)
         return TradingPaused(ts_recv_ms=now_ms, paused=True, who=kept.who, why=f"{kept.why}{AGAIN}")

@@ -10,6 +10,7 @@ import msgspec
 from pydantic import SecretStr
 
 from engine.config import FEED_URLS, Settings, bounds_of, is_given, sources
+from engine.errors import SettingsError
 from engine.feeds.address import without_secrets
 from engine.params import Params
 from engine.run.params_of import PARAM_OF
@@ -19,6 +20,7 @@ from engine.settings_words import WORDS
 
 URLS: Final = {*FEED_URLS, "clock_url", "site_price_url"}
 NOT_SET: Final = "not set"
+UNREAD: Final = "unknown: a file of settings cannot be read now"
 
 
 class SettingRow(msgspec.Struct, frozen=True):
@@ -44,7 +46,7 @@ def setting_rows(
         params: What it trades by now, by the core's names; empty where that is not known.
         env_file: As ``load_settings`` takes it.
     """
-    where, began, group, rows = sources(env_file), settings.params(), "", []
+    where, began, group, rows = _sources(env_file), settings.params(), "", []
     for name in Settings.model_fields:
         group = GROUPS.get(name, group)
         rows.append(
@@ -52,7 +54,7 @@ def setting_rows(
                 group=group,
                 name=name.upper(),
                 value=shown(name, getattr(settings, name)),
-                source=where[name],
+                source=where.get(name, UNREAD),
                 bounds=in_words(bounds_of(name)),
                 in_force=_in_force(name.upper(), began, params),
                 unit=WORDS[name].unit,
@@ -60,6 +62,14 @@ def setting_rows(
             )
         )
     return rows
+
+
+def _sources(env_file: Path | None) -> dict[str, str]:
+    """Return where each would be taken from now; nothing where a start would be refused for a file."""
+    try:
+        return sources(env_file)
+    except SettingsError:
+        return {}
 
 
 def shown(name: str, value: Any) -> str:

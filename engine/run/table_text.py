@@ -18,6 +18,9 @@ _TYPED: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?) ?(?:Z|UTC)?", re.ASCII | re.IGNORECASE
 )
 
+_SIGNED: Final = re.compile(r"[+-][0-9][0-9.,]*(?: ?[A-Za-z%/$]+)*")
+"""A number with its sign and, behind it, words or units: no call, no cell, no pipe."""
+
 
 def time_of(at_ms: Milliseconds | None) -> datetime | None:
     """Return Unix milliseconds as a time in UTC; None where they are unknown or no time at all."""
@@ -94,6 +97,21 @@ def _plain(name: str, value: Any) -> str:
     if isinstance(value, tuple | list):
         value = "; ".join(str(one) for one in value)
     return cell(value) if isinstance(value, str) else str(value)
+
+
+def shown(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows as a page's table may have them: times, and texts that no spreadsheet runs.
+
+    A browser's own button on a table writes it as CSV as it is, and its cells can be copied. Numbers with a
+    sign and a unit stay as they are: they are no formula.
+    """
+    return [{name: _harmless(value) for name, value in row.items()} for row in timed(rows)]
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_harmless(one) for one in value]
+    return cell(value) if isinstance(value, str) and not _SIGNED.fullmatch(value) else value
 
 
 def cell(text: str) -> str:

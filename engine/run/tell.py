@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.run.commands import FOLDER_NAME, Command, Reply, Told, fault_of, write_whole
 from engine.run.lock import holder_of
 from engine.trail import plain
@@ -71,9 +73,17 @@ def _awaited(path: Path, patience_s: float) -> Reply | None:
     deadline = time.monotonic() + patience_s
     while True:
         with contextlib.suppress(FileNotFoundError):
-            reply = msgspec.json.decode(answer.read_bytes(), type=Reply)
+            reply = _reply(answer.read_bytes())
             answer.unlink(missing_ok=True)
             return reply
         if time.monotonic() >= deadline:
             return None
         time.sleep(0.01)
+
+
+def _reply(body: bytes) -> Reply:
+    """Read an answer; one that says nothing readable leaves it open whether the command was done."""
+    try:
+        return from_json(body, Reply)
+    except DecodingError as error:
+        return Reply("unknown", f"the engine's answer cannot be read ({error}): see engine kill --history")

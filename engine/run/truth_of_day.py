@@ -17,7 +17,8 @@ from engine import __version__
 from engine.core.state import State
 from engine.core.step import step
 from engine.core.truth import verdict_of
-from engine.errors import JournalError
+from engine.decoded import from_json
+from engine.errors import DecodingError, JournalError
 from engine.events import (
     AccountOrderTold,
     AccountTradeTold,
@@ -146,8 +147,8 @@ def _known(path: Path, before: Known | None) -> Known:
 
 def _load(path: Path) -> dict[str, Known]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Known])
-    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
+        return from_json(path.read_bytes(), dict[str, Known])
+    except (OSError, DecodingError):
         return {}
 
 

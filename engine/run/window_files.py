@@ -17,6 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.events import Level
 from engine.run.market_rows import (
     ROWS_MOST,
@@ -38,10 +40,6 @@ TIMES: Final = ("ts_venue_ms", "ts_recv_ms", "canonical_ts_ms", "twap_ts_ms")
 BTC: Final = ("canonical_price", "spot_price", "twap_price")
 NONE: Final = np.iinfo(np.int64).min
 """Stands for an empty cell in columns of whole numbers."""
-
-
-_NOT_OURS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-"""What decoding raises on metadata that somebody else wrote."""
 
 
 class _Told(msgspec.Struct):
@@ -216,8 +214,8 @@ def read_window(path: Path, terms: WindowTerms | None = None) -> WindowRows:
     try:
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False)
-        told = msgspec.json.decode((table.schema.metadata or {}).get(b"updown", b"{}"), type=_Told)
-    except (pa.ArrowException, OSError, *_NOT_OURS) as error:
+        told = from_json((table.schema.metadata or {}).get(b"updown", b"{}"), _Told)
+    except (pa.ArrowException, OSError, DecodingError) as error:
         raise MarketRowError(f"{path}: not Parquet that can be read: {str(error)[:200]}") from None
     missing = [name for name in (*REQUIRED, *EXACT) if name not in table.column_names]
     if missing:
@@ -241,8 +239,8 @@ def opening_of(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.glob("*.parquet")):
         try:
             metadata = pq.read_schema(path).metadata or {}
-            told = msgspec.json.decode(metadata.get(b"updown", b"{}"), type=dict[str, Any])
-        except (pa.ArrowException, OSError, *_NOT_OURS):
+            told = from_json(metadata.get(b"updown", b"{}"), dict[str, Any])
+        except (pa.ArrowException, OSError, DecodingError):
             continue
         return told
     return {}

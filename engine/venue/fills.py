@@ -21,6 +21,10 @@ SLACK_E6: Final = ONE_E6 // 100
 """How far what is told may be above what was signed before it is taken for another unit: a cent."""
 
 
+DIGITS_MOST: Final = 30
+"""No amount has more digits before its point: unlimited allowances, which are none, have 78."""
+
+
 class Unreadable(Exception):
     """The venue's numbers fit the order in no unit."""
 
@@ -99,6 +103,7 @@ def dollars_told(accepted: AcceptedOrder, signed: Signed, intent: OrderIntent) -
 
 def _pair(made: Decimal, taken: Decimal, signed_e6: int) -> tuple[int, int]:
     """Put two amounts into millionths: the venue writes decimals, its documents say millionths."""
+    _check(made, taken)
     for unit in (ONE_E6, 1):
         if 0 <= made * unit <= signed_e6 + SLACK_E6:
             return round(made * unit), round(taken * unit)
@@ -107,6 +112,9 @@ def _pair(made: Decimal, taken: Decimal, signed_e6: int) -> tuple[int, int]:
 
 def _levels(trade: ClobTrade, venue_order_id: str, intent: OrderIntent) -> tuple[Level, ...]:
     """Return price and size of an order's part of a trade, best known first."""
+    _check(trade.price, trade.size)
+    for maker in trade.maker_orders:
+        _check(maker.price, maker.matched_amount)
     ours = venue_order_id.lower()
     if trade.taker_order_id.lower() != ours:
         parts = [(m.price, m.matched_amount) for m in trade.maker_orders if m.order_id.lower() == ours]
@@ -124,6 +132,17 @@ def _levels(trade: ClobTrade, venue_order_id: str, intent: OrderIntent) -> tuple
         price_e4 = round(price * ONE_E4)
         sizes[price_e4] = sizes.get(price_e4, 0) + round(size * unit)
     return tuple(sizes.items())
+
+
+def _check(*numbers: Decimal) -> None:
+    """Refuse numbers that no amount is: arithmetic on 1e999999 raises, or makes an int of a million digits.
+
+    Raises:
+        Unreadable: One of them is such a number.
+    """
+    for number in numbers:
+        if not number.is_finite() or number.adjusted() > DIGITS_MOST:
+            raise Unreadable(f"{str(number)[:40]} is no amount")
 
 
 def _unit(parts: Sequence[tuple[Decimal, Decimal]], intent: OrderIntent) -> int:

@@ -56,8 +56,11 @@ ENDED: Final = ("MATCHED", "CANCEL", "EXPIRED", "INVALID", "REJECTED")
 GONE: Final = ("order already", "order not found")
 """How the reasons begin for which an order was not cancelled because there is none any more."""
 
-FAILURES: Final = (PolymarketError, httpx.HTTPError, OSError, RuntimeError, ValueError)
-"""What the client raises: its own errors, and those of what it is built on."""
+FAILURES: Final = (
+    PolymarketError, httpx.HTTPError, OSError, RuntimeError, ValueError, ArithmeticError, TypeError,
+)  # fmt: skip
+"""What the client raises: its own errors, and those of what it is built on; over numbers that are none too (a
+tick size ``sNaN`` is a ``TypeError``)."""
 
 
 class OfficialExchange:

@@ -11,6 +11,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from engine.decoded import UNDECODABLE
 from engine.errors import WireError
 from engine.units import ONE_E4, Milliseconds, PriceE4, price_e4
 
@@ -25,7 +26,7 @@ KEEP_ALIVE: Final = "keep-alive"
 Stamp: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=10**14)]
 """Unix milliseconds in a frame, as a number or as digits; the limit (year 5138) keeps it a 64-bit integer."""
 
-DECODE_ERRORS: Final = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError)
+DECODE_ERRORS: Final = UNDECODABLE
 """All that decoding raises on bytes that are not what was asked for: bad JSON, bad UTF-8, many brackets."""
 
 _PLAIN: Final = re.compile(r"(?:[0-9]{1,30}(?:\.[0-9]{1,30})?|\.[0-9]{1,30})")

@@ -7,6 +7,7 @@ import streamlit as st
 from engine import desk
 from engine.run.access import Role
 from engine.run.access_rules import SHARE_HOURS_MOST, share, share_link, takes_no_cookies
+from engine.run.throttle import origin_of
 from pages import access, oidc
 from pages.server import base_path
 from pages.widgets import plain
@@ -75,8 +76,9 @@ def _sign_in() -> None:
     counter, state = desk.current(), st.session_state
     if counter is None:
         return
-    address = st.context.ip_address or "this machine"
-    made = access.DOOR.sign_in(counter.settings, state["access-name"], state["access-password"], address)
+    told, trusted = st.context.headers.get_all("x-forwarded-for"), counter.settings.trusted_proxies
+    origin = origin_of(told, st.context.ip_address or "127.0.0.1", trusted)
+    made = access.DOOR.sign_in(counter.settings, state["access-name"], state["access-password"], origin)
     state["access-password"] = ""
     state[PROBLEM] = made.problem
     if made.text:

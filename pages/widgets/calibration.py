@@ -8,8 +8,10 @@ import streamlit as st
 from engine import desk
 from engine.run.calibration import figures
 from engine.run.sweep import job as sweep_job
+from engine.run.sweep import opening
 from pages import access
 from pages.widgets import mode, plain, tables
+from pages.widgets.sweep_findings import link
 
 LOOK_S: Final = 1.0
 
@@ -63,6 +65,8 @@ def shown() -> None:
     st.markdown(f"**Verdict: {plain.marked_down(report['verdict'])}**")
     sources = ", ".join(plain.marked_down(Path(source).name) for source in report["sources"][:3])
     st.caption(f"{report['windows']:,} windows, {report['moments']:,} moments of {sources}.")
+    for told in report["data"].get("sources_left_out", ()):
+        st.warning(f"Left out: {plain.marked_down(told)}")
     if report["layer"]:
         st.warning(
             f"Layer on: {plain.marked_down(report['layer']['words'])}. It is shown, and trades nothing."
@@ -98,12 +102,15 @@ def _charts(report: dict[str, Any]) -> None:
 
 def _cell(report: dict[str, Any]) -> None:
     """Open a cell of the heat map: its moments, each a link to its second."""
-    cells = {f"{c['left_from']:g}-{c['left_to']:g} s left, |z| from {c['z_from']:g} (n {c['n']})": c
-             for c in report["heat"]}  # fmt: skip
-    if not cells:
+    counter = desk.current()
+    cells = {figures.cell_words(cell): cell for cell in report["heat"]}
+    if not cells or counter is None:
         return
     name = st.selectbox("Open a cell of the heat map", list(cells), key="calibration-cell")
-    rows = [{"slug": slug, "at_ms": at_ms, "replay": _link(report, slug, at_ms)}
+    ways = opening.ways(counter.settings, report["sessions"], report["sources"])
+    if ways.why_not:
+        st.caption(plain.marked_down(ways.why_not))
+    rows = [{"slug": slug, "at_ms": at_ms, "replay": link(ways, slug, at_ms)}
             for slug, at_ms in cells[name]["moments"]]  # fmt: skip
     columns = {
         "at_ms": tables.time("moment"),
@@ -111,11 +118,6 @@ def _cell(report: dict[str, Any]) -> None:
         "replay": st.column_config.LinkColumn("replay", display_text="open", help="that second, replayed"),
     }
     tables.shown(rows, columns, "calibration-moments")
-
-
-def _link(report: dict[str, Any], slug: str, at_ms: int) -> str | None:
-    session = report["sessions"].get(slug)
-    return tables.replay_link(session, at_ms) if session else None
 
 
 def _score_columns() -> dict[str, Any]:

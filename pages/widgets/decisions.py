@@ -98,11 +98,8 @@ def _form() -> Asked | None:
 
 def _table(rows: tuple[DecisionRow, ...]) -> None:
     made = [row._asdict() for row in rows]
-    event = st.dataframe(
-        [{name: row.get(name) for name in columns()} for row in table_text.timed(made)],
-        column_config=columns(), hide_index=True, placeholder="", key="decisions", height=380,
-        on_select="rerun", selection_mode="single-row",
-    )  # fmt: skip
+    how = {"height": 380, "on_select": "rerun", "selection_mode": "single-row"}
+    event = tables.grid(made, columns(), "decisions", **how)
     st.session_state["d-picked"] = list(event.selection.rows)
     said = f"{len(rows):,} decisions, newest first. Choose one to see its gates."
     st.caption(said if len(rows) < SHOWN_MOST else f"{said} There are more: go further back.")
@@ -191,7 +188,7 @@ def _one(session: str, told: Explained) -> None:
             }
             for gate in told.gates
         ]  # fmt: skip
-        st.dataframe(gates, column_config=GATES, hide_index=True, placeholder="", key="gates")
+        tables.grid(gates, GATES, "gates")
         tables.export(lambda: gates, f"gates-{row.seq}-{row.place}", "Make CSV of the gates")
     st.caption(plain.marked_down(told.note))
 

@@ -11,7 +11,7 @@ from engine import desk
 from engine.desk import Tick
 from engine.snapshot import ContractView
 from pages import access
-from pages.widgets import plain, stream
+from pages.widgets import plain, stream, tables
 
 REFRESH_S: Final = 2.0
 COURSE_S: Final = 5.0
@@ -39,7 +39,7 @@ def compared() -> None:
     contracts = plain.running(snapshot.contracts)
     if contracts:
         rows = [_row(contract) for contract in contracts]
-        st.dataframe(rows, column_config=COLUMNS, hide_index=True, placeholder="", key="formula")
+        tables.grid(rows, COLUMNS, "formula")
     else:
         st.info("Waiting for a window to begin: both formulas start with its strike.")
 

@@ -3,7 +3,7 @@
 A page's address may be anything: every word of it is checked here before a page believes it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import streamlit as st
@@ -74,11 +74,24 @@ def doubt(snapshot: Snapshot | None) -> None:
 # --- tables -------------------------------------------------------------------------------------------------
 
 
+def grid(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig], key: str, **how: Any) -> Any:
+    """Show rows in Streamlit's table; nothing else calls it, for its own button writes CSV of what it has."""
+    made = [{name: row.get(name) for name in columns} for row in table_text.shown(rows)]
+    return st.dataframe(made, column_config=columns, hide_index=True, placeholder="", key=key, **how)
+
+
 def shown(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig], key: str) -> None:
     """Show rows; columns are those that have a heading, in the order of their headings."""
-    order = list(columns)
-    made = [{name: row.get(name) for name in order} for row in table_text.timed(rows)]
-    st.dataframe(made, column_config=columns, hide_index=True, placeholder="", key=key)
+    grid(rows, columns, key)
+
+
+def chosen(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, ColumnConfig], key: str
+) -> Mapping[str, Any] | None:
+    """Show rows of which one can be chosen; return it, None while none is."""
+    told = grid(rows, columns, key, on_select="rerun", selection_mode="single-row")
+    places = [place for place in told.selection.rows if place < len(rows)]
+    return rows[places[0]] if places else None
 
 
 def export(rows: Callable[[], Iterable[Mapping[str, Any]]], name: str, label: str = "Make CSV") -> None:

@@ -43,7 +43,7 @@ def verdicts() -> None:
     if rows:
         headline(rows)
         table = [truth_row(row) for row in rows]
-        st.dataframe(table, column_config=COLUMNS, hide_index=True, placeholder="", key="truth")
+        tables.grid(table, COLUMNS, "truth")
         tables.export(lambda: table, "settlement-truth")
         return
     ends = sorted(contract.end_s for contract in plain.running(snapshot.contracts))

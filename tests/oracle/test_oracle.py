@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from benchmarks.sweep import made
+from engine.run.sweep.metrics import column
+from engine.run.sweep.play import loaded, play
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -84,6 +88,19 @@ def test_nautilus_trader_is_an_extra_of_its_own() -> None:
     assert [name.split(">")[0] for name in extras["oracle"]] == ["nautilus_trader"]
     for place in ("requirements.lock", "requirements-test.lock", "requirements.txt"):
         assert "nautilus" not in (ROOT / place).read_text().lower()
+
+
+def test_our_side_is_what_the_sweep_plays() -> None:
+    """Every window once, and of each trade what the second opinion is compared by."""
+    trace, tried = made(12, 90), oracle.RUNS["eager"]
+    ours = oracle.ours_of(trace, tried)
+    assert list(ours) == [window.slug for window in trace.windows]
+    trades = [one for one in ours.values() if one["filled"]]
+    assert len(trades) > 3
+    assert {name for one in trades for name in one} == {*oracle.EXACT, *oracle.TOLERANCES}
+    out = play(loaded(trace, "plain"), tried, oracle.ARRIVAL)
+    assert sum(one["profit"] for one in trades) == pytest.approx(column(out, "profit").sum())
+    assert oracle.differ("eager", ours, ours) == []
 
 
 @pytest.mark.campaign

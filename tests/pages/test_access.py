@@ -1,7 +1,9 @@
 """Roles at the console's own doors: routes, sockets, and every control of every page."""
 
 import ast
+import http.client
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+import uvicorn
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
@@ -20,9 +23,9 @@ from engine.config import load_settings
 from engine.kill import CLEAR_PHRASE
 from engine.run.access import COOKIE, Role
 from engine.run.access_rules import Door, share
+from engine.run.throttle import FREE_TRIES, PEER_A_MINUTE
 from engine.trail import Trail
 from pages import access, server, server_socket
-from pages.server_access import address_of
 from pages.widgets import access as widget
 from pages.widgets import kill, mode
 from tests.browser.fake_engine import scripted
@@ -129,21 +132,64 @@ def test_names_are_shown_as_text(client: TestClient, opened: Opened) -> None:
     assert "<script" not in client.get("/sign-in").text
 
 
-@pytest.mark.parametrize(
-    ("forwarded", "peer", "address"),
-    [
-        ("", "10.0.0.1", "10.0.0.1"),
-        ("1.2.3.4", "127.0.0.1", "1.2.3.4"),
-        ("6.6.6.6, 1.2.3.4", "172.18.0.2", "1.2.3.4"),
-        ("6.6.6.6", "8.8.8.8", "8.8.8.8"),
-        ("", "", "an unknown address"),
-    ],
-)
-def test_tries_are_counted_by_what_the_nearest_proxy_wrote(forwarded: str, peer: str, address: str) -> None:
-    """A visitor who makes up the header must not get free tries."""
-    from starlette.datastructures import Headers
+def from_peer(peer: str) -> TestClient:
+    return TestClient(
+        Starlette(routes=server.console_routes()), client=(peer, 50_000), follow_redirects=False
+    )
 
-    assert address_of(Headers({"x-forwarded-for": forwarded} if forwarded else {}), peer) == address
+
+def test_made_up_headers_give_no_free_tries(opened: Opened) -> None:
+    """A neighbour on the network may write what he likes; so may a program here, but only so fast."""
+    opened()
+    neighbour, here = from_peer("10.0.0.9"), from_peer("127.0.0.1")
+    tried = [
+        sign_in(neighbour, "wrong", **{"x-forwarded-for": f"198.51.100.{n}"}).status_code for n in range(8)
+    ]
+    assert tried == [401] * FREE_TRIES + [429] * 3
+    tried = [sign_in(here, "wrong", **{"x-forwarded-for": f"198.51.100.{n}"}).status_code for n in range(40)]
+    assert tried.count(401) <= PEER_A_MINUTE
+    assert sign_in(from_peer("203.0.113.7"), OPERATOR).status_code == 303, "the operator is elsewhere"
+
+
+def test_a_proxy_on_another_machine_is_believed_where_it_is_named(opened: Opened) -> None:
+    """Else all who come by it share one address, and one who mistypes keeps the others waiting."""
+    opened(trusted_proxies="10.0.0.0/24")
+    proxy = from_peer("10.0.0.9")
+    for n in range(2 * FREE_TRIES):
+        assert sign_in(proxy, "wrong", **{"x-forwarded-for": f"6.6.6.{n}, 198.51.100.1"}).status_code == (
+            401 if n < FREE_TRIES else 429
+        )
+    assert sign_in(proxy, OPERATOR, **{"x-forwarded-for": "198.51.100.2"}).status_code == 303
+
+
+def test_the_real_server_gives_an_address_that_can_be_counted(opened: Opened) -> None:
+    """Uvicorn puts what this machine's proxy told where the peer was; a visitor's line goes before."""
+    opened()
+    app = Starlette(routes=server.console_routes())
+    serving = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False))
+    thread = threading.Thread(target=serving.run, daemon=True)
+    thread.start()
+    while not serving.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    port = serving.servers[0].sockets[0].getsockname()[1]
+    try:
+        tried = []
+        for n in range(FREE_TRIES + 1):
+            ask = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            body = b"name=eve&password=wrong"
+            ask.putrequest("POST", "/sign-in")
+            ask.putheader("X-Forwarded-For", f"6.6.6.{n}")
+            ask.putheader("X-Forwarded-For", "198.51.100.1")
+            ask.putheader("Content-Type", "application/x-www-form-urlencoded")
+            ask.putheader("Content-Length", str(len(body)))
+            ask.endheaders(body)
+            tried.append(ask.getresponse().status)
+            ask.close()
+    finally:
+        serving.should_exit = True
+        thread.join(10)
+    assert tried == [401] * FREE_TRIES + [429]
 
 
 # --- each route, by role ---

@@ -98,14 +98,14 @@ def test_the_list_says_of_each_what_it_is(open_script: Open) -> None:
     first = keep(folder, "20260101T000000Z-a")
     keep(folder, "20260102T000000Z-b", status="running")
     (folder / "sessions" / "20260103T000000Z-c.sqlite").write_bytes(b"no journal")
-    assert not keep_words(folder, first.stem, "the drill", "kept for | Ann")
+    assert not keep_words(folder, first.stem, "the drill", "=kept for | Ann")
     table = next(one.value for one in opened("sessions.py").dataframe if "status" in one.value.columns)
     assert table["session"].tolist() == [
         "20260103T000000Z-c", "20260102T000000Z-b", "20260101T000000Z-a"
     ]  # fmt: skip
     rows = {row["session"]: row for row in table.to_dict("records")}
     kept = rows[first.stem]
-    assert (kept["name"], kept["note"], kept["status"]) == ("the drill", "kept for | Ann", "ended")
+    assert (kept["name"], kept["note"], kept["status"]) == ("the drill", "'=kept for | Ann", "ended")
     assert (kept["events"], kept["decisions"]) == (3, 0)
     assert kept["size_mb"] > kept["raw_mb"] > 0
     assert rows["20260102T000000Z-b"]["status"] == "crashed", "no engine records it"

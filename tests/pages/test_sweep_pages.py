@@ -1,5 +1,6 @@
 """The pages Sweep and Calibration as Streamlit runs them, without a browser; the work in real processes."""
 
+import copy
 import json
 import time
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ from engine.errors import EngineError
 from engine.run.markets_table import write_markets
 from engine.run.sweep import figures as sweep_figures
 from engine.run.sweep import job as sweep_job
+from engine.run.sweep import opening
+from engine.run.sweep.command import main
+from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.wide_csv import markets_beside, write_rows
-from tests.pages.test_operation_pages import opened, said
+from tests.pages.test_operation_pages import opened, press, said
 from tests.run.test_sweep_parity import random_rows
 
 GRID = '{"hammer_secs": [20, 60], "d_min": [0.5, 5], "watch_return_threshold": 0.00001}'
@@ -30,11 +34,12 @@ def counter(open_script, monkeypatch) -> Iterator[Any]:
     sample = (folder / "rows.csv", markets_beside(folder / "rows.csv"))
     monkeypatch.setattr(sweep_job, "SAMPLE", sample)
     yield made
-    for child in sweep_job._children.values():
-        if child.poll() is None:
-            child.terminate()
-        child.wait(20)
-    sweep_job._children.clear()
+    for children in (sweep_job._children, opening._children):
+        for child in children.values():
+            if child.poll() is None:
+                child.terminate()
+            child.wait(20)
+        children.clear()
 
 
 def wait_for(counter: Any, name: str) -> sweep_job.Job:
@@ -70,6 +75,29 @@ def test_a_sweep_from_the_page_runs_by_itself_and_is_shown(counter):
     assert report["tried"] == 4
     assert sweep_figures.swept(report) == ["hammer_secs", "d_min"]
     assert len(page.get("plotly_chart")) == 2
+    assert "the bundled windows are no session" in told
+    open_another_run(page, job.name, report)
+
+
+def open_another_run(page: Any, name: str, report: dict[str, Any]) -> None:
+    """Choose a row that is not the chosen configuration's, and have its trades worked out."""
+    run = next(one for one in report["runs"] if one["run"] != report["chosen"]["run"])
+    page.session_state[f"sweep-runs-{name}"] = {
+        "selection": {"rows": [report["runs"].index(run)], "columns": [], "cells": []}
+    }
+    page.run()
+    assert not page.exception, page.exception
+    press(page, f"Work out the trades of run {run['run']}")
+    assert "are being worked out" in said(page)
+    deadline = time.monotonic() + 120
+    while opening.working(name) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    page.run()
+    assert not page.exception, page.exception
+    count = run["figures"]["arrival"]["all"]["trades"]
+    assert f"Trades of run {run['run']} in all windows: {count}" in [one.label for one in page.expander]
+    assert len(frame(page, "replay")) == count > 0
 
 
 @pytest.mark.whole
@@ -84,6 +112,7 @@ def test_a_calibration_report_from_the_page_is_shown(counter):
     page.run()
     assert not page.exception, page.exception
     assert "too few to say" in said(page)
+    assert "the bundled windows are no session" in said(page)
     assert len(page.get("plotly_chart")) >= 5
     assert sweep_job.calibration_html(counter.settings).startswith("<!doctype html>")
 
@@ -108,6 +137,159 @@ def test_a_sweep_whose_process_is_gone_has_failed(counter):
     assert (job.state, job.text, job.done) == ("failed", "Killed", 3)
     page = opened("sweep.py")
     assert "It left no report: Killed" in said(page)
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> dict[str, Any]:
+    """A real sweep's report over the two random windows."""
+    folder = tmp_path_factory.mktemp("told")
+    rows, table = random_rows(3)
+    write_rows(folder / "rows.csv", rows)
+    write_markets(markets_beside(folder / "rows.csv"), table.values())
+    files = [
+        "--replay-csv",
+        str(folder / "rows.csv"),
+        "--markets-json",
+        str(markets_beside(folder / "rows.csv")),
+    ]
+    assert (
+        main([*files, "--grid-json", GRID, "--output-prefix", str(folder / "sweep"), "--workers", "1"]) == 0
+    )
+    report: dict[str, Any] = json.loads((folder / "sweep.json").read_text())
+    return report
+
+
+def ended(counter: Any, name: str, report: dict[str, Any]) -> None:
+    """Leave a sweep's folder as it is once it has ended."""
+    folder = counter.settings.data_dir / "sweeps" / name
+    folder.mkdir(parents=True)
+    progress = {"state": "done", "text": "", "done": 4, "total": 4, "passed_s": 1.0, "left_s": 0.0, "pid": 1}
+    (folder / "sweep.progress.json").write_text(json.dumps(progress))
+    (folder / "sweep.json").write_text(json.dumps(report))
+
+
+def frame(page: Any, *columns: str) -> Any:
+    """Return the last table of the page that has these columns."""
+    return [one.value for one in page.dataframe if {*columns} <= {*one.value.columns}][-1]
+
+
+def test_the_page_tells_the_honest_figures(counter, told):
+    """Walk forward, the interval held out and what the robust ones came to are why a sweep may be believed:
+    in a file alone nobody reads them."""
+    report = copy.deepcopy(told)
+    report["chosen"]["held_out_interval"] = {name: [-1.25, 0.5] for name in ASSUMPTIONS}
+    report["robust"]["held_out"] = {
+        "traded": 3, "mean_pnl": -2.5, "worst_pnl": -9.0, "best_pnl": 4.0, "above_zero": 1 / 3,
+    }  # fmt: skip
+    report["walk_forward"]["total_pnl"] = -7.25
+    report["data"] |= {
+        "rows_refused": 11, "windows_told_twice": 12, "windows_overlapping": 13, "faults": ["line 9: NaN"],
+    }  # fmt: skip
+    report["data"]["sources_left_out"] = ["s9.sqlite: not a journal"]
+    report["plan"]["base"]["miss_probability"] = 0.125
+    report["plan"]["later_hypotheses"] = [{"said_ms": 1_788_220_800_000, "hypothesis": "near pays"}]
+    ended(counter, "20260901-000000", report)
+    page = opened("sweep.py")
+    words = said(page).replace("\\", "")
+    assert "Walk forward" in words
+    assert "-7.25 USD in all" in words
+    assert "made -2.50 USD on average (-9.00 to +4.00), 33% of them more than nothing" in words
+    assert "11 rows refused" in words
+    assert "12 told twice" in words
+    assert "13 windows overlap" in words
+    assert "line 9: NaN" in words
+    assert "s9.sqlite: not a journal" in words
+    assert "Said later" in words
+    assert "near pays" in words
+    assert "Misses: 12.5% of the orders" in words
+    assert frame(page, "low", "assumption")["low"].tolist() == [-1.25] * 3
+    assert frame(page, "high", "assumption")["high"].tolist() == [0.5] * 3
+    assert len(frame(page, "fold")) == len(report["walk_forward"]["stretches"]) == 3
+
+
+def test_a_sweep_that_was_just_made_is_shown_and_an_older_one_can_be(counter, told):
+    """The old result under a new sweep's eyes is taken for the new one's."""
+    ended(counter, "20260901-000000", told)
+    page = opened("sweep.py")
+    assert page.selectbox(key="sweep-shown").value == "20260901-000000"
+    assert "Misses: none assumed" in said(page)
+    ended(counter, "20260901-000001", told)
+    page.session_state["sweep-name"] = "20260901-000001"
+    page.run()
+    assert page.selectbox(key="sweep-shown").value == "20260901-000001"
+    page.selectbox(key="sweep-shown").set_value("20260901-000000").run()
+    assert not page.exception, page.exception
+    assert page.selectbox(key="sweep-shown").value == "20260901-000000"
+
+
+def test_a_trade_leads_into_the_replay_of_its_session(counter, told):
+    """That second, of the session that holds it."""
+    report = copy.deepcopy(told)
+    report["sessions"] = dict.fromkeys(report["sessions"], "s1")
+    sessions = counter.settings.data_dir / "sessions"
+    sessions.mkdir(parents=True, exist_ok=True)
+    (sessions / "s1.sqlite").touch()
+    ended(counter, "20260901-000000", report)
+    page = opened("sweep.py")
+    assert "No replay" not in said(page)
+    links = frame(page, "replay")["replay"].tolist()
+    assert links
+    assert all("replay?session=s1&t=" in link for link in links)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"), [([20.0], "No chart"), ([20.0, 60.0], "a heat map asks for two")]
+)
+def test_one_parameter_is_a_line_and_none_is_said(counter, told, values, words):
+    """A page without a chart, and without a word on it, looks broken."""
+    report = copy.deepcopy(told)
+    report["runs"] = [
+        one for one in report["runs"]
+        if one["parameters"]["d_min"] == 0.5 and one["parameters"]["hammer_secs"] in values
+    ]  # fmt: skip
+    ended(counter, "20260901-000000", report)
+    page = opened("sweep.py")
+    assert words in said(page)
+    assert len(page.get("plotly_chart")) == len(values) - 1
+
+
+def test_a_line_is_drawn_in_order_with_gaps_where_nothing_traded():
+    """Trials of a search come in no order, and may come twice."""
+    rows = [{"a": 3.0, "total_pnl": 1.0}, {"a": 1.0, "total_pnl": None}, {"a": 1.0, "total_pnl": 2.0}]
+    trace = sweep_figures.line_figure(rows, "a", "total_pnl")["data"][0]
+    assert (trace["x"], trace["y"]) == ([1.0, 1.0, 3.0], [None, 2.0, 1.0])
+
+
+def test_a_grid_that_is_too_large_names_what_the_page_can(counter):
+    """``--yes`` is for a terminal; here it is fewer values, or the search."""
+    values = [one / 2 for one in range(1, 400)]
+    wish = sweep_job.Wish((), json.dumps({"hammer_secs": values, "d_min": values}))
+    name, problem = sweep_job.try_start(counter.settings, wish)
+    assert name == ""
+    assert "159,201 configurations" in problem
+    assert "--" not in problem
+    assert "search tpe" in problem
+    assert sweep_job.jobs(counter.settings) == []
+
+
+def test_two_miss_probabilities_are_refused_in_the_pages_own_words(counter):
+    """The command's word names an option that the page does not have."""
+    wish = sweep_job.Wish((), '{"miss_probability": [0, 0.1]}', miss_probability=0.2)
+    assert sweep_job.try_start(counter.settings, wish) == (
+        "",
+        "the grid has miss_probability: leave the field at 0",
+    )
+
+
+def test_a_miss_probability_of_the_page_is_the_commands(counter, monkeypatch):
+    """What the form promises has to reach the process."""
+    begun: list[list[str]] = []
+    monkeypatch.setattr(sweep_job, "_start", lambda name, folder, command: begun.append(command))
+    page = opened("sweep.py")
+    page.number_input(key="sweep-misses").set_value(0.25)
+    press(page, "Start the sweep")
+    (command,) = begun
+    assert command[command.index("--miss-probability") + 1] == "0.25"
 
 
 def test_a_heat_map_is_the_mean_over_the_other_parameters():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from engine import passes
+from engine import passes, passwords
 from engine.config import load_settings
 from engine.kill import KillSwitch
 from engine.passwords import hash_password, mark_of
@@ -28,19 +28,18 @@ from engine.run.access import (
 )
 from engine.run.access_rules import (
     DENIED_A_MINUTE,
-    FREE_TRIES,
-    TRIES_A_MINUTE,
     Door,
-    Throttle,
     observe_only,
     rules_of,
     share,
     share_link,
     sign_out,
 )
+from engine.run.throttle import FREE_TRIES, Origin
 from engine.trail import Trail
 
 HERE = {"host": "127.0.0.1:8501"}
+SOMEWHERE = Origin("10.1.1.1", "10.1.1.1")
 PASSWORDS = {Role.VIEWER: "a viewer's password", Role.OPERATOR: "an operator's one"}
 
 
@@ -213,7 +212,7 @@ def test_a_password_gives_its_role_and_a_line_in_the_trail(
 ) -> None:
     """Name, time and place of each sign-in can be looked up."""
     door, given_, _ = door_and_settings(tmp_path, hashes)
-    made = door.sign_in(given_, "  Alice\nB ", PASSWORDS[wanted], "10.1.1.1")  # type: ignore[arg-type]
+    made = door.sign_in(given_, "  Alice\nB ", PASSWORDS[wanted], SOMEWHERE)  # type: ignore[arg-type]
     now = rules(
         tmp_path, operator_mark=mark_of(hashes[Role.OPERATOR]), viewer_mark=mark_of(hashes[Role.VIEWER])
     )
@@ -236,42 +235,26 @@ def test_a_wrong_password_gives_nothing_and_is_noted_without_it(
 ) -> None:
     """People type the password of something else."""
     door, given_, _ = door_and_settings(tmp_path, hashes)
-    made = door.sign_in(given_, "alice", "my bank's password", "10.1.1.1")  # type: ignore[arg-type]
+    made = door.sign_in(given_, "alice", "my bank's password", SOMEWHERE)  # type: ignore[arg-type]
     assert (made.text, made.role) == ("", Role.NOBODY)
     (deed,) = Trail(tmp_path).read()[0]
     assert deed.what == "denied"
     assert "bank" not in (tmp_path / "audit.jsonl").read_text()
 
 
-def test_one_address_has_some_free_tries_and_then_waits_longer_and_longer() -> None:
-    """A thousand words an hour become a handful; the operator next door is not kept out."""
-    now = [0.0]
-    throttle = Throttle(lambda: now[0])
-    for _ in range(FREE_TRIES):
-        assert throttle.wait_s("a") == 0
-        throttle.note("a", right=False)
-    waits = []
-    for _ in range(4):
-        waits.append(throttle.wait_s("a"))
-        assert throttle.wait_s("b") == 0
-        now[0] += waits[-1]
-        assert throttle.wait_s("a") == 0
-        throttle.note("a", right=False)
-    assert waits == [15.0, 30.0, 60.0, 120.0]
-    now[0] += 4_000
-    assert throttle.wait_s("a") == 0
-    throttle.note("a", right=True)
-    assert throttle.wait_s("a") == 0
-
-
-def test_all_addresses_together_have_a_limit_too() -> None:
-    """A botnet has an address for each try, and each costs a tenth of a second of a core."""
-    now = [0.0]
-    throttle = Throttle(lambda: now[0])
-    assert all(throttle.wait_s(str(n)) == 0 for n in range(TRIES_A_MINUTE))
-    assert throttle.wait_s("another") > 0
-    now[0] += 61
-    assert throttle.wait_s("another") == 0
+def test_a_viewers_password_buys_no_new_tries_at_the_operators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may look would otherwise guess for ever, signing in between."""
+    monkeypatch.setattr(passwords, "COST", 10)
+    door, given_, _ = door_and_settings(
+        tmp_path, {one: hash_password(word) for one, word in PASSWORDS.items()}
+    )
+    for n in range(FREE_TRIES):
+        assert not door.sign_in(given_, "eve", f"guess {n}", SOMEWHERE).wait_s  # type: ignore[arg-type]
+        if n == 2:
+            assert door.sign_in(given_, "eve", PASSWORDS[Role.VIEWER], SOMEWHERE).text  # type: ignore[arg-type]
+    assert door.sign_in(given_, "eve", "guess", SOMEWHERE).wait_s > 0  # type: ignore[arg-type]
 
 
 def test_denials_do_not_fill_the_disk(tmp_path: Path) -> None:

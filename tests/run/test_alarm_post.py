@@ -9,8 +9,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from engine.config import Settings, load_settings
+from engine.errors import SettingsError
 from engine.run import alarm_post
 from engine.run.alarm_post import CLOSE_WAIT_S, QUEUE_LIMIT, Alarm, Poster, body_of, try_alarm
 
@@ -185,6 +187,81 @@ def test_no_more_leave_in_a_minute_than_a_chat_takes(hook: Hook, monkeypatch: py
     assert len(hook.bodies) == 3
     poster.close()
     assert len(hook.bodies) == 5
+
+
+NOWHERE = "https://" + "s3cr3t" * 12 + ".com/x"
+"""A label of 72 letters: looking it up is refused by a UnicodeError (RFC 1035 allows 63)."""
+
+
+def to_nowhere() -> Settings:
+    """Return settings with an address that was not asked about when they were read."""
+    return load_settings(alarm_url="http://127.0.0.1/").model_copy(update={"alarm_url": SecretStr(NOWHERE)})
+
+
+def test_a_host_that_cannot_be_looked_up_is_refused_when_it_is_read() -> None:
+    """Not at the first alarm; and without the address."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(alarm_url=NOWHERE)
+    assert "ALARM_URL" in str(caught.value)
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_address_that_nobody_can_ask_is_a_failed_post_and_no_dead_thread(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread died of it, and the counts said nothing for a hundred alarms."""
+    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
+    poster = Poster(to_nowhere())
+    poster.open()
+    for number in (1, 2):
+        poster.tell(alarm(str(number)))
+        until(lambda number=number: poster.counts["failed"] == number)
+    poster.close()
+    said = [vars(record) for record in caplog.records if record.name == "engine.alarms"]
+    assert [one["why"] for one in said] == ["no answer (UnicodeError)"] * 2
+    assert "s3cr3t" not in caplog.text + str(said)
+    assert try_alarm(to_nowhere()) == ("The webhook did not take the test alarm: no answer (UnicodeError).")
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_whatever_one_post_raises_the_next_alarm_has_its_turn(
+    hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that ended would take alarms for ever and post none; what nobody foresaw is counted too."""
+    really = alarm_post.post
+
+    def broken(client: Any, told: Alarm, settings: Settings) -> None:
+        if told.about == "odd":
+            raise RuntimeError("nobody foresaw this")
+        really(client, told, settings)
+
+    monkeypatch.setattr(alarm_post, "post", broken)
+    poster = Poster(settings_for(hook))
+    poster.open()
+    poster.tell(alarm("odd"))
+    poster.tell(alarm("even"))
+    until(lambda: poster.counts["sent"] == 1)
+    poster.close()
+    assert poster.counts["failed"] == 1
+
+
+@pytest.mark.parametrize("shape", ["json", "slack"])
+def test_half_a_character_in_a_text_does_not_keep_the_alarm(hook: Hook, shape: str) -> None:
+    """A file's name with broken bytes stands in a reason with half of a surrogate pair: no UTF-8 has it."""
+    poster = Poster(settings_for(hook, alarm_shape=shape))
+    poster.open()
+    poster.tell(alarm("a", "no room for \udc80 here")._replace(contract="\ud800"))
+    until(lambda: poster.counts["sent"] == 1)
+    poster.close()
+    assert "no room for ? here" in hook.bodies[0]["text"]
+
+
+def test_a_proxy_that_is_no_address_is_said_by_the_button(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No client can be made then; the page must not show a traceback."""
+    monkeypatch.setenv("HTTPS_PROXY", "nonsense://x")
+    said = try_alarm(load_settings(alarm_url="https://hooks.example.com/s3cr3t"))
+    assert said == "The webhook did not take the test alarm: no client (ValueError)."
 
 
 def test_without_an_address_there_is_no_thread() -> None:

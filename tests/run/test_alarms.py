@@ -134,3 +134,27 @@ def test_the_day_is_summed_up_at_its_hour_and_once(core: Core, hour: int) -> Non
     assert watch.take(msgspec.structs.replace(later, wall_ms=midnight + DAY_MS - 1)) == []
     (next_one,) = watch.take(msgspec.structs.replace(later, wall_ms=midnight + DAY_MS))
     assert "P&L +0.00 $" in next_one.text
+
+
+def test_the_summary_counts_orders_and_windows_each_in_one_day(core: Core) -> None:
+    """A snapshot shows the last fifty: what was told yesterday is shown again today, and what ended before
+    this session too."""
+    watch = AlarmWatch(0)
+    before = order("old", at_ms=NOW_MS - 1)
+    early = settlement("early", "agrees", end_s=NOW_MS // 1000)
+    midnight = AT_NOON_MS + DAY_MS // 2
+    watch.take(snapshot_of(core, AT_NOON_MS, orders=[before], settlements=[early]))
+    orders = [order("b", "killed"), order("a"), before]
+    rows = [settlement("x", "agrees", traded=True), early]
+    watch.take(snapshot_of(core, AT_NOON_MS + 1, orders=orders, settlements=rows))
+    orders = [order("d", "sent"), order("c"), *orders]
+    rows = [settlement("z", "waiting"), settlement("y", "within error"), settlement("w", "agrees"), *rows]
+    (first,) = watch.take(snapshot_of(core, midnight, orders=orders, settlements=rows))
+    assert "orders 3 (2 filled, 1 killed)" in first.text
+    assert "windows 3, traded 1 (2 agrees, 1 within error)" in first.text
+    orders[0], rows[0] = order("d", "denied"), settlement("z", "drift", traded=True)
+    *_, second = watch.take(snapshot_of(core, midnight + DAY_MS, orders=orders, settlements=rows))
+    assert "orders 1 (1 denied)" in second.text
+    assert "windows 1, traded 1 (1 drift)" in second.text
+    (third,) = watch.take(snapshot_of(core, midnight + 2 * DAY_MS, orders=orders, settlements=rows))
+    assert "orders 0; windows 0, traded 0" in third.text

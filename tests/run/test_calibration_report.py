@@ -16,9 +16,10 @@ from engine.core.decide import DISTANCE, WATCH
 from engine.params import Params
 from engine.run.calibration import layer as layering
 from engine.run.calibration.command import html_of, main, words
-from engine.run.calibration.figures import figures_of
+from engine.run.calibration.figures import cell_words, figures_of
 from engine.run.calibration.moments import Candidate, Moment, candidates_of, moments_of
 from engine.run.calibration.report import (
+    CELL_MOMENTS,
     by_gate,
     edge_decay,
     heat,
@@ -28,6 +29,7 @@ from engine.run.calibration.report import (
     verdict,
     wilson,
 )
+from engine.run.sweep import inputs as sweep_input
 from tests.run.test_sweep_parity import random_rows
 from tests.shared_data import SHARED, needs_recordings
 
@@ -88,6 +90,34 @@ def test_edge_decay_is_of_windows_and_after_fee():
     )
 
 
+def test_claimed_and_realised_edge_are_means_of_the_same():
+    """A window with many moments in a bucket must not pull what was claimed and leave what came: else an edge
+    decays that never did."""
+    dear = [moment("a", 0.9, 0.8, tau=tau) for tau in (5, 10, 15, 30)]
+    cheap = [moment("b", 0.9, 0.83, up=False)]
+    (row,) = [row for row in edge_decay(dear + cheap) if row["from"] == 0.05]
+    by_window = [dear[0].edge, cheap[0].edge]
+    assert (row["n"], row["windows"]) == (5, 2)
+    assert row["claimed"] == pytest.approx(sum(claimed for claimed, _ in by_window) / 2)
+    assert row["realised"] == pytest.approx(sum(realised for _, realised in by_window) / 2)
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_the_better_side_is_taken_before_the_result_is_known(up):
+    """Of two sides with the same EV the same one is meant, whichever wins."""
+    one = moment("a", 0.5, 0.4, up=up)._replace(ask_down=0.4, ev_down=moment("a", 0.5, 0.4).ev_up)
+    assert one.edge[1] == pytest.approx((1.0 if up else 0.0) - 0.4 - one.fee_up)
+
+
+def test_a_cell_that_is_cut_says_of_how_many():
+    """A list that ends at a round number looks whole."""
+    (cell,) = heat(windows(CELL_MOMENTS + 1))
+    assert len(cell["moments"]) == CELL_MOMENTS
+    assert cell_words(cell).endswith(f"the first {CELL_MOMENTS} of {CELL_MOMENTS + 1} moments")
+    (whole,) = heat(windows(3, z=9.0))
+    assert cell_words(whole) == "15-30 s left, |z| over 5: 3 moments"
+
+
 def test_a_cell_of_the_heat_map_names_its_moments():
     """The page opens them."""
     cells = heat([moment("a", z=-2.5), moment("b", z=2.2), moment("c", z=math.inf)])
@@ -142,6 +172,8 @@ def test_the_html_file_needs_nothing_else():
     )
     page = html_of(report)
     assert page.count("Plotly.newPlot(") >= len(figures_of(report)) > 5
+    assert page.count("<details>") == len(report["heat"]) > 1
+    assert all(cell["moments"][0][0] in page for cell in report["heat"])
     assert "<script src" not in page
     assert "<link" not in page
     assert any("verdict" in line for line in words(report))
@@ -224,7 +256,34 @@ def test_the_command_writes_json_and_html(tmp_path, monkeypatch, capsys):
     assert report["layer"] is None
     assert (tmp_path / "out" / "report.html").stat().st_size > 1_000_000
     assert main([*files, "--layer", "7"]) == 2
-    assert main([*files, "--fit", "isotonic"]) == 1
+    (tmp_path / "out" / "report.json").unlink()
+    (tmp_path / "out" / "report.html").unlink()
+    capsys.readouterr()
+    assert main([*files, "--fit", "isotonic"]) == 1, "too few moments for a layer, and enough for a report"
+    told = capsys.readouterr()
+    assert "too few to say" in told.out
+    assert told.err.count("\n") == 1
+    assert "no layer was fitted" in told.err
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["layer"] is None
+    assert report["layer_problem"].startswith("no layer was fitted")
+    assert "no layer was fitted" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_what_cannot_be_done_is_said_before_the_work(tmp_path, monkeypatch, capsys):
+    """Half a minute of reading for a report that has no place is half a minute lost."""
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(sweep_input, "read", lambda *_: pytest.fail("the work began"))
+    files = ["--replay-csv", str(tmp_path / "rows.csv"), "--markets-json", str(tmp_path / "markets.json")]
+    (tmp_path / "file").touch()
+    assert main([*files, "--output-prefix", str(tmp_path / "file" / "report")]) == 2
+    assert main([*files, "--output-prefix", str(tmp_path / "x"), "--fit", "isotonic", "--layer", "1"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert "--output-prefix" in first
+    assert "cannot be written" in first
+    assert "--fit" in second
+    assert "--layer" in second
+    assert not list(tmp_path.glob(".x*")), "the try leaves nothing behind"
 
 
 @needs_recordings

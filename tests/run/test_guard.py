@@ -1,5 +1,6 @@
 """The guard as its own process, asked over a real socket."""
 
+import http.client
 import json
 import time
 from collections.abc import Iterator
@@ -52,6 +53,24 @@ def test_others_are_turned_away_as_by_the_server(
     answer = httpx.post(address(guard), headers=headers)
     assert answer.status_code == status
     assert status == 401 or "access-control-allow-origin" not in answer.headers
+    assert not KillSwitch(tmp_path).is_tripped()
+
+
+@pytest.mark.parametrize("path", ["/ops/kill", "/ops/kill-guard", "/a/b/kill?x=1", "/kill-guard"])
+def test_a_base_path_does_not_shut_the_second_way(guard: Guard, tmp_path: Path, path: str) -> None:
+    """The page asks under ``server.baseUrlPath``, and a proxy hands the path on as it came."""
+    assert httpx.post(address(guard)[:-5] + path, headers=PAGE).status_code == 200
+    assert KillSwitch(tmp_path).is_tripped()
+
+
+@pytest.mark.parametrize("path", ["/ops", "/kill/other", "/ops/unkill", "/ops/x?y=/kill", "/", "*"])
+def test_what_does_not_end_like_the_kill_is_none(guard: Guard, tmp_path: Path, path: str) -> None:
+    """Nothing else is here, under no base."""
+    assert guard.port is not None
+    asked = http.client.HTTPConnection("127.0.0.1", guard.port, timeout=3)
+    asked.request("POST", path, headers={"Origin": PAGE["origin"]})
+    assert asked.getresponse().status == 404
+    asked.close()
     assert not KillSwitch(tmp_path).is_tripped()
 
 

@@ -27,7 +27,8 @@ from engine.run.sweep import report as sweep_report
 from engine.run.sweep.asks import Met, met, touched, walk
 from engine.run.sweep.kernel import ASSUMPTIONS, OUT
 from engine.run.sweep.play import Configuration, draws_of, loaded, numba_is_there, play, watched
-from engine.run.sweep.run import Plan, Watch, here, over_cores, run
+from engine.run.sweep.run import Plan, Watch, run
+from engine.run.sweep.spread import here, over_cores
 from engine.run.sweep.trace import chosen, joined, trace_of
 from engine.run.wide_csv import read_rows
 from engine.venue.paper_fills import conservative, taken, touch
@@ -223,6 +224,19 @@ def test_windows_played_apart_or_together_come_to_the_same():
     first = [window.first for window in joined(parts).windows]
     alone[:, OUT.index("row")] += np.where(alone[:, OUT.index("filled")] > 0, first, 0)
     assert np.array_equal(whole, alone)
+
+
+def test_moments_are_packed_without_a_change(monkeypatch):
+    """A window's moments become arrays in parts of differing depth; the whole is what one part would be."""
+    rows, table = random_rows(7)
+    told = []
+    for packed_at in (3, 10**9):
+        monkeypatch.setattr("engine.run.sweep.trace.PACKED_AT", packed_at)
+        told.append(trace_of(records_of_rows(rows, table), EAGER))
+    assert told[0].windows == told[1].windows
+    assert told[0].steps > 200
+    for first, second in zip(told[0].columns, told[1].columns, strict=True):
+        assert np.array_equal(first, second)
 
 
 def test_every_path_gives_the_same_bytes(tmp_path):

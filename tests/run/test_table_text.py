@@ -2,12 +2,13 @@
 
 import csv
 import io
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.run.table_text import DAYS_MOST_MS, moment_of, time_of, timed, to_csv, typed
+from engine.run.table_text import DAYS_MOST_MS, moment_of, shown, time_of, timed, to_csv, typed
 
 
 @given(st.integers(0, DAYS_MOST_MS // 1000))
@@ -57,3 +58,26 @@ def test_an_export_has_times_in_utc_numbers_in_full_and_nothing_for_unknown() ->
         "2026-08-20T14:30:00.123+00:00,-1.234567,,EV; depth",
     ]
     assert to_csv([]) == ""
+
+
+@given(st.lists(st.text("=+-@\t\r\n1.,%|!('A c", max_size=12), min_size=1, max_size=5))
+def test_no_text_of_a_pages_table_is_a_formula_once_its_own_button_wrote_it_as_csv(words: list[str]) -> None:
+    """Streamlit's "Download as CSV" quotes, and that is all: what it is given has to be harmless."""
+    (row,) = shown([{"why": word, "refused": (word,), "n": -1.5} for word in words[:1]])
+    for cell in (row["why"], *row["refused"]):
+        number = re.fullmatch(r"[+-][0-9][0-9.,]*[ %A-Zc]*", cell)
+        assert cell[:1] not in ("=", "+", "-", "@", "\t", "\r") or number
+        assert not number or not set("|!(@=") & set(cell)
+    assert row["n"] == -1.5
+
+
+@pytest.mark.parametrize("text", ["+0.12%", "-1,234.50 USD", "+3 ms", "-0.0123 $/share", "up", ""])
+def test_a_number_with_its_sign_and_unit_is_shown_as_it_is(text: str) -> None:
+    """It is no formula, and an apostrophe before each loss would be."""
+    assert shown([{"change": text}]) == [{"change": text}]
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3+cmd|x!A1", "@SUM(A1)", "\t=1", "-1+A1"])
+def test_what_a_spreadsheet_would_run_is_shown_with_an_apostrophe(text: str) -> None:
+    """Reasons of the venue, names and notes of whoever signs in."""
+    assert shown([{"why": text, "many": [text]}]) == [{"why": f"'{text}", "many": [f"'{text}"]}]

@@ -2,16 +2,21 @@
 
 One venue and one engine for all: each test breaks something, waits for what the engine has to do about it,
 mends it, and waits until everything is well again. What it waits for is the required behaviour of the fault's
-row in docs/practice.md. At ten times the clock a venue second is a tenth of a second.
+row in docs/practice.md. At ten times the clock a venue second is a tenth of a second. Which row of the
+catalogue each test belongs to is in docs/faults.md.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from benchmarks.venue_scene import Scene
 from benchmarks.venue_scene import scene as playing
+from engine.events import BacklogChanged
+from engine.journal import read_events
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
 
@@ -45,6 +50,7 @@ class Before(NamedTuple):
     resyncs: int
     ignored: int
     disagreed: int
+    newest_s: int
 
 
 def before(scene: Scene) -> Before:
@@ -56,6 +62,7 @@ def before(scene: Scene) -> Before:
         resyncs(scene),
         scene.state.kinds["frame_ignored"],
         disagreed(scene),
+        scene.state.track("chainlink").newest_s or 0,
     )
 
 
@@ -87,7 +94,71 @@ def bad(counts: dict[str, int], text: str) -> int:
     return sum(count for name, count in counts.items() if text in name)
 
 
+def holes_stay(scene: Scene, was: Before) -> bool:
+    """Say whether every other second is missing, not filled in, and that the volatility goes on."""
+    track = scene.state.track("chainlink")
+    seconds = range(was.newest_s + 4, (track.newest_s or 0) + 1)
+    known = [second for second in seconds if track.at(second) is not None]
+    if len(seconds) < 20:
+        return False
+    assert not any(second % 2 == 0 for second in known), "a second that never came has a value"
+    # A running window shows those seconds as missing, as soon as they cannot come late any more.
+    return scene.state.sigma_usd is not None and any("m" in one.coverage for one in scene.running())
+
+
+def keeps_its_contracts(scene: Scene, was: Before) -> bool:
+    """Say whether a description was refused, and every window is still what it was."""
+    if not refused("gamma")(scene, was):
+        return False
+    for one in scene.running():
+        contract = scene.state.markets[one.slug].contract
+        assert contract.slug == one.slug
+        assert contract.start_s == int(one.slug.rpartition("-")[2])
+        assert contract.fee is not None
+    return True
+
+
+def jump_is_not_believed(scene: Scene, was: Before) -> bool:
+    """Say whether prices ten times too high came in; none of them is taken for the price."""
+    newest, spot = scene.state.track("chainlink").newest_dollars(), scene.state.track("spot").newest_dollars()
+    assert newest is not None
+    assert spot is not None
+    assert newest < 2 * spot
+    return counted("chainlink: jump")(scene, was)
+
+
+def books_are_silent(scene: Scene, was: Before) -> bool:
+    """Say whether nothing is bought on books that stand still, and they were asked for anew."""
+    return scene.refuses("book") and reconnected("clob")(scene, was)
+
+
 CASES = {
+    "missing seconds": Case(
+        "missing-boundary", {"topic": "chainlink", "seconds": 2, "feed": "all"}, holes_stay
+    ),
+    "tenfold price": Case("bad-value", {"every": 7, "topic": "chainlink"}, jump_is_not_believed),
+    "price of zero": Case("bad-value", {"as": "zero", "every": 3, "feed": "rtds"}, refused("rtds")),
+    "negative price": Case("bad-value", {"as": "negative", "every": 3, "feed": "rtds"}, refused("rtds")),
+    "NaN for a price": Case("bad-value", {"as": "nan", "every": 3, "feed": "rtds"}, refused("rtds")),
+    "infinite price": Case(
+        "bad-value", {"as": "infinite", "every": 3, "feed": "polybolt"}, refused("polybolt")
+    ),
+    "sources disagree": Case("price-apart", {}, lambda scene, _: scene.refuses("divergence")),
+    "another window": Case("other-window", {}, keeps_its_contracts),
+    "fee not told": Case("fee-unknown", {}, keeps_its_contracts),
+    "books freeze": Case("stall", {"feed": "clob"}, books_are_silent),
+    "levels in no order": Case(
+        "shuffled-levels",
+        {},
+        lambda scene, _: (
+            scene.did("shuffled-levels") >= 4
+            and all(
+                scene.book_is_the_venues(token)
+                for one in scene.running()
+                for token in scene.tokens_of(one.slug)
+            )
+        ),
+    ),
     "one topic stalls": Case(
         "stall",
         {"topic": "chainlink"},
@@ -182,6 +253,11 @@ CASES = {
 
 
 EVERYDAY = {
+    "missing seconds",
+    "tenfold price",
+    "sources disagree",
+    "another window",
+    "levels in no order",
     "one topic stalls",
     "half-open socket",
     "closed with 1011",
@@ -208,6 +284,7 @@ def test_a_fault_is_noticed_and_everything_is_well_again_after_it(scene: Scene, 
     case = CASES[name]
     scene.until(scene.is_well)
     was = before(scene)
+    scene.until(lambda: not case.seen(scene, was))  # what is seen without the fault proves nothing
     with scene.fault(case.fault, **case.args):
         scene.until(lambda: case.seen(scene, was))
         assert scene.now.mode.halted_why is None
@@ -226,6 +303,34 @@ def test_gamma_that_fails_or_is_slow_stops_nothing(scene: Scene) -> None:
             scene.until(lambda seq=seq, fault=fault: scene.now.seq > seq + 200 and scene.did(fault) > 0)
             assert scene.topic("chainlink") in ("fresh", "late")
         scene.until(scene.is_well)
+
+
+def test_f27_f54_an_engine_that_stood_still_buys_nothing_until_it_caught_up(scene: Scene) -> None:
+    """Its loop is blocked while frames go on coming: the gate closes first, and no frame is lost."""
+    scene.until(scene.is_well)
+    reconnects = scene.feed("clob").reconnects
+    scene.engine_loop.call_soon_threadsafe(time.sleep, STANDING_S)
+    scene.until(lambda: scene.refuses("keeping up"))
+    assert "late" in scene.now.mode.behind_why
+    scene.until(lambda: not scene.now.mode.behind_why and not scene.refuses("keeping up"))
+    path = scene.engine.journal_path
+    assert path is not None
+    scene.until(lambda: _told_of_backlog(path)[-2:] == [True, False])
+    scene.until(scene.is_well)
+    for token in [token for one in scene.running() for token in scene.tokens_of(one.slug)]:
+        scene.until(lambda token=token: token not in scene.state.tokens or scene.book_is_the_venues(token))
+    assert scene.feed("clob").reconnects == reconnects, "the books were right without being asked for again"
+
+
+STANDING_S = 0.6
+"""Longer than a loop may be late (``engine.run.backlog``), shorter than any watchdog waits."""
+
+
+def _told_of_backlog(path: Path) -> list[bool]:
+    """Return what the journal holds of falling behind: True for its beginning, False for its end."""
+    return [
+        bool(record.event.why) for record in read_events(path) if isinstance(record.event, BacklogChanged)
+    ]
 
 
 def test_swapped_labels_change_no_side(scene: Scene) -> None:
@@ -259,6 +364,33 @@ def test_a_missing_boundary_makes_a_marked_estimate_and_then_the_venues_word(sce
             60,
         )
     scene.until(scene.is_well)
+
+
+@pytest.mark.campaign
+def test_f18_frames_of_a_window_that_is_over_make_no_book(scene: Scene) -> None:
+    """They go on after the roll: counted as unknown, and the books of the new window are the venue's."""
+    with scene.fault("old-frames"):
+        (ending,) = (one.slug for one in scene.running() if one.name == "5m")
+        tokens = scene.tokens_of(ending)
+        scene.until(lambda: not any(token in scene.state.tokens for token in tokens), 60)
+        unknown = scene.state.unknown_tokens
+        scene.until(lambda: scene.did("old-frames") > 0 and scene.state.unknown_tokens > unknown, 60)
+        scene.until(scene.is_well)
+        assert not any(token in scene.state.tokens for token in tokens)
+        for token in [token for one in scene.running() for token in scene.tokens_of(one.slug)]:
+            scene.until(
+                lambda token=token: token not in scene.state.tokens or scene.book_is_the_venues(token)
+            )
+    scene.until(scene.is_well)
+
+
+@pytest.mark.campaign
+def test_f34_without_a_description_that_is_understood_nothing_is_bought_in_the_end(scene: Scene) -> None:
+    """The fee known before holds for twice its time to live; then the gate closes, and opens again."""
+    scene.until(scene.is_well)
+    with scene.fault("fee-unknown"):
+        scene.until(lambda: scene.refuses("fee known"), 60)
+    scene.until(lambda: scene.is_well() and not scene.refuses("fee known"))
 
 
 @pytest.mark.campaign

@@ -15,7 +15,12 @@ from benchmarks.venue_scene import Scene
 from engine.contract import Outcome
 from engine.core import risk
 from engine.core.trading import Order
+from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, VenueRestricted
+from engine.journal import read_events
+from engine.kill import KillSwitch
+from engine.run.arming import Arm
 from engine.venue import duties
+from engine.venue.official import OfficialExchange
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
 
@@ -33,6 +38,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Desk"]:
         patch.setattr(duties, "BALANCE_EVERY_S", 1.0)
         patch.setattr(duties, "FOLLOW_EVERY_S", 0.5)
         patch.setattr(duties, "ASK_EVERY_S", 0.3)
+        patch.setattr(duties, "BEAT_EVERY_S", 0.3)
         with live_scene(
             folder, "--seed", "3", "--speed", "4", max_order_errors=1_000, hammer_secs=0.1
         ) as scene:
@@ -40,6 +46,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Desk"]:
             made = Desk(scene)
             made.scene.until(lambda: made.scene.state.trading.balance is not None)
             yield made
+            made.hand.close()
     assert scene.error is None
     assert scene.task_errors == []
 
@@ -82,21 +89,46 @@ class Desk:
         market = self.hand.latest_market("15m")
         held = self.scene.state.ledger.holdings.get(market.contract.slug)
 
-        def paid_e6() -> int:
-            return int(self.hand.ask(lambda venue: venue.balance())[0]) - self.began_e6
+        tokens = [market.book_of(outcome).token for outcome in OUTCOMES]
+
+        async def account(venue: OfficialExchange) -> list[int]:
+            """Return the dollars that moved, and the shares of each token."""
+            moved = (await venue.balance())[0] - self.began_e6
+            return [moved, *[await venue.shares(token) for token in tokens]]
+
+        def told() -> list[int]:
+            return self.hand.ask(account)
+
+        def booked() -> list[int]:
+            shares = [0 if held is None else held.shares_e6[outcome] for outcome in OUTCOMES]
+            return [self.scene.state.ledger.cash_e6, *shares]
 
         if self.scene.now.settlements:  # of a window that ended meanwhile: the venue pays a little later
-            self.scene.until(lambda: paid_e6() == self.scene.state.ledger.cash_e6, 60)
-        assert paid_e6() == self.scene.state.ledger.cash_e6
-        for outcome in OUTCOMES:
-            token = market.book_of(outcome).token
-            shares = self.hand.ask(lambda venue, token=token: venue.shares(token))
-            assert shares == (0 if held is None else held.shares_e6[outcome])
+            self.scene.until(lambda: told() == booked(), 60)
+        else:
+            assert told() == booked()
 
     def posted(self) -> int:
         """Return how many orders the venue was sent."""
         told = httpx.get(f"{self.scene.urls['CLOB_HOST']}/status", timeout=10).json()
         return int(told["orders"])
+
+    def became(self, order: Order) -> list[Any]:
+        """Return what the journal says became of an order, once its end is recorded."""
+
+        def told() -> list[Any]:
+            path = self.scene.engine.journal_path
+            assert path is not None
+            events = [record.event for record in read_events(path)]
+            return [one for one in events if getattr(one, "order_id", "") == order.intent.order_id]
+
+        ends = (OrderFilled, OrderKilled, OrderDenied, OrderRejected)
+        self.scene.until(lambda: any(isinstance(one, ends) for one in told()))
+        return told()
+
+
+def kinds(events: list[Any]) -> list[str]:
+    return [type(one).__name__ for one in events]
 
 
 def test_an_order_fills_is_confirmed_and_the_account_agrees(desk: Desk) -> None:
@@ -156,6 +188,121 @@ def test_an_order_that_never_arrived_is_let_go_once_it_is_proven(desk: Desk) -> 
     desk.agrees()
 
 
+@pytest.mark.campaign
+def test_f29_an_order_that_the_venue_calls_a_duplicate_is_looked_for_and_not_sent_again(desk: Desk) -> None:
+    """It has one of this very id, which can only be ours: found, booked once."""
+    before = desk.posted()
+    with desk.scene.fault("order-error", error="duplicate", executed="yes", count=1):
+        order = desk.order()
+        desk.until(order, "unknown", "filled")
+        desk.until(order, "filled")
+    desk.settled(order, "CONFIRMED")
+    assert desk.posted() == before + 1
+    assert kinds(desk.became(order)) == ["OrderSigned", "OrderSubmitted", "OrderUnknown", "OrderFilled"]
+    desk.agrees()
+
+
+def test_f31_what_fills_in_part_is_booked_with_its_fee_and_the_rest_is_not_sent_again(desk: Desk) -> None:
+    """A FAK for more than anybody offers at the best ask, and no dearer; the ask may go while it is sent."""
+    before, tried = desk.posted(), []
+    while not tried or tried[-1].state == "killed":
+        assert len(tried) < 5, "the best ask had gone each time"
+        outcome = desk.likelier()
+        ask = desk.hand.latest_market("15m").book_of(outcome).ask
+        tried.append(desk.order(outcome=outcome, kind="FAK", limit_e4=ask, usd_e6=4_000_000_000))
+        desk.until(tried[-1], "partial", "killed")
+    order = tried[-1]
+    desk.settled(order, "CONFIRMED")
+    assert 0 < order.cost_e6 < order.intent.usd_e6
+    assert order.fee_e6 > 0
+    (filled,) = [one for one in desk.became(order) if isinstance(one, OrderFilled)]
+    assert sum(trade.shares_e6 for trade in filled.trades) == order.shares_e6
+    assert sum(trade.fee_e6 for trade in filled.trades) == order.fee_e6
+    assert desk.posted() - before <= len(tried)
+    desk.agrees()
+
+
+def test_f33_what_the_contracts_may_not_take_is_rejected_and_then_not_tried(desk: Desk) -> None:
+    """The first refusal tells it, the gate of the balance keeps it, and it ends by itself."""
+    with desk.scene.fault("low-allowance", allowed=0):
+        order = desk.order()
+        desk.until(order, "rejected")
+        assert "allowance" in order.reason
+        desk.scene.until(lambda: desk.scene.refuses("balance"))
+        balance = desk.scene.state.trading.balance
+        assert balance is not None
+        assert balance.allowance_e6 == 0
+    assert order.cost_e6 == 0
+    desk.scene.until(lambda: not desk.scene.refuses("balance"))
+    desk.agrees()
+
+
+def test_f36_after_a_429_nothing_is_sent_for_as_long_as_the_venue_says(desk: Desk) -> None:
+    """Retry-After is wall seconds, the gate's time is the engine's; no order has to try if it is over."""
+    before, retry_s = desk.posted(), 1
+    with desk.scene.fault("429", retry_after_s=retry_s, count=1):
+        order = desk.order()
+        desk.until(order, "rejected")
+    desk.scene.until(lambda: desk.scene.now.account.restriction == "rate-limited")
+    (told,) = [one for one in desk.hand.recorded(VenueRestricted) if one.restriction == "rate-limited"]
+    assert told.until_ms - told.ts_recv_ms == retry_s * 1000 * desk.scene.state.clock_rate
+    assert desk.scene.refuses("venue takes orders")
+    desk.scene.until(lambda: desk.scene.now.account.restriction == "none")
+    assert desk.scene.now.now_ms >= told.until_ms
+    desk.scene.until(lambda: not desk.scene.refuses("venue takes orders"))
+    assert desk.posted() == before, "the venue took none, and the engine sent no other"
+    desk.agrees()
+
+
+def test_f37_an_execution_that_could_not_be_run_is_unknown_until_it_is_found(desk: Desk) -> None:
+    """Status 500, and it was executed all the same."""
+    before = desk.posted()
+    with desk.scene.fault("order-error", error="execution", executed="yes", count=1):
+        order = desk.order()
+        desk.until(order, "unknown", "filled")
+        desk.until(order, "filled")
+    desk.settled(order, "CONFIRMED")
+    assert desk.posted() == before + 1
+    assert "OrderUnknown" in kinds(desk.became(order))
+    desk.agrees()
+
+
+def test_f38_an_order_past_its_deadline_is_never_sent_and_a_late_answer_changes_nothing(desk: Desk) -> None:
+    """The deadline is asked right before the first byte; what has left is waited for and counts as spent."""
+    before = desk.posted()
+    late = desk.order(deadline_ms=desk.scene.engine_clock.now_ms() - 1)
+    desk.until(late, "denied")
+    assert late.reason == "deadline passed before it could leave"
+    assert kinds(desk.became(late)) == ["OrderDenied"]
+    assert desk.posted() == before
+    with desk.scene.fault("slow-order", ms=600, what="order", count=1):
+        order = desk.order()
+        desk.scene.until(lambda: order.state == "sent")
+        assert risk.in_flight(desk.scene.state) == 1
+        assert risk.reserved_e6(desk.scene.state) >= order.intent.usd_e6
+        desk.until(order, "filled", "killed")
+    assert order.answer_ms >= 600
+    assert desk.posted() == before + 1
+    desk.agrees()
+
+
+def test_f41_while_heartbeats_are_refused_no_order_is_sent(desk: Desk) -> None:
+    """They begin with an order of unknown fate. Shown with the reason, and over when one is taken again."""
+    scene = desk.scene
+    httpx.post(scene.control, json={"name": "heartbeat-refused"}, timeout=10).raise_for_status()
+    with scene.fault("lost-answer", executed="no", of="order", count=1):
+        order = desk.order()
+        desk.until(order, "unknown")
+        scene.until(lambda: scene.now.account.restriction == "heartbeat")
+        assert "Heartbeat" in scene.now.account.restriction_why
+        assert scene.refuses("venue takes orders")
+        scene.until(lambda: "Heartbeat" in scene.now.life.order_beat_why)
+        desk.until(order, "killed")
+    scene.until(lambda: scene.now.account.restriction == "none" and scene.now.life.order_beat_why == "")
+    assert scene.now.life.order_beat_age_s is not None
+    desk.agrees()
+
+
 def test_a_ghost_fill_is_undone_to_the_last_millionth(desk: Desk) -> None:
     """MATCHED, then FAILED: as if it had never been, and counted."""
     ghosts = desk.scene.state.trading.ghost_fills
@@ -206,6 +353,30 @@ def test_each_restriction_is_shown_by_name_and_ends(
     desk.until(again, "filled")
     desk.settled(again, "CONFIRMED")
     desk.agrees()
+
+
+def test_f52_a_kill_follows_what_is_under_way_and_lets_nothing_more_out(desk: Desk) -> None:
+    """The order had left: it is followed to its end. The next one stays, until a person clears the latch."""
+    scene, before = desk.scene, desk.posted()
+    kill = KillSwitch(scene.settings.data_dir)
+    with scene.fault("slow-order", ms=1_000, what="answer", count=1):
+        order = desk.order()
+        scene.until(lambda: order.state == "sent")
+        kill.trip("test", "an order is under way")
+        denied = desk.order()
+        desk.until(denied, "denied")
+        assert order.state == "sent"
+        desk.until(order, "filled")
+    assert denied.reason == "kill switch"
+    desk.settled(order, "CONFIRMED")
+    scene.until(lambda: scene.now.mode.kill_latched and scene.refuses("kill switch"))
+    assert desk.posted() == before + 1
+    desk.agrees()
+    assert kill.clear("YES", "test", "not the phrase") is not None
+    assert kill.is_tripped()
+    assert kill.clear("CLEAR", "test", "the story is over") is None
+    Arm(scene.settings.data_dir).arm("test", "the next story", 60)
+    scene.until(lambda: not scene.now.mode.kill_latched and scene.now.account.armed is True)
 
 
 def test_a_refusal_for_the_region_kills(desk: Desk) -> None:

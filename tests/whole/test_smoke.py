@@ -63,8 +63,11 @@ def test_no_go_says_why_to_people_and_to_machines(tmp_path: Path) -> None:
     assert states["markets"] == states["prices"] == states["books"] == states["order"] == "fail"
     assert told["rtds_events"] == 0
     said = [line for line in done.stderr.splitlines() if line.startswith("[SMOKE] ")]
-    assert said[-1].startswith("[SMOKE] NO-GO markets: ")
-    assert any(re.match(r"\[SMOKE\] CANDIDATE .* ev=None", line) for line in said), "in every run"
+    assert said[-1].startswith("[SMOKE] NO-GO markets: no contract resolved (gamma: ConnectError")
+    assert "prices: no event from RTDS (rtds: ConnectionRefusedError" in said[-1]
+    assert "network: no address answered" in said[-1]
+    candidate = r"\[SMOKE\] CANDIDATE btc-updown-5m-\d+ UP ev=None gate='no contract'"
+    assert any(re.fullmatch(candidate, line) for line in said), "in every run"
     assert any(line.endswith("candidate_found=False order_result=False") for line in said)
 
 
@@ -81,6 +84,7 @@ def test_it_is_on_paper_whatever_the_settings_say(tmp_path: Path, monkeypatch: p
     addresses = {name: getattr(real, name) for name in POLYMARKET}
     assert addresses == POLYMARKET, "as .env.example has them"
     (tmp_path / ".env").unlink()
+    monkeypatch.delenv("ENV_FILE")
     assert {name: getattr(settings_for("polymarket", tmp_path), name) for name in POLYMARKET} == POLYMARKET
 
 

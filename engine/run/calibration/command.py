@@ -16,7 +16,7 @@ import msgspec
 from engine.config import Settings, load_settings
 from engine.errors import EngineError
 from engine.run.calibration import layer as layering
-from engine.run.calibration.figures import figures_of
+from engine.run.calibration.figures import cell_words, figures_of
 from engine.run.calibration.moments import Moment, moments_of
 from engine.run.calibration.report import report_of, scores
 from engine.run.giving_way import give_way
@@ -25,27 +25,33 @@ from engine.run.sweep import report as sweep_report
 from engine.run.sweep.grid import SweepError
 from engine.run.sweep.honesty import split
 from engine.run.sweep.trace import Trace
+from engine.run.table_text import typed
 
 PREFIX: Final = Path("reports/calibration/report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write a report; return the exit status: 0 done, 1 failed, 2 wrong use."""
+    """Write a report; return the exit status: 0 done, 1 failed or no layer as asked, 2 wrong use."""
     options = parser().parse_args(arguments)
     if options.nice:
         give_way()
     try:
-        report = write_report(options, load_settings())
+        settings = load_settings()
+        check(options, settings)
+        report = write_report(options, settings)
     except SweepError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except EngineError as error:
+    except (EngineError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     if options.json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     else:
         sys.stdout.write(render(report) + "\n")
+    if report["layer_problem"]:
+        sys.stderr.write(f"error: {report['layer_problem']}\n")
+        return 1
     return 0
 
 
@@ -78,18 +84,41 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def check(options: argparse.Namespace, settings: Settings) -> None:
+    """Refuse, before the work, what could not be done after it.
+
+    Raises:
+        SweepError: Two wishes that exclude each other, no such layer, or nowhere to write.
+    """
+    if options.fit and options.layer is not None:
+        raise SweepError("--fit makes a new layer and --layer shows a kept one: give one of them")
+    if options.layer is not None:
+        _kept(options.layer, settings)
+    beside = options.output_prefix.with_name(f".{options.output_prefix.name}.try")
+    try:
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()
+        beside.unlink()
+    except OSError as error:
+        raise SweepError(
+            f"--output-prefix {options.output_prefix} cannot be written: {error.strerror}"
+        ) from None
+
+
 def write_report(options: argparse.Namespace, settings: Settings) -> dict[str, Any]:
     """Make a report and write its files.
 
+    A layer that cannot be fitted, or judged, takes nothing from the report: ``layer_problem`` says why.
+
     Raises:
-        EngineError: The data cannot be read, or a layer is not what was asked for.
+        EngineError: The data cannot be read.
     """
     sources = sweep_input.sources_of(options.replay_csv, options.markets_json, options.sessions)
     usable = sweep_input.read(sources, settings.params())
     report: dict[str, Any] = {"sources": [str(source.path) for source in sources], "data": usable.facts}
     report |= report_of(usable.trace, settings.params())
     report["sessions"] = usable.sessions
-    report["layer"] = layer_of(options, settings, usable.trace)
+    report |= layered(options, settings, usable.trace)
     deciding = settings.layer()
     report["decides_with"] = None if deciding is None else deciding.words
     prefix: Path = options.output_prefix
@@ -99,19 +128,33 @@ def write_report(options: argparse.Namespace, settings: Settings) -> dict[str, A
     return report | {"html": str(page)}
 
 
+def layered(options: argparse.Namespace, settings: Settings, trace: Trace) -> dict[str, Any]:
+    """Return ``layer``, what one does to the later windows, and ``layer_problem``, why there is none."""
+    told: dict[str, Any] = {"layer": None, "layer_problem": ""}
+    try:
+        told["layer"] = layer_of(options, settings, trace)
+    except (layering.LayerError, OSError) as error:
+        told["layer_problem"] = str(error)
+    return told
+
+
 def layer_of(options: argparse.Namespace, settings: Settings, trace: Trace) -> dict[str, Any] | None:
-    """Fit a layer on the earlier windows, or take one up; return what it does to the later ones."""
+    """Fit a layer on the earlier windows, or take one up; return what it does to the later ones.
+
+    Raises:
+        LayerError: No layer was fitted, or it cannot be judged on these windows.
+    """
     moments = moments_of(trace, settings.params())
     if options.fit:
         before, after = parted(moments, trace)
         known = layering.layers(settings.data_dir)
-        layer = layering.fit(before, options.fit, 1 + max((one.version for one in known), default=0))
+        try:
+            layer = layering.fit(before, options.fit, 1 + max((one.version for one in known), default=0))
+        except layering.LayerError as error:
+            raise layering.LayerError(f"no layer was fitted: {error}") from None
         layering.keep(layer, settings.data_dir)
     elif options.layer is not None:
-        found = [one for one in layering.layers(settings.data_dir) if one.version == options.layer]
-        if not found:
-            raise SweepError(f"there is no calibration layer {options.layer} in {settings.data_dir}")
-        layer, after = found[0], moments
+        layer, after = _kept(options.layer, settings), moments
     else:
         return None
     later = [one for one in after if one.at_ms > layer.fitted_until_ms]
@@ -120,6 +163,13 @@ def layer_of(options: argparse.Namespace, settings: Settings, trace: Trace) -> d
         "raw": scores(later),
         "layered": scores(layering.applied(after, layer)),
     }
+
+
+def _kept(version: int, settings: Settings) -> layering.Layer:
+    found = [one for one in layering.layers(settings.data_dir) if one.version == version]
+    if not found:
+        raise SweepError(f"there is no calibration layer {version} in {settings.data_dir}")
+    return found[0]
 
 
 def parted(moments: Sequence[Moment], trace: Trace) -> tuple[list[Moment], list[Moment]]:
@@ -146,9 +196,22 @@ def html_of(report: dict[str, Any]) -> str:
             *(f"<p>{html.escape(line)}</p>" for line in words(report)),
             table(report["scores"]),
             *charts,
+            *cells(report),
             "</body></html>",
         ]
     )
+
+
+def cells(report: dict[str, Any]) -> list[str]:
+    """Write the heat map's cells, each to be opened: its moments, with the session that holds them."""
+    told, known = [], report.get("sessions", {})
+    for cell in report["heat"]:
+        rows = [
+            {"contract": slug, "time (UTC)": typed(at_ms), "session": known.get(slug) or "no session"}
+            for slug, at_ms in cell["moments"]
+        ]  # fmt: skip
+        told.append(f"<details><summary>{html.escape(cell_words(cell))}</summary>{table(rows)}</details>")
+    return ["<h2>Moments of the heat map's cells</h2>", *told] if told else []
 
 
 def plotly_js() -> str:
@@ -168,6 +231,9 @@ def words(report: dict[str, Any]) -> list[str]:
         f"{data['rows_refused']} rows.",
         "Practice and paper data prove nothing of the real market. Formulas: docs/calibration.md.",
     ]
+    lines += [f"Left out: {told}." for told in data.get("sources_left_out", ())]
+    if report.get("layer_problem"):
+        lines.append(f"Layer: {report['layer_problem']}.")
     if report.get("layer"):
         lines.append(f"Shown beside the raw forecast: {report['layer']['words']}.")
     if report.get("decides_with"):

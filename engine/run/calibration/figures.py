@@ -103,6 +103,15 @@ def heat_figure(report: Mapping[str, Any], name: str) -> Figure:
     return _figure([trace], f"EV {name}, the better side", "seconds left", "|z|")
 
 
+def cell_words(cell: Mapping[str, Any]) -> str:
+    """Name a cell of the heat map, and say how many of its moments are listed where not all are."""
+    above = "over " if cell["z_to"] is None else ""
+    z = f"{above}{cell['z_from']:g}" + ("" if cell["z_to"] is None else f"-{cell['z_to']:g}")
+    listed, count = len(cell["moments"]), cell["n"]
+    moments = f"{count:,} moments" if listed == count else f"the first {listed:,} of {count:,} moments"
+    return f"{cell['left_from']:g}-{cell['left_to']:g} s left, |z| {z}: {moments}"
+
+
 def gates_figure(report: Mapping[str, Any]) -> Figure:
     """Draw what each gate's refusals would have come to."""
     rows: Sequence[Mapping[str, Any]] = report["gates"]

@@ -15,7 +15,8 @@ import numpy as np
 from scipy.optimize import isotonic_regression, minimize_scalar
 
 from engine.core.decide import LAYER_CLIP, tempered
-from engine.errors import EngineError
+from engine.decoded import from_json
+from engine.errors import DecodingError, EngineError
 from engine.layer import FOLDER
 from engine.run.calibration.moments import Moment
 
@@ -120,8 +121,8 @@ def layers(data_dir: Path) -> list[Layer]:
     found = []
     for path in (data_dir / FOLDER).glob("layer-*.json"):
         try:
-            found.append(msgspec.json.decode(path.read_bytes(), type=Layer))
-        except (msgspec.DecodeError, OSError) as error:
+            found.append(from_json(path.read_bytes(), Layer))
+        except (DecodingError, OSError) as error:
             raise LayerError(f"{path}: {error}") from None
     return sorted(found, key=lambda layer: layer.version)
 

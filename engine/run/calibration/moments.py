@@ -65,7 +65,8 @@ class Moment(NamedTuple):
             sides.append((self.ev_up, float(self.up) - self.ask_up - self.fee_up))
         if self.ev_down is not None and self.ask_down is not None:
             sides.append((self.ev_down, float(not self.up) - self.ask_down - self.fee_down))
-        return max(sides, default=None)
+        # By the EV alone, Up of equals: the result was not known when a side was taken.
+        return max(sides, key=lambda side: side[0], default=None)
 
 
 class Candidate(NamedTuple):

@@ -26,8 +26,8 @@ Z95: Final = 1.959963984540054
 LEAST_WINDOWS: Final = 30
 """Fewer windows than this are too few to say anything."""
 
-CELL_MOMENTS: Final = 40
-"""Moments that a cell of the heat map leads to."""
+CELL_MOMENTS: Final = 200
+"""Moments that a cell of the heat map leads to, the first ones; a cell says how many it has."""
 
 
 def report_of(trace: Trace, params: Params) -> dict[str, Any]:
@@ -165,7 +165,10 @@ def wilson(came: int, n: int) -> tuple[float, float]:
 
 
 def edge_decay(moments: Sequence[Moment]) -> list[dict[str, Any]]:
-    """Return realised against claimed edge, by bucket of claimed edge: dollars a share, after fee."""
+    """Return realised against claimed edge, by bucket of claimed edge: dollars a share, after fee.
+
+    Both are means of windows: a window's moments in a bucket are averaged first, for they share its outcome.
+    """
     held: list[dict[str, list[tuple[float, float]]]] = [{} for _ in EDGES[1:]]
     for one in moments:
         if one.edge is not None:
@@ -174,16 +177,17 @@ def edge_decay(moments: Sequence[Moment]) -> list[dict[str, Any]]:
     for place, windows in enumerate(held):
         if not windows:
             continue
-        edges = [edge for told in windows.values() for edge in told]
-        # Moments of one window share its outcome: the interval is of windows, not of moments.
-        mean, half = mean_and_half([sum(e[1] for e in told) / len(told) for told in windows.values()])
+        claimed, realised = (
+            [sum(edge[side] for edge in told) / len(told) for told in windows.values()] for side in (0, 1)
+        )
+        mean, half = mean_and_half(realised)
         rows.append(
             {
                 "from": _known(EDGES[place]),
                 "to": _known(EDGES[place + 1]),
-                "n": len(edges),
+                "n": sum(map(len, windows.values())),
                 "windows": len(windows),
-                "claimed": sum(edge[0] for edge in edges) / len(edges),
+                "claimed": sum(claimed) / len(claimed),
                 "realised": mean,
                 "low": _known(mean - half),
                 "high": _known(mean + half),

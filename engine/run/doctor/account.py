@@ -13,6 +13,8 @@ import httpx
 import msgspec
 
 from engine.config import Settings
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.feeds.polite import FAILURES
 from engine.run.checks import Line, failed, passed, warned
 from engine.units import ONE_E6
@@ -176,8 +178,8 @@ class AccountDesk:
         if answer.status_code == httpx.codes.UNAUTHORIZED:
             return failed("api key", await self._whose(), "derive the credentials anew from PRIVATE_KEY")
         try:
-            known = msgspec.json.decode(answer.content, type=_KeyList).keys
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            known = from_json(answer.content, _KeyList).keys
+        except DecodingError:
             return failed("api key", f"not checked: HTTP {answer.status_code}", "see the venue's status page")
         assert self._settings.api_key is not None
         if self._settings.api_key.get_secret_value() not in known:
@@ -194,8 +196,8 @@ class AccountDesk:
         if isinstance(answer, str) or answer.status_code != httpx.codes.OK:
             return refused
         try:
-            derived = msgspec.json.decode(answer.content, type=_Keys).key
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            derived = from_json(answer.content, _Keys).key
+        except DecodingError:
             return refused
         assert self._settings.api_key is not None
         if derived == self._settings.api_key.get_secret_value():
@@ -256,9 +258,9 @@ class AccountDesk:
         if answer.status_code != httpx.codes.OK:
             return f"HTTP {answer.status_code}"
         try:
-            balance = msgspec.json.decode(answer.content, type=Balance, strict=False)
+            balance = from_json(answer.content, Balance, strict=False)
             _dollars(balance.balance)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError):
+        except (DecodingError, ValueError):
             return "not understood"
         return balance
 

@@ -14,7 +14,8 @@ import msgspec
 
 from engine.clock import Clock
 from engine.contract import DURATIONS_S, Contract, slug_of, window_start
-from engine.errors import WireError
+from engine.decoded import from_json
+from engine.errors import DecodingError, WireError
 from engine.events import AnyEvent, ClockMeasured, FeedClosed, FeedOpened, MarketDescribed
 from engine.feeds.clock_check import time_check, venue_clock_check
 from engine.feeds.listening import Heard, Parse
@@ -91,8 +92,8 @@ async def geoblock_line(endpoints: Endpoints, is_external: bool) -> Line:
     if answer.status_code != httpx.codes.OK:
         return warned("geoblock", f"{site} answered HTTP {answer.status_code}", todo)
     try:
-        found = msgspec.json.decode(answer.content, type=_Region)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        found = from_json(answer.content, _Region)
+    except DecodingError:
         return warned("geoblock", f"{site} answered something else", todo)
     place = f"{found.country} {found.region}".strip()[:40]
     if found.blocked:

@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-import msgspec
-
 from engine.config import Settings
 from engine.core.ledger import Change, OrderChange
+from engine.decoded import UNDECODABLE
 from engine.errors import JournalError
 from engine.events import LedgerRestored
 from engine.journal import read_meta, read_opening
@@ -145,7 +144,7 @@ class LedgerFile:
             raise self._failed(error) from error
         try:
             prepare(self._database)
-        except (sqlite3.Error, msgspec.MsgspecError, JournalError) as error:
+        except (sqlite3.Error, JournalError, *UNDECODABLE) as error:
             self._database.close()
             raise self._failed(error) from error
 
@@ -284,7 +283,7 @@ class LedgerFile:
         what = f"cannot keep the ledger in {self.path}: {error}"
         if isinstance(error, JournalError):
             return JournalError(what)
-        if isinstance(error, msgspec.MsgspecError) or type(error) is sqlite3.DatabaseError:
+        if isinstance(error, UNDECODABLE) or type(error) is sqlite3.DatabaseError:
             return JournalError(
                 f"{what}; it is damaged: move it with its -wal and -shm aside and put a copy back "
                 "(without one, losses and open orders of earlier sessions are not known)"

@@ -99,7 +99,7 @@ def prepare(database: sqlite3.Connection) -> None:
         database: In autocommit mode.
     Raises:
         JournalError: It is of a newer version, or damaged.
-        sqlite3.Error, msgspec.MsgspecError: It cannot be read or written; it is as it was.
+        sqlite3.Error, ``UNDECODABLE``: It cannot be read or written; it is as it was.
     """
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")

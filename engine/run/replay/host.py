@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from engine.decoded import UNDECODABLE
 from engine.errors import JournalError
 from engine.run.replay.command import journal_of
 from engine.run.replay.player import Overview, Picture, Player
@@ -131,7 +132,7 @@ class PlayerProcess:
                 return _answer.decode(process.stdout.read(_LENGTH.unpack(head)[0]))
             except BrokenPipeError:
                 return Answer(problem=_ENDED)
-            except (OSError, ValueError, msgspec.MsgspecError) as error:
+            except (OSError, *UNDECODABLE) as error:
                 return Answer(problem=f"the player's process does not answer: {error}")
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 import engine
+from engine.decoded import UNDECODABLE
 from engine.errors import JournalError
 from engine.run import journal_pages
 from engine.run.replay.scene import Gap, Jump, JumpKind, Noted, Scene
@@ -188,7 +189,7 @@ class Index:
             yield database
         except sqlite3.OperationalError as error:
             raise JournalError(f"{self.path.name} cannot be read now: {error}") from error
-        except (sqlite3.DatabaseError, msgspec.MsgspecError, KeyError, ValueError) as error:
+        except (sqlite3.DatabaseError, KeyError, *UNDECODABLE) as error:
             self.discard()
             raise JournalError(f"{self.path.name} is broken and was removed: {error}") from error
         finally:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from engine.errors import EngineError
+from engine.decoded import from_json
+from engine.errors import DecodingError, EngineError
 from engine.run import worker
 from engine.run.sessions.folder import find
 from engine.run.verify.proof import Verdict
@@ -58,8 +57,8 @@ def prove_apart(data_dir: Path, session: str, say: Say) -> Verdict:
     path = find(data_dir, session)
     last = _run(["engine.run.verify.command", str(data_dir.absolute()), str(path.absolute())], say)
     try:
-        return msgspec.json.decode(last, type=Verdict)
-    except msgspec.MsgspecError as error:
+        return from_json(last, Verdict)
+    except DecodingError as error:
         raise ApartError(f"the proof ended without a verdict: {last[:200]}") from error
 
 

@@ -12,6 +12,8 @@ from typing import Final
 
 import msgspec
 
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.journal_read import session_files
 from engine.raw import raw_segments
 from engine.run.verify.proof import Verdict
@@ -82,8 +84,8 @@ def raw_mb(path: Path) -> float:
 def noted(path: Path) -> Noted:
     """Return what an operator said of a session; nothing where nothing can be read."""
     try:
-        return msgspec.json.decode(_beside(path, "note").read_bytes(), type=Noted)
-    except (OSError, msgspec.MsgspecError):
+        return from_json(_beside(path, "note").read_bytes(), Noted)
+    except (OSError, DecodingError):
         return Noted()
 
 
@@ -99,8 +101,8 @@ def keep_verdict(path: Path, verdict: Verdict) -> None:
 def verdict_on(path: Path) -> Verdict | None:
     """Return what the last proof of a session came to; None where there was none."""
     try:
-        return msgspec.json.decode(_beside(path, "verdict").read_bytes(), type=Verdict)
-    except (OSError, msgspec.MsgspecError):
+        return from_json(_beside(path, "verdict").read_bytes(), Verdict)
+    except (OSError, DecodingError):
         return None
 
 

@@ -6,11 +6,8 @@ know: how anything is played or judged.
 """
 
 import argparse
-import hashlib
-import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,35 +18,38 @@ from engine.config import Settings, load_settings
 from engine.errors import EngineError
 from engine.run.giving_way import give_way
 from engine.run.sweep import inputs as sweep_input
+from engine.run.sweep import plans
 from engine.run.sweep import report as sweep_report
 from engine.run.sweep import search as sweep_search
-from engine.run.sweep.grid import ASKS_BEFORE, Grid, SweepError, Values, configuration, grid_of, model_of
-from engine.run.sweep.inputs import Source, Usable
-from engine.run.sweep.kernel import ASSUMPTIONS
-from engine.run.sweep.play import PATHS, Configuration, best_path, loaded, numba_is_there, play
-from engine.run.sweep.report import Chosen, Found
-from engine.run.sweep.run import (
-    Kept,
-    Plan,
-    Progress,
-    Row,
-    Watch,
-    WorkerLost,
-    joblib_is_there,
-    run,
-    spread_of,
-    workers_here,
+from engine.run.sweep.grid import (
+    ASKS_BEFORE,
+    Grid,
+    SweepError,
+    Values,
+    check_windows,
+    configuration,
+    grid_of,
+    model_of,
 )
+from engine.run.sweep.honesty import split
+from engine.run.sweep.inputs import Opened, Usable
+from engine.run.sweep.kernel import ASSUMPTIONS
+from engine.run.sweep.options import parser
+from engine.run.sweep.play import Configuration, best_path, loaded, numba_is_there, play
+from engine.run.sweep.report import Chosen, Found
+from engine.run.sweep.run import Kept, Plan, Row, Watch, run
+from engine.run.sweep.said import Cancel, Said
+from engine.run.sweep.spread import WorkerLost, joblib_is_there, spread_of, workers_here
+from engine.run.sweep.words import render
 
-PREFIX: Final = Path("reports/calibration/latest")
-TRIALS: Final = 200
-SAID_EVERY_S: Final = 0.5
+KINDS: Final = ("plan.json", "progress.json", "csv", "json")
+"""The files of a sweep, by what their names end in."""
 
 
 class Asked(NamedTuple):
     """What a sweep is to do, checked."""
 
-    sources: list[Source]
+    opened: Opened
     grid: Grid
     base: Configuration
     options: argparse.Namespace
@@ -77,95 +77,75 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SweepError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    except EngineError as error:
+    except (EngineError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("error: cancelled\n")
         return 1
     if options.json:
         sys.stdout.write(msgspec.json.encode(_short(report)).decode() + "\n")
     else:
-        sys.stdout.write(
-            sweep_report.render(report) + f"\nfiles: {asked.file('csv')}, {asked.file('json')}\n"
-        )
+        sys.stdout.write(render(report) + f"\nfiles: {asked.file('csv')}, {asked.file('json')}\n")
     return 1 if report["partial"] else 0
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line; the first four options are the seed's."""
-    made = argparse.ArgumentParser(
-        prog="python -m engine.parameter_eval",
-        description="Try parameters on recorded windows: chosen on earlier ones, reported on later ones.",
-    )
-    add = made.add_argument
-    add(
-        "--replay-csv", type=Path, metavar="FILE", help="rows of market data (data/replay_sessions/README.md)"
-    )
-    add(
-        "--markets-json",
-        type=Path,
-        metavar="FILE",
-        help="what is known of the windows; goes with --replay-csv",
-    )
-    add("--grid-json", required=True, metavar="JSON", help='{"hammer_secs": [10, 15], ...}: names and values')
-    add(
-        "--output-prefix",
-        type=Path,
-        default=PREFIX,
-        metavar="PATH",
-        help="PATH.csv and PATH.json are written",
-    )
-    add("--sessions", action="append", default=[], metavar="GLOB", help="recorded sessions; may be repeated")
-    add(
-        "--hypothesis",
-        default="",
-        metavar="TEXT",
-        help="what you expect; written down before anything is played",
-    )
-    add("--search", choices=("grid", "tpe"), default="grid", help="every combination, or Optuna's TPE")
-    add("--trials", type=int, default=TRIALS, metavar="N", help="how many with --search tpe")
-    add("--dask", metavar="ADDRESS", help="local, or a scheduler's address (tcp://...)")
-    add(
-        "--workers",
-        type=int,
-        default=workers_here(),
-        metavar="N",
-        help="cores here, or workers of --dask local",
-    )
-    add(
-        "--path",
-        choices=("auto", *PATHS),
-        default="auto",
-        help="plain Python, or numba where it is installed and there is enough to play",
-    )
-    add("--seed", type=int, default=1, metavar="N", help="of the bootstrap and of the search")
-    add("--yes", action="store_true", help=f"more than {ASKS_BEFORE:,} configurations are meant")
-    add("--fresh", action="store_true", help="remove what an interrupted sweep left, and begin anew")
-    add("--every-moment", action="store_true", help="play moments out of hammer time too (slower, the same)")
-    add("--nice", action="store_true", help="give way to everything else on this machine")
-    add("--cancel-file", type=Path, metavar="FILE", help="end as by Ctrl-C once this file is there")
-    add("--json", action="store_true", help="print one JSON object, without the runs")
-    return made
-
-
 def checked(options: argparse.Namespace, settings: Settings) -> Asked:
-    """Check a wish.
+    """Check a wish, and look into what it reads and writes.
 
     Raises:
         SweepError: It makes no sense; the message says which part.
+        EngineError: What is to be read cannot be.
     """
     grid = grid_of(options.grid_json)
+    base = Configuration(settings.params(), None, settings.paper_latency_ms, settings.venue_hold_ms)
+    base = base._replace(miss_probability=_misses(options.miss_probability, grid))
     if options.search == "tpe":
-        sweep_search.check(grid)
+        sweep_search.check(grid, options.dask, options.workers)
     elif grid.size > ASKS_BEFORE and not options.yes:
         raise SweepError(
             f"the grid has {grid.size:,} configurations, over {ASKS_BEFORE:,}: say --yes, or --search tpe"
         )
+    if options.workers is None:
+        options.workers = workers_here()
     if options.trials < 1 or options.workers < 1:
         raise SweepError("--trials and --workers are at least 1")
     if options.path == "numba" and not numba_is_there():
         raise SweepError('--path numba asks for the optional extra: pip install -e ".[sweep]"')
+    check_windows(grid, base)
+    check_files(options.output_prefix)
     sources = sweep_input.sources_of(options.replay_csv, options.markets_json, options.sessions)
-    base = Configuration(settings.params(), None, settings.paper_latency_ms, settings.venue_hold_ms)
-    return Asked(sources, grid, base, options)
+    opened = sweep_input.opened(sources, lambda text: print(text, file=sys.stderr))
+    return Asked(opened, grid, base, options)
+
+
+def _misses(told: float | None, grid: Grid) -> float:
+    if told is None:
+        return 0.0
+    if "miss_probability" in grid.names:
+        raise SweepError("miss_probability is in the grid: leave --miss-probability out")
+    if not 0.0 <= told <= 1.0:
+        raise SweepError(f"--miss-probability {told:g} is not from 0 to 1")
+    return told
+
+
+def check_files(prefix: Path) -> None:
+    """See that the files of a sweep can be written, before any work is done.
+
+    Raises:
+        SweepError: They cannot.
+    """
+    if not prefix.name:
+        raise SweepError(f"--output-prefix {str(prefix)!r} ends in no name for the files")
+    try:
+        for kind in KINDS:
+            if prefix.with_name(f"{prefix.name}.{kind}").is_dir():
+                raise SweepError(f"{prefix}.{kind} is a folder: the sweep's file is to be called so")
+        probe = prefix.with_name(f".{prefix.name}.probe")
+        sweep_report.write(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        raise SweepError(f"{prefix}: nothing can be written there: {error.strerror}") from None
 
 
 def sweep(asked: Asked) -> dict[str, Any]:
@@ -174,12 +154,13 @@ def sweep(asked: Asked) -> dict[str, Any]:
     Returns:
         The report; ``partial`` where somebody cancelled it or a worker was lost.
     Raises:
-        EngineError: The data cannot be read.
+        EngineError: The data cannot be read, or it was cancelled before there was anything to report.
+        OSError: A file cannot be written; what was done is kept.
     """
     options = asked.options
-    say = _Said(asked)
-    plan_told = plan_of(asked)
-    sweep_report.write(asked.file("plan.json"), sweep_report.as_json(plan_told))
+    cancel = Cancel(options.cancel_file)
+    say = Said(asked.file("progress.json"), cancel)
+    plan_told = planned(asked)
     total = options.trials if options.search == "tpe" else asked.grid.size
     parts = asked.prefix.with_name(f"{asked.prefix.name}.parts")
     if options.fresh:
@@ -189,24 +170,34 @@ def sweep(asked: Asked) -> dict[str, Any]:
     plan = Plan(asked.grid.names, asked.base, "plain", options.every_moment)
     partial = ""
     try:
-        plan = plan._replace(path=_path(traces, plan, total, say))
-        rows = _search(traces, plan, watch) if options.search == "tpe" else _grid(traces, plan, watch)
+        with cancel:
+            plan = plan._replace(path=_path(traces, plan, total, say))
+            rows = _search(traces, plan, watch) if options.search == "tpe" else _grid(traces, plan, watch)
     except (KeyboardInterrupt, WorkerLost) as error:
-        partial = str(error) or "cancelled"
-        rows = watch.rows()
-        if not rows:
+        rows, partial = watch.rows(), str(error) or "cancelled"
+        if not rows or not traces.are_read:
             say.state("cancelled", partial)
-            raise EngineError(f"{partial} before anything was done") from None
-    report = _report(traces, plan, (rows, partial), plan_told)
-    sweep_report.write(asked.file("csv"), sweep_report.csv_text(asked.grid.names, rows).encode())
-    sweep_report.write(asked.file("json"), sweep_report.as_json(report))
+            left = f"; {len(rows):,} of {total:,} are kept from before" if rows else ""
+            raise EngineError(f"{partial} before anything was done{left}") from None
+        partial = partial if len(rows) < total else ""
+    report = _reported(traces, plan, (rows, partial), plan_told)
     if not partial:
         watch.clear()
     say.state("partial" if partial else "done", report["verdict"])
     return report
 
 
-def _path(traces: "_Traces", plan: Plan, total: int, say: "_Said") -> str:
+def planned(asked: Asked) -> dict[str, Any]:
+    """Write down what is about to be done, with what was expected of it at first, and return it."""
+    options = asked.options
+    how = (plans.search_of(options.search, options.trials), options.seed)
+    told = plans.plan_of(asked.opened.sources, asked.grid, asked.base, how, options.hypothesis)
+    told = plans.kept(told, asked.prefix)
+    sweep_report.write(asked.file("plan.json"), sweep_report.as_json(told))
+    return told
+
+
+def _path(traces: "_Traces", plan: Plan, total: int, say: Said) -> str:
     """Choose by what configurations are played, once it is known how much there is to play."""
     options = traces.asked.options
     path = str(options.path)
@@ -214,26 +205,6 @@ def _path(traces: "_Traces", plan: Plan, total: int, say: "_Said") -> str:
         path = best_path(total * traces.first(plan).trace.columns.ts_ms.size)
     say.words(f"playing by {words_of_path(path)}")
     return path
-
-
-def plan_of(asked: Asked) -> dict[str, Any]:
-    """Write down what is about to be done; the fingerprint is of all that the result hangs on."""
-    options = asked.options
-    told: dict[str, Any] = {
-        "code": sweep_input.digest_of_code(),
-        "data": sweep_input.digest_of_sources(asked.sources),
-        "grid": dict(zip(asked.grid.names, asked.grid.values, strict=True)),
-        "base": asked.base.params._asdict() | dict(zip(asked.base._fields[1:], asked.base[1:], strict=True)),
-        "search": [options.search, options.trials] if options.search == "tpe" else [options.search],
-        "seed": options.seed,
-    }
-    fingerprint = hashlib.sha256(msgspec.json.encode(told)).hexdigest()
-    return told | {
-        "fingerprint": fingerprint,
-        "hypothesis": options.hypothesis,
-        "sources": [str(source.path) for source in asked.sources],
-        "planned_ms": time.time_ns() // 1_000_000,
-    }
 
 
 def words_of_path(path: str) -> str:
@@ -250,57 +221,19 @@ def words_of_path(path: str) -> str:
 # --- parts --------------------------------------------------------------------------------------------------
 
 
-class _Said:
-    """Tells people how far it is: a line on the terminal, a file for the console; and notices a cancel."""
-
-    def __init__(self, asked: Asked) -> None:
-        self._file = asked.file("progress.json")
-        self._cancel: Path | None = asked.options.cancel_file
-        self._told_s = 0.0
-        self._last = Progress(0, 0, 0.0, None)
-
-    def words(self, text: str) -> None:
-        """Say something."""
-        self._look()
-        self._line(text)
-        self.state("running", text)
-
-    def progress(self, made: Progress) -> None:
-        """Say how far it is."""
-        self._look()
-        self._last = made
-        now = time.monotonic()
-        if now - self._told_s < SAID_EVERY_S and made.done < made.total:
-            return
-        self._told_s = now
-        left = "" if made.left_s is None else f", {made.left_s:.0f} s left"
-        bar = "#" * round(30 * made.done / max(1, made.total))
-        self._line(f"[{bar:30s}] {made.done:,} of {made.total:,}{left}")
-        self.state("running", "")
-
-    def state(self, state: str, text: str) -> None:
-        """Write the file that a console reads."""
-        told = self._last._asdict() | {"state": state, "text": text, "pid": os.getpid()}
-        sweep_report.write(self._file, msgspec.json.encode(told))
-
-    def _line(self, text: str) -> None:
-        end = "\r" if sys.stderr.isatty() else "\n"
-        sys.stderr.write(f"{text:70s}{end}")
-        sys.stderr.flush()
-
-    def _look(self) -> None:
-        if self._cancel is not None and self._cancel.exists():
-            raise KeyboardInterrupt
-
-
 class _Traces:
     """The data as each model of the grid sees it; played once for each, the last one kept."""
 
-    def __init__(self, asked: Asked, say: _Said) -> None:
+    def __init__(self, asked: Asked, say: Said) -> None:
         self.asked = asked
         self._say: Callable[[str], None] = say.words
         self._model: Any = None
         self._usable: Usable | None = None
+
+    @property
+    def are_read(self) -> bool:
+        """Say whether there is any."""
+        return self._usable is not None
 
     def first(self, plan: Plan) -> Usable:
         """Return the windows as the first configuration's model sees them."""
@@ -311,7 +244,8 @@ class _Traces:
         """Return the windows as a configuration's model sees them."""
         model = model_of(tried)
         if self._usable is None or model != self._model:
-            self._usable = sweep_input.read(self.asked.sources, model, self._say)
+            opened = self.asked.opened
+            self._usable = sweep_input.read(opened.sources, model, self._say, opened.left_out)
             self._model = model
         return self._usable
 
@@ -338,6 +272,27 @@ def _search(traces: _Traces, plan: Plan, watch: Watch) -> list[Row]:
     )
 
 
+def _reported(
+    traces: _Traces, plan: Plan, done: tuple[Sequence[Row], str], plan_told: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the files and return the report.
+
+    Raises:
+        EngineError: Somebody cancelled once more: the rows are written, the report is not.
+    """
+    asked, (rows, partial) = traces.asked, done
+    sweep_report.write(asked.file("csv"), sweep_report.csv_text(asked.grid.names, rows).encode())
+    try:
+        report = _report(traces, plan, (rows, partial), plan_told)
+        sweep_report.write(asked.file("json"), sweep_report.as_json(report))
+    except KeyboardInterrupt:
+        raise EngineError(
+            f"cancelled while the report was made: {asked.file('csv')} has {len(rows):,} configurations, and "
+            "the same command goes on from there"
+        ) from None
+    return report
+
+
 def _report(
     traces: _Traces, plan: Plan, done: tuple[Sequence[Row], str], plan_told: dict[str, Any]
 ) -> dict[str, Any]:
@@ -346,13 +301,20 @@ def _report(
     one = sweep_report.chosen_of(rows)
     values = (rows[0] if one is None else one).values
     usable = traces.of(configuration(plan.names, values, plan.base))
+    windows = usable.trace.windows
+    held = split(len(windows)).held_out
+    facts = usable.facts | {
+        "windows_held_out": len(held),
+        "held_out_from_s": windows[held.start].start_s if held else None,
+        "held_out_until_s": windows[-1].end_s,
+    }
     chosen = None
     if one is not None:
         tried, ready = configuration(plan.names, values, plan.base), loaded(usable.trace, plan.path)
         out = {name: play(ready, tried, place) for place, name in enumerate(ASSUMPTIONS)}
-        chosen = Chosen(out, usable.trace.windows, usable.trace.columns.ts_ms)
+        chosen = Chosen(out, windows, usable.trace.columns.ts_ms)
     found = Found(asked.grid, rows, bool(partial), asked.options.seed, asked.options.search == "grid")
-    told = {"plan": plan_told, "why_partial": partial, "data": usable.facts, "sessions": usable.sessions}
+    told = {"plan": plan_told, "why_partial": partial, "data": facts, "sessions": usable.sessions}
     return told | sweep_report.analysed(found, chosen)
 
 

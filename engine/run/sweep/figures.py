@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any, Final
 
-from engine.run.calibration.figures import HEAT, Figure
+from engine.run.calibration.figures import HEAT, OURS, Figure
 
 PARTS: Final = {"chosen_on": "windows to choose on", "held_out": "held-out windows", "all": "all windows"}
 SHOWN: Final = ("total_pnl", "trades", "win_rate", "ev_error", "drawdown", "fill_rate", "trade_frequency")
@@ -50,6 +50,28 @@ def heat_figure(rows: Sequence[Mapping[str, Any]], x: str, y: str, figure: str) 
         "layout": {
             "xaxis": {"title": {"text": x}, "type": "category"},
             "yaxis": {"title": {"text": y}, "type": "category"},
+            "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
+            "height": 420,
+        },
+    }
+
+
+def line_figure(rows: Sequence[Mapping[str, Any]], name: str, figure: str) -> Figure:
+    """Draw a figure over the one parameter that has several values; a value that did not trade is a gap."""
+    told = sorted(((row[name], row[figure]) for row in rows), key=lambda pair: pair[0])
+    trace: Figure = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "line": {"color": OURS},
+        "x": [value for value, _ in told],
+        "y": [came for _, came in told],
+        "hovertemplate": name + " %{x}: %{y:.4f}<extra></extra>",
+    }
+    return {
+        "data": [trace],
+        "layout": {
+            "xaxis": {"title": {"text": name}},
+            "yaxis": {"title": {"text": figure}},
             "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
             "height": 420,
         },

@@ -9,18 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
-from engine import core
 from engine.errors import EngineError
 from engine.events import Record
+from engine.journal_read import journal_parts
 from engine.params import Params
 from engine.run.market_rows import Faults
 from engine.run.markets_table import read_markets
 from engine.run.recordings import records_of_file
+from engine.run.sessions.folder import running_session
 from engine.run.sweep.grid import SweepError
 from engine.run.sweep.trace import Trace, Tracer, chosen, joined
-from engine.run.wide_csv import records_of_csv
+from engine.run.wide_csv import markets_beside, read_rows, records_of_csv
+from engine.run.window_files import read_windows
 
 READ_AT_ONCE: Final = 1 << 20
 TOLD_EVERY: Final = 20_000
@@ -62,33 +62,105 @@ def sources_of(replay_csv: Path | None, markets_json: Path | None, sessions: Seq
     return found
 
 
-def read(sources: Sequence[Source], params: Params, tell: Tell = lambda _: None) -> Usable:
+class Opened(NamedTuple):
+    """Sources that can be opened, and in words which sessions were left out, and why."""
+
+    sources: list[Source]
+    left_out: list[str]
+
+
+def opened(sources: Sequence[Source], tell: Tell = lambda _: None) -> Opened:
+    """Look into sources before the work: leave out sessions that cannot be read, or are still being written.
+
+    Args:
+        sources: As ``sources_of`` found them; a CSV with its markets table is asked for by name, so that it
+            is never left out.
+        tell: Told each one that is left out.
+    Raises:
+        SweepError: None is left.
+        EngineError: The one that was asked for by name cannot be read.
+    """
+    found, left_out = list[Source](), list[str]()
+    for source in sources:
+        try:
+            _look_into(source)
+        except EngineError as error:
+            if source.markets is not None:
+                raise
+            left_out.append(str(error))
+            tell(f"left out: {error}")
+            continue
+        found.append(source)
+    if not found:
+        raise SweepError(f"no session can be used: {left_out[0]}" + _more(len(left_out) - 1))
+    return Opened(found, left_out)
+
+
+def _more(count: int) -> str:
+    return f" (and {count:,} more)" if count else ""
+
+
+def _look_into(source: Source) -> None:
+    """Read a source's beginning.
+
+    Raises:
+        EngineError: It cannot be read, or the running engine is still writing it.
+    """
+    path, faults = source.path, Faults()
+    if source.markets is not None:
+        read_markets(source.markets, faults)
+    if path.suffix == ".sqlite" and running_session(path.absolute().parent.parent) == path.stem:
+        raise SweepError(f"{path.name} is still being written: its windows would be others in a minute")
+    if path.is_dir():
+        next(read_windows(path, faults))
+    elif path.suffix == ".csv":
+        next(read_rows(path, faults))
+    else:
+        next(records_of_file(path, faults), None)
+
+
+def read(
+    sources: Sequence[Source], params: Params, tell: Tell = lambda _: None, left_out: Sequence[str] = ()
+) -> Usable:
     """Play sources through the live core and return the windows that can be judged.
 
     Args:
         sources: Where from; each is a session of its own.
         params: The model's parameters count.
         tell: Told in words how far it is.
+        left_out: Sessions that were left out before, in words; those that break off while they are read
+            join them.
     Raises:
         SweepError: Nothing can be judged.
-        EngineError: A source cannot be read.
+        EngineError: The one source that there is cannot be read, or one that was asked for by name.
     """
-    faults, traces, sessions = Faults(), [], dict[str, str]()
+    faults, traces, sessions, broken = Faults(), [], dict[str, str](), [*left_out]
     for source in sources:
         tracer = Tracer(params)
-        for number, record in enumerate(_records(source, faults)):
-            tracer.take(record)
-            if number % TOLD_EVERY == 0:
-                tell(f"reading {source.path.name}: {number:,} events")
+        try:
+            for number, record in enumerate(_records(source, faults)):
+                tracer.take(record)
+                if number % TOLD_EVERY == 0:
+                    tell(f"reading {source.path.name}: {number:,} events")
+        except EngineError as error:
+            if source.markets is not None or len(sources) == 1:
+                raise
+            broken.append(str(error))
+            tell(f"left out: {error}")
+            continue
         traces.append(tracer.finished())
         for window in traces[-1].windows:
             sessions.setdefault(window.slug, session_named(source.path))
-    return usable(joined(traces), sum(len(trace.windows) for trace in traces), faults, sessions)
+    found = usable(joined(traces), sum(len(trace.windows) for trace in traces), faults, sessions)
+    return found._replace(facts=found.facts | {"sources_left_out": broken})
 
 
 def session_named(path: Path) -> str:
-    """Return the name that the replay page knows a file by; empty where it does not know it."""
-    if path.suffix == ".sqlite":
+    """Return the name that the replay page knows a file by; empty where it does not know it.
+
+    A folder of windows goes by the session that it was made of.
+    """
+    if path.suffix in (".sqlite", ".windows"):
         return path.stem
     return path.name if path.parent.name == "replay_sessions" else ""
 
@@ -137,37 +209,30 @@ def _records(source: Source, faults: Faults) -> Iterator[Record]:
 
 
 def digest_of_sources(sources: Sequence[Source]) -> str:
-    """Return the SHA-256 of what the sources hold, whatever they are called."""
+    """Return the SHA-256 of what the sources hold, whatever they are called.
+
+    Raises:
+        EngineError: One cannot be read.
+    """
     digest = hashlib.sha256()
     for source in sources:
-        for path in (source.path, source.markets):
-            for file in _files(path):
-                digest.update(_digest_of_file(file))
+        for file in files_of(source):
+            digest.update(_digest_of_file(file))
     return digest.hexdigest()
 
 
-def digest_of_code() -> str:
-    """Return the SHA-256 of the code that decides and sweeps."""
-    digest = hashlib.sha256()
-    engine = Path(core.__path__[0]).parent
-    files = [*engine.glob("core/*.py"), *engine.glob("run/sweep/*.py"), engine / "params.py"]
-    for path in sorted(files):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def digest_of_trace(trace: Trace) -> str:
-    """Return the SHA-256 of a trace's arrays."""
-    digest = hashlib.sha256()
-    for column in trace.columns[:-1]:
-        digest.update(np.ascontiguousarray(column).tobytes())
-    return digest.hexdigest()
-
-
-def _files(path: Path | None) -> list[Path]:
-    if path is None:
-        return []
-    return sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+def files_of(source: Source) -> list[Path]:
+    """Return the files that a source's events come from: a journal's log too, and the table beside a CSV."""
+    path = source.path
+    if path.is_dir():
+        return sorted(one for one in path.iterdir() if one.is_file())
+    if path.suffix == ".sqlite":
+        # The third part is an index into the log: it says nothing of its own, and readers change it.
+        return [path, *(part for part in journal_parts(path)[1:2] if part.is_file())]
+    if source.markets is not None:
+        return [path, source.markets]
+    beside = markets_beside(path)
+    return [path, beside] if path.suffix == ".csv" and beside.is_file() else [path]
 
 
 def _digest_of_file(path: Path) -> bytes:

@@ -16,10 +16,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.config import Settings
-from engine.errors import EngineError
+from engine.decoded import from_json
+from engine.errors import DecodingError, EngineError
 from engine.journal_read import session_files
 from engine.run.sessions.kept import folder_of
-from engine.run.sweep.grid import grid_of
+from engine.run.sweep.grid import ASKS_BEFORE, grid_of
+from engine.settings_environment import child_environment
 
 FOLDER: Final = "sweeps"
 CALIBRATION: Final = "calibration"
@@ -47,6 +49,7 @@ class Wish(NamedTuple):
     hypothesis: str = ""
     search: str = "grid"
     trials: int = 200
+    miss_probability: float = 0.0
 
 
 class Job(NamedTuple):
@@ -71,7 +74,14 @@ def start(settings: Settings, wish: Wish) -> str:
     Raises:
         EngineError: The wish makes no sense, or one runs already.
     """
-    grid_of(wish.grid)
+    grid = grid_of(wish.grid)
+    if wish.search == "grid" and grid.size > ASKS_BEFORE:
+        raise EngineError(
+            f"the grid has {grid.size:,} configurations, and a console tries {ASKS_BEFORE:,} at most: "
+            "give fewer values, or choose the search tpe, which tries as many as you say"
+        )
+    if wish.miss_probability and "miss_probability" in grid.names:
+        raise EngineError("the grid has miss_probability: leave the field at 0")
     running = next((job.name for job in jobs(settings) if job.state == "running"), None)
     if running is not None:
         raise EngineError(f"the sweep {running} runs: wait for it, or cancel it")
@@ -81,7 +91,9 @@ def start(settings: Settings, wish: Wish) -> str:
     command = [sys.executable, "-m", "engine.parameter_eval", "--nice", "--grid-json", wish.grid]
     command += ["--output-prefix", str(folder / PREFIX), "--cancel-file", str(folder / "cancel")]
     command += ["--hypothesis", wish.hypothesis, "--search", wish.search, "--trials", str(wish.trials)]
-    _start(name, folder, [*command, *_data(wish.sessions)])
+    if wish.miss_probability:
+        command += ["--miss-probability", str(wish.miss_probability)]
+    _start(name, folder, [*command, *data_of(wish.sessions)])
     return name
 
 
@@ -105,13 +117,18 @@ def try_calibration(settings: Settings, sessions: Sequence[str]) -> str:
 def _start(name: str, folder: Path, command: list[str]) -> None:
     with (folder / "log").open("wb") as log:
         _children[name] = subprocess.Popen(  # noqa: S603 (our own module, arguments in a list)
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=child_environment(),
+            start_new_session=True,
         )
 
 
-def _data(sessions: Sequence[str]) -> list[str]:
-    """Write which data, as options."""
-    if not sessions:
+def data_of(sessions: Sequence[str]) -> list[str]:
+    """Write which data, as options; the sample's own path means the sample, with its table."""
+    if list(sessions) in ([], [str(SAMPLE[0])]):
         return ["--replay-csv", str(SAMPLE[0]), "--markets-json", str(SAMPLE[1])]
     # A path is no pattern, whatever signs it holds.
     return [part for path in sessions for part in ("--sessions", glob.escape(path))]
@@ -133,10 +150,9 @@ def report(settings: Settings, name: str) -> dict[str, Any] | None:
     """Return what a sweep found; None where it has not written its report."""
     path = settings.data_dir / FOLDER / Path(name).name / f"{PREFIX}.json"
     try:
-        told: dict[str, Any] = msgspec.json.decode(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
+        return from_json(path.read_bytes(), dict[str, Any])
+    except (OSError, DecodingError):
         return None
-    return told
 
 
 def sessions(settings: Settings) -> list[str]:
@@ -162,7 +178,7 @@ def start_calibration(settings: Settings, sessions: Sequence[str]) -> None:
     folder = settings.data_dir / CALIBRATION
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "engine", "calibration", "--nice"]
-    _start(CALIBRATION, folder, [*command, "--output-prefix", str(folder / "report"), *_data(sessions)])
+    _start(CALIBRATION, folder, [*command, "--output-prefix", str(folder / "report"), *data_of(sessions)])
 
 
 def calibration_runs() -> bool:
@@ -177,10 +193,10 @@ def calibration(settings: Settings) -> tuple[dict[str, Any] | None, str]:
     child = _children.get(CALIBRATION)
     failed = child is not None and child.poll() not in (None, 0)
     try:
-        told: dict[str, Any] | None = msgspec.json.decode((folder / "report.json").read_bytes())
-    except (OSError, msgspec.DecodeError):
+        told: dict[str, Any] | None = from_json((folder / "report.json").read_bytes(), dict[str, Any])
+    except (OSError, DecodingError):
         told = None
-    return told, _last_words(folder / "log") if failed else ""
+    return told, last_words(folder / "log") if failed else ""
 
 
 def calibration_html(settings: Settings) -> str:
@@ -192,13 +208,13 @@ def _job(folder: Path) -> Job:
     child = _children.get(folder.name)
     ended = child is not None and child.poll() is not None
     try:
-        told = msgspec.json.decode((folder / f"{PREFIX}.progress.json").read_bytes(), type=_Told)
-    except (OSError, msgspec.DecodeError):
+        told = from_json((folder / f"{PREFIX}.progress.json").read_bytes(), _Told)
+    except (OSError, DecodingError):
         told = _Told("running", "starting", 0, 0, None, 0 if child is None else child.pid)
     state = told.state
     if state == "running" and (ended or (child is None and not _is_ours(told.pid))):
         state = "failed"
-    text = told.text if state != "failed" else _last_words(folder / "log")
+    text = told.text if state != "failed" else last_words(folder / "log")
     return Job(folder.name, state, text, told.done, told.total, told.left_s)
 
 
@@ -219,7 +235,7 @@ def _is_ours(pid: int) -> bool:
         return False
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)

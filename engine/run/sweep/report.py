@@ -7,6 +7,7 @@ import csv
 import io
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -207,52 +208,15 @@ def write(path: Path, text: bytes) -> None:
     """Write a file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(text)
-    os.replace(beside, path)
+    try:
+        beside.write_bytes(text)
+        os.replace(beside, path)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)  # a disk that is full has no room for half a file either
+        raise
 
 
 def as_json(told: Any) -> bytes:
     """Write a report as JSON for people and programs."""
     return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
-
-
-def render(report: dict[str, Any]) -> str:
-    """Say what came of it, in lines for people."""
-    data, one = report["data"], report["chosen"]
-    lines = [
-        f"{report['tried']} configurations over {data['windows']} windows"
-        + (" (partial: the sweep was interrupted)" if report["partial"] else "")
-        + f"; {report['traded']} of them traded on the windows to choose on",
-    ]
-    if data["windows_without_outcome"]:
-        lines.append(f"{data['windows_without_outcome']} windows without an outcome were left out")
-    if one is not None:
-        lines.append("chosen: " + ", ".join(f"{name} {value:g}" for name, value in one["parameters"].items()))
-        for assumption in ASSUMPTIONS:
-            held = one["figures"][assumption]["held_out"]
-            lines.append(
-                f"  held out, {assumption}: {held['trades']} trades, P&L {_dollars(held['total_pnl'])}, "
-                f"mean a window within {_interval(one['held_out_interval'][assumption])}"
-            )
-        luck = one["deflated_sharpe"]["probability"]
-        told = "unknown" if luck is None else f"{luck:.3f}"
-        lines.append(
-            f"  more than luck of {report['tried']} tries: probability {told}; {one['plateau']['shape']}"
-        )
-    ranges = report["robust"]["ranges"]
-    lines.append(
-        "robust ranges: "
-        + ", ".join(
-            f"{name} {told}" if isinstance(told, str) else f"{name} {told[0]:g} to {told[1]:g}"
-            for name, told in ranges.items()
-        )
-    )
-    return "\n".join([*lines, f"verdict: {report['verdict']}"])
-
-
-def _dollars(value: float | None) -> str:
-    return "none" if value is None else f"{value:+.2f} USD"
-
-
-def _interval(told: Sequence[float] | None) -> str:
-    return "unknown" if told is None else f"{told[0]:+.3f} to {told[1]:+.3f} USD"

@@ -1,36 +1,35 @@
-"""Play many configurations: in chunks, over cores or a cluster, with progress, cancel and resume.
+"""Play many configurations: in chunks, with progress and resume.
 
-A chunk's result is a file of its own; a sweep that was interrupted takes up what is there, if it is the same
-sweep. Results are the same on every path: one core, many, numba or plain, joblib or Dask. What it does not
-know: what the figures mean.
+A chunk's result is a file of its own; a sweep that was interrupted takes up the rows that are there, if it is
+the same sweep, however it was cut into chunks. What it does not know: where chunks are played
+(``engine.run.sweep.spread``), and what the figures mean.
 """
 
-import importlib
-import importlib.util
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from engine.errors import EngineError
-from engine.run.sweep.grid import SweepError, Values, configuration
+from engine.decoded import from_json
+from engine.errors import DecodingError
+from engine.run.sweep.grid import Values, configuration
 from engine.run.sweep.honesty import split
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.metrics import column, figures, rounded
-from engine.run.sweep.play import Configuration, Loaded, loaded, play, player
+from engine.run.sweep.play import Configuration, Loaded, loaded, play
 from engine.run.sweep.trace import Trace
 
-CHUNK: Final = 24
+CHUNK_MOST: Final = 24
 """Configurations in one piece of work: under a second with numba, a minute or two without."""
 
-WORKERS_MOST: Final = 64
-CONNECT_S: Final = 10.0
+CHUNKS_EACH: Final = 8
+"""Pieces of work for each worker, where there are that many configurations: so much of a sweep, an eighth of
+what a worker plays, is what an interruption may lose."""
 
 
 class Plan(NamedTuple):
@@ -42,11 +41,15 @@ class Plan(NamedTuple):
     every_moment: bool = False
 
 
+Run = tuple[int, Values]
+"""A configuration's number and values."""
+
+
 class Chunk(NamedTuple):
-    """Configurations, each with its number."""
+    """Configurations, known by the number of the first."""
 
     number: int
-    runs: tuple[tuple[int, Values], ...]
+    runs: tuple[Run, ...]
 
 
 class Row(NamedTuple):
@@ -69,30 +72,29 @@ class Progress(NamedTuple):
     left_s: float | None
 
 
-Spread = Callable[[Loaded, Plan, Sequence[Chunk]], Iterator[tuple[int, list[Row]]]]
-"""Plays chunks somewhere and yields (number, rows) as they come."""
+Played = tuple[int, list[Row]]
+"""A chunk's number, and its rows."""
 
-
-class WorkerLost(EngineError):
-    """A worker died and nobody could take over; what was done is kept."""
+Spread = Callable[[Loaded, Plan, Sequence[Run]], Iterator[Played]]
+"""Cuts configurations into chunks, plays them somewhere, and yields each as it comes."""
 
 
 # --- one chunk ----------------------------------------------------------------------------------------------
 
 
-def chunks_of(runs: Sequence[tuple[int, Values]]) -> list[Chunk]:
-    """Cut configurations into pieces of work; each is known by its first configuration's number."""
-    starts = range(0, len(runs), CHUNK)
-    return [Chunk(runs[at][0], tuple(runs[at : at + CHUNK])) for at in starts]
+def chunks_of(runs: Sequence[Run], workers: int) -> list[Chunk]:
+    """Cut configurations into pieces of work for so many workers."""
+    size = min(CHUNK_MOST, max(1, math.ceil(len(runs) / (CHUNKS_EACH * workers))))
+    return [Chunk(runs[at][0], tuple(runs[at : at + size])) for at in range(0, len(runs), size)]
 
 
-def play_chunk(ready: Loaded, plan: Plan, chunk: Chunk) -> tuple[int, list[Row]]:
+def play_chunk(ready: Loaded, plan: Plan, chunk: Chunk) -> Played:
     """Play a chunk's configurations."""
     up = np.array([bool(window.up) for window in ready.windows])
     return chunk.number, [play_one(ready, plan, run, up) for run in chunk.runs]
 
 
-def play_one(ready: Loaded, plan: Plan, numbered: tuple[int, Values], up: Any) -> Row:
+def play_one(ready: Loaded, plan: Plan, numbered: Run, up: Any) -> Row:
     """Play one configuration under every assumption."""
     run, values = numbered
     tried = configuration(plan.names, values, plan.base)
@@ -114,102 +116,6 @@ def play_one(ready: Loaded, plan: Plan, numbered: tuple[int, Values], up: Any) -
     return Row(run, values, told, fold_profit, fold_trades)
 
 
-# --- where it is played -------------------------------------------------------------------------------------
-
-
-def joblib_is_there() -> bool:
-    """Say whether the optional extra ``sweep`` is installed."""
-    return importlib.util.find_spec("joblib") is not None
-
-
-def here(ready: Loaded, plan: Plan, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Row]]]:
-    """Play in this process, one chunk after the other."""
-    for chunk in chunks:
-        yield play_chunk(ready, plan, chunk)
-
-
-def over_cores(workers: int) -> Spread:
-    """Play over cores: numba lets go of Python's lock, so threads share one copy of the data; plain Python
-    needs processes."""
-
-    def spread(ready: Loaded, plan: Plan, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Row]]]:
-        import joblib  # noqa: PLC0415 (an optional extra)
-
-        player(ready.path)  # compiled once, before threads ask for it
-        prefer = "threads" if ready.path == "numba" else "processes"
-        pool = joblib.Parallel(
-            n_jobs=workers, prefer=prefer, return_as="generator_unordered", pre_dispatch="all"
-        )
-        try:
-            yield from pool(joblib.delayed(play_chunk)(ready, plan, chunk) for chunk in chunks)
-        except BrokenExecutor as error:
-            raise WorkerLost(f"a worker was lost: {type(error).__name__}") from None
-
-    return spread
-
-
-def over_dask(address: str, workers: int) -> Spread:
-    """Play over a Dask cluster: ``local`` starts one on this machine, else the scheduler's address.
-
-    Raises:
-        SweepError: The optional extra ``dask`` is not installed, or nobody answers there.
-    """
-    if importlib.util.find_spec("distributed") is None:
-        raise SweepError('--dask asks for the optional extra: pip install -e ".[dask]"')
-
-    def spread(ready: Loaded, plan: Plan, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Row]]]:
-        distributed: Any = importlib.import_module("distributed")
-        with _client(address, workers) as client:
-            # Each worker gets the data once; a chunk whose worker dies is played by another.
-            there = client.scatter(ready, broadcast=True, hash=False)
-            futures = [
-                client.submit(play_chunk, there, plan, chunk, retries=2, pure=False) for chunk in chunks
-            ]
-            try:
-                for done in distributed.as_completed(futures):
-                    yield done.result()
-            except (distributed.KilledWorker, distributed.CancelledError, OSError) as error:
-                raise WorkerLost(f"a worker was lost: {error}") from None
-            finally:
-                client.cancel(futures)
-
-    return spread
-
-
-@contextmanager
-def _client(address: str, workers: int) -> Iterator[Any]:
-    distributed: Any = importlib.import_module("distributed")
-    try:
-        if address == "local":
-            with (
-                distributed.LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50
-                ) as cluster,
-                distributed.Client(cluster) as client,
-            ):
-                yield client
-            return
-        with distributed.Client(address, timeout=CONNECT_S) as client:
-            yield client
-    except (OSError, TimeoutError) as error:
-        raise SweepError(f"Dask at {address}: {error}") from None
-
-
-def spread_of(dask: str | None, workers: int) -> Spread:
-    """Choose where to play."""
-    if dask is not None:
-        return over_dask(dask, workers)
-    if workers > 1 and joblib_is_there():
-        return over_cores(workers)
-    return here
-
-
-def workers_here() -> int:
-    """Return how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(WORKERS_MOST, cores))
-
-
 # --- the whole ----------------------------------------------------------------------------------------------
 
 
@@ -220,16 +126,16 @@ class Kept:
         self._folder = folder
         self._fingerprint = fingerprint
 
-    def done(self) -> dict[int, list[Row]]:
-        """Return what is there of this very sweep."""
-        found: dict[int, list[Row]] = {}
+    def done(self) -> dict[int, Row]:
+        """Return what is there of this very sweep, by the configurations' numbers."""
+        found: dict[int, Row] = {}
         for path in sorted(self._folder.glob("chunk-*.json")):
             try:
-                told = msgspec.json.decode(path.read_bytes(), type=_File)
-            except (msgspec.DecodeError, OSError):
+                told = from_json(path.read_bytes(), _File)
+            except (DecodingError, OSError):
                 continue
             if told.fingerprint == self._fingerprint:
-                found[told.number] = told.rows
+                found.update((row.run, row) for row in told.rows)
         return found
 
     def keep(self, number: int, rows: list[Row]) -> None:
@@ -254,9 +160,7 @@ class _File(msgspec.Struct, frozen=True):
     rows: list[Row]
 
 
-def run(
-    trace: Trace, plan: Plan, runs: Sequence[tuple[int, Values]], spread: Spread, watch: "Watch"
-) -> list[Row]:
+def run(trace: Trace, plan: Plan, runs: Sequence[Run], spread: Spread, watch: "Watch") -> list[Row]:
     """Play configurations over a trace.
 
     Args:
@@ -269,16 +173,16 @@ def run(
         A row for each configuration, in order.
     Raises:
         KeyboardInterrupt: Somebody cancelled; what was done is kept.
+        WorkerLost: As ``spread`` says; what was done is kept.
     """
-    chunks = chunks_of(runs)
-    done = {chunk.number: rows for chunk in chunks if (rows := watch.kept(chunk)) is not None}
-    left = [chunk for chunk in chunks if chunk.number not in done]
-    watch.begin(sum(len(rows) for rows in done.values()))
+    done = {one[0]: row for one in runs if (row := watch.kept(one)) is not None}
+    left = [one for one in runs if one[0] not in done]
+    watch.begin(len(done))
     if left:
         for number, rows in spread(loaded(trace, plan.path), plan, left):
             watch.keep(number, rows)
-            done[number] = rows
-    return [row for chunk in chunks for row in done[chunk.number]]
+            done.update((row.run, row) for row in rows)
+    return [done[number] for number, _ in runs]
 
 
 class Watch:
@@ -292,13 +196,15 @@ class Watch:
         self._done = self._new = 0
         self._began_s = time.monotonic()
 
-    def kept(self, chunk: Chunk) -> list[Row] | None:
-        """Return a chunk's rows where they are there."""
-        rows = self._found.get(chunk.number)
-        return rows if rows is not None and len(rows) == len(chunk.runs) else None
+    def kept(self, one: Run) -> Row | None:
+        """Return a configuration's row where it is there."""
+        row = self._found.get(one[0])
+        return row if row is not None and row.values == one[1] else None
 
     def begin(self, done: int) -> None:
-        """Count what is taken up."""
+        """Count what is taken up; time is counted from here on, for reading says nothing of the pace."""
+        if not self._new:
+            self._began_s = time.monotonic()
         self._done += done
         self._say()
 
@@ -311,7 +217,7 @@ class Watch:
 
     def rows(self) -> list[Row]:
         """Return every row that is kept, in order of their runs."""
-        return sorted((row for rows in self._files.done().values() for row in rows), key=lambda row: row.run)
+        return sorted(self._files.done().values(), key=lambda row: row.run)
 
     def clear(self) -> None:
         """Remove what was kept, once the whole is written."""

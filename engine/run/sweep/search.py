@@ -18,12 +18,18 @@ from engine.run.sweep.trace import Trace
 WORST = -1e12
 
 
-def check(grid: Grid) -> None:
+def check(grid: Grid, dask: str | None, workers: int | None) -> None:
     """Refuse what cannot be searched.
 
     Raises:
-        SweepError: Optuna is not installed, or a name of the model has several values.
+        SweepError: Optuna is not installed, a name of the model has several values, or more than one process
+            is asked for.
     """
+    if dask is not None or (workers or 1) > 1:
+        raise SweepError(
+            "--search tpe plays one trial after the other, for each is chosen by what those before it came "
+            "to: it does not go with --dask, or more than one of --workers"
+        )
     if importlib.util.find_spec("optuna") is None:
         raise SweepError('--search tpe asks for the optional extra: pip install -e ".[sweep]"')
     several = [
@@ -43,7 +49,9 @@ def search(trace: Trace, plan: Plan, grid: Grid, trials: tuple[int, int], watch:
         plan: As for a grid.
         grid: Least and largest value of each name.
         trials: How many, and the seed.
-        watch: Told how far it is.
+        watch: Keeps each trial, and is told how far it is. Trials that it has from an interrupted search are
+            not played again: the study is told what they came to, in their order, and so goes on as it would
+            have.
     Returns:
         A row for each trial. What a trial came to on the held-out windows plays no part in the choice.
     """
@@ -59,9 +67,13 @@ def search(trace: Trace, plan: Plan, grid: Grid, trials: tuple[int, int], watch:
             round(trial.suggest_float(name, min(told), max(told)), 9)
             for name, told in zip(grid.names, grid.values, strict=True)
         )
-        row = play_one(ready, plan, (number, values), up)
+        row = watch.kept((number, values))
+        if row is None:
+            row = play_one(ready, plan, (number, values), up)
+            watch.keep(number, [row])
+        else:
+            watch.begin(1)
         profit = row.by_assumption["arrival"]["chosen_on"]["total_pnl"]
         study.tell(trial, WORST if profit is None else profit)
         rows.append(row)
-        watch.keep(number, [row])
     return rows

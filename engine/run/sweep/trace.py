@@ -5,7 +5,7 @@ what every decision was made of is written down. All that the swept parameters d
 rest is ``engine.run.sweep.kernel``. What it does not know: files, orders, parameters to compare.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -44,6 +44,12 @@ CASH_E6: Final = 10**9 * ONE_E6
 
 DECIDED_AGAIN: Final = gate.WATCH | gate.ONE_ORDER
 """Gates that the swept parameters, or the orders they led to, set; ``judge`` sets hammer time itself."""
+
+PACKED_AT: Final = 1_024
+"""Moments of a window that are kept as Python's numbers before they become arrays."""
+
+ONCE: Final = 10
+"""Columns that hold one number for each moment; the rest but the last hold one for each level."""
 
 _NEVER: Final = -1.0
 _PRICES: Final = (e.PricePrinted, e.PriceHistoryServed)
@@ -111,16 +117,35 @@ class Trace(NamedTuple):
 
 
 class _Rows:
-    """The moments of one window, as they come."""
+    """The moments of one window, as they come; packed into arrays ever so often, a sixth of the memory."""
 
     def __init__(self, market: Market) -> None:
         self.market = market
         self.numbers: list[tuple[Any, ...]] = []
         self.asks: tuple[list[tuple[e.Level, ...]], list[tuple[e.Level, ...]]] = ([], [])
         self.peak = _NEVER
+        self._packed: list[Columns] = []
+
+    def __len__(self) -> int:
+        return sum(len(part.ts_ms) for part in self._packed) + len(self.numbers)
+
+    def columns(self) -> list[Columns]:
+        """Return every moment, in parts that may differ in depth."""
+        self._pack()
+        return self._packed
+
+    def _pack(self) -> None:
+        if self.numbers:
+            depth = max(1, *(len(levels) for side in self.asks for levels in side))
+            self._packed.append(_columns(self.numbers, [_levels(side, depth) for side in self.asks], depth))
+            for filled in (self.numbers, *self.asks):
+                filled.clear()
 
     def add(self, market: Market, *, decides: bool, depth: int) -> None:
         """Write down what a market shows now."""
+        last = self.numbers[-1] if self.numbers else None
+        if len(self.numbers) >= PACKED_AT:
+            self._pack()
         if decides:
             assert market.view is not None
             numbers, at_ms = market.view.numbers, market.view.at_ms
@@ -128,10 +153,10 @@ class _Rows:
                 at_ms, numbers.seconds_left, numbers.strike, numbers.expected, numbers.deviation,
                 numbers.blocks & ~DECIDED_AGAIN, self.peak, 1,
             )  # fmt: skip
-        elif not self.numbers:
+        elif last is None:
             return
         else:
-            told = (*self.numbers[-1][:7], 0)
+            told = (*last[:7], 0)
         ticks = tuple(book.tick_e4 or market.contract.tick_e4 for book in (market.up, market.down))
         self.numbers.append((*told, *ticks))
         for kept, book in zip(self.asks, (market.up, market.down), strict=True):
@@ -189,20 +214,16 @@ class Tracer:
                 at_ms = self._state.now_ms
                 rows.numbers[-1] = (at_ms, market.contract.end_s - at_ms / 1000, *rows.numbers[-1][2:])
 
-    def finished(self, depth: int | None = None) -> Trace:
+    def finished(self) -> Trace:
         """Return everything as arrays."""
         kept = sorted(
             self._rows.values(), key=lambda rows: (rows.market.contract.end_s, rows.market.contract.slug)
         )
-        most = max((len(asks) for rows in kept for side in rows.asks for asks in side), default=1)
-        depth = max(1, most) if depth is None else depth
         windows, first = [], 0
         for rows in kept:
             windows.append(self._window(rows, first))
-            first += len(rows.numbers)
-        numbers = [line for rows in kept for line in rows.numbers]
-        sides = [_levels([asks for rows in kept for asks in rows.asks[side]], depth) for side in (0, 1)]
-        return Trace(_columns(numbers, sides, depth), tuple(windows))
+            first += len(rows)
+        return Trace(_behind_each_other([part for rows in kept for part in rows.columns()]), tuple(windows))
 
     def _window(self, rows: _Rows, first: int) -> Window:
         market, contract = rows.market, rows.market.contract
@@ -214,7 +235,7 @@ class Tracer:
             contract.start_s,
             contract.end_s,
             first,
-            first + len(rows.numbers),
+            first + len(rows),
             *fee_terms(contract.fee, self._params.fallback_fee_rate),
             up=None if told is None else told == "UP",
             fee_known=contract.fee is not None,
@@ -258,7 +279,6 @@ def joined(traces: Sequence[Trace]) -> Trace:
     Returns:
         One trace, as deep as the deepest.
     """
-    depth = max((trace.columns.depth for trace in traces), default=1)
     parts: dict[str, tuple[Trace, Window]] = {}
     for trace in traces:
         for window in trace.windows:
@@ -269,11 +289,7 @@ def joined(traces: Sequence[Trace]) -> Trace:
         length = window.last - window.first
         windows.append(window._replace(first=first, last=first + length))
         first += length
-    columns = [list(_cut(trace, window, depth)) for trace, window in chosen]
-    if not columns:
-        return Trace(_columns([], [_levels([], depth)] * 2, depth), ())
-    made = [np.concatenate(part) for part in zip(*columns, strict=True)]
-    return Trace(Columns._make((*made, depth)), tuple(windows))
+    return Trace(_behind_each_other([_cut(trace, window) for trace, window in chosen]), tuple(windows))
 
 
 def chosen(trace: Trace, places: Sequence[int]) -> Trace:
@@ -281,13 +297,27 @@ def chosen(trace: Trace, places: Sequence[int]) -> Trace:
     return joined([Trace(trace.columns, tuple(trace.windows[place] for place in places))])
 
 
-def _cut(trace: Trace, window: Window, depth: int) -> Iterator[npt.NDArray[Any]]:
-    for column in trace.columns[:10]:
-        yield column[window.first : window.last]
-    of = trace.columns.depth
-    for column in trace.columns[10:14]:
-        levels = column[window.first * of : window.last * of].reshape(-1, of)
-        yield np.pad(levels, ((0, 0), (0, depth - of))).reshape(-1)
+def _cut(trace: Trace, window: Window) -> Columns:
+    columns, of = trace.columns, trace.columns.depth
+    alone = [column[window.first : window.last] for column in columns[:ONCE]]
+    levels = [column[window.first * of : window.last * of] for column in columns[ONCE:-1]]
+    return Columns._make((*alone, *levels, of))
+
+
+def _behind_each_other(parts: Sequence[Columns]) -> Columns:
+    """Put columns behind each other, as deep as the deepest of them."""
+    depth = max((part.depth for part in parts), default=1)
+    if not parts:
+        return _columns([], [_levels([], depth)] * 2, depth)
+    made: list[Any] = [np.concatenate([part[place] for part in parts]) for place in range(ONCE)]
+    for place in range(ONCE, len(Columns._fields) - 1):
+        made.append(np.concatenate([_deep(part[place], part.depth, depth) for part in parts]))
+    return Columns._make((*made, depth))
+
+
+def _deep(levels: Any, of: int, depth: int) -> Any:
+    """Give every moment room for so many levels."""
+    return levels if of == depth else np.pad(levels.reshape(-1, of), ((0, 0), (0, depth - of))).reshape(-1)
 
 
 def _columns(numbers: list[tuple[Any, ...]], sides: Sequence[tuple[Ints, Ints]], depth: int) -> Columns:

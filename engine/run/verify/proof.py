@@ -18,6 +18,7 @@ from engine.core.explain import gate_rows
 from engine.core.state import State
 from engine.core.step import Effect, step
 from engine.core.trading import OrderIntent
+from engine.decoded import UNDECODABLE, reason_of
 from engine.errors import JournalError
 from engine.journal import encode_output, read_meta
 from engine.journal_blocks import Block, Output, beginning, fault_of, link, outputs_in
@@ -254,7 +255,10 @@ def _divergence(path: Path, proof: _Proof) -> Divergence:
     assert proof.first is not None
     seq, place = proof.first
     output = proof.recorded.get(proof.first)
-    recorded = None if output is None else _decoders[output.kind].decode(output.body)
+    try:
+        recorded = None if output is None else _decoders[output.kind].decode(output.body)
+    except UNDECODABLE as error:
+        return Divergence(seq, place, None, None, f"the recorded one cannot be read: {reason_of(error)}")
     state = State()
     effects: Any = ()
     for record in records_to(path, seq):

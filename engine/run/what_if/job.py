@@ -14,13 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from engine.config import Settings
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.run import worker
 from engine.run.what_if.answer import WhatIfError, changeable
 from engine.run.what_if.command import Wish
 from engine.run.what_if.sources import read_progress, sessions_since
+from engine.settings_environment import child_environment
 from engine.units import Milliseconds
 
 LOOK_S: Final = 0.2
@@ -154,7 +155,7 @@ def _run(settings: Settings, words: Sequence[str], job: worker.Job) -> dict[str,
                 stdin=subprocess.DEVNULL,
                 stdout=to_out,
                 stderr=to_err,
-                env=os.environ | {"DATA_DIR": str(settings.data_dir.absolute())},
+                env=child_environment() | {"DATA_DIR": str(settings.data_dir.absolute())},
             )
             _running[job.name] = process
             _stand_back(process)
@@ -199,8 +200,10 @@ def _answer(process: subprocess.Popen[bytes], out: Path, err: Path, job: worker.
             f"it ended with {process.returncode}"
         ]
         raise WhatIfError(lines[-1][:400])
-    answer: dict[str, Any] = msgspec.json.decode(out.read_bytes())
-    return answer
+    try:
+        return from_json(out.read_bytes(), dict[str, Any])
+    except (OSError, DecodingError) as error:
+        raise WhatIfError(f"its answer cannot be read: {error}") from error
 
 
 def since_words(at_ms: Milliseconds) -> str:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.config import Settings
+from engine.decoded import from_json
+from engine.errors import DecodingError
 from engine.params import Limits, Params
 from engine.run.export import Progress, Sorted, export_parquet, nothing, records_of
 from engine.run.market_rows import Faults, MarketRow, MarketRowError, WindowTerms
@@ -154,10 +156,9 @@ def _as_windows(path: Path, faults: Faults) -> Iterator[Path]:
 def read_progress(path: Path) -> tuple[str, int, int]:
     """Read how far a what-if in another process is: what it does, done, of how many."""
     try:
-        told = msgspec.json.decode(path.read_bytes(), type=tuple[str, int, int])
-    except (OSError, msgspec.DecodeError):
+        return from_json(path.read_bytes(), tuple[str, int, int])
+    except (OSError, DecodingError):
         return "starting", 0, 0
-    return told
 
 
 def write_progress(path: Path, what: str) -> Callable[[int, int], bool]:

@@ -10,7 +10,8 @@ function killUrls(fixed, engine) {
   const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   if (!local) return [route, `${route}-guard`];
   const port = engine?.guard_port;
-  return port ? [route, `${location.protocol}//${location.hostname}:${port}/kill`] : [route];
+  // With the base path, if there is one: the pass of who signed in is a cookie of that path alone.
+  return port ? [route, `${location.protocol}//${location.hostname}:${port}${route}`] : [route];
 }
 
 async function postKill(url) {

@@ -1,0 +1,168 @@
+"""The files that settings stand in, read strictly: what was meant to be read and cannot be is a fault.
+
+A file that a variable names has to be there; one in its usual place may be missing, but not unreadable: a
+limit or a password that nobody read must not look like one that nobody set. Faults never repeat a file's
+text, which may be a secret. What it does not know: which file wins (``engine.settings_sources``).
+"""
+
+import io
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
+
+from engine.errors import SettingsError
+
+ENV_NAME: Final = ".env"
+PLACES: Final = ("ENV_FILE", "SECRETS_DIR", "SECRETS_FILE")
+"""Variables of the environment that say where settings lie; they are none themselves."""
+
+SCALARS: Final = (str, int, float, bool)
+NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
+LINES_TOLD: Final = 5
+
+
+def env_path(given: Path | None = None) -> Path:
+    """Return the file beside the environment; it need not exist."""
+    return given or Path(os.environ.get("ENV_FILE") or ENV_NAME)
+
+
+def read_env_file(given: Path | None = None) -> dict[str, str | None]:
+    """Return what stands in the file beside the environment; nothing where none is in its usual place.
+
+    Args:
+        given: The file, which need not exist. None: ``ENV_FILE``, which must, else ``.env``.
+    Raises:
+        SettingsError: It cannot be read, or a line of it says nothing.
+    """
+    file = env_path(given)
+    bindings = _bindings(file, "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE")
+    wrong = [str(_line(one)) for one in bindings if not _says_something(one)]
+    if wrong:
+        more = ", …" if len(wrong) > LINES_TOLD else ""
+        lines = f"line{'s' if len(wrong) > 1 else ''} {', '.join(wrong[:LINES_TOLD])}{more}"
+        raise SettingsError(f"{file}, {lines}: not of the form NAME=value: write it so, or begin it with #")
+    return _values(bindings)
+
+
+def whatever_is_in(given: Path | None = None) -> dict[str, str | None]:
+    """Return what can be read of the file beside the environment, passing over the rest of it.
+
+    Args:
+        given: As ``read_env_file`` takes it.
+    Raises:
+        SettingsError: Nothing of it can be read.
+    """
+    named = "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE"
+    return _values([one for one in _bindings(env_path(given), named) if _says_something(one)])
+
+
+def secret_folder() -> Path | None:
+    """Return the folder with one file a secret; None where none is named.
+
+    Raises:
+        SettingsError: SECRETS_DIR names no folder.
+    """
+    named = os.environ.get("SECRETS_DIR")
+    if named:
+        if not _is_folder(Path(named)):
+            raise SettingsError(f"SECRETS_DIR {named} is no folder: mount it, or take SECRETS_DIR away")
+        return Path(named)
+    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
+    return Path(systemd) if systemd and _is_folder(Path(systemd)) else None
+
+
+def read_secrets_toml() -> dict[str, Any]:
+    """Return the plain values of Streamlit's secrets by their names in small letters, tables left out.
+
+    The project's file wins over the home folder's, as with Streamlit. On its cloud the box "Secrets" becomes
+    the latter.
+
+    Raises:
+        SettingsError: A file cannot be read, or is no TOML; its text is not repeated.
+    """
+    named = os.environ.get("SECRETS_FILE")
+    folders = (Path(os.path.expanduser("~")), Path())  # Path.home() raises for a user without one
+    files = [Path(named)] if named else [folder / ".streamlit" / "secrets.toml" for folder in folders]
+    found: dict[str, Any] = {}
+    for file in files:
+        text = _text(file, "SECRETS_FILE" if named else "")
+        try:
+            read = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets without end
+            where = re.search(r"line \d+", str(error))
+            raise SettingsError(f"{file} is not TOML{f' ({where[0]})' if where else ''}: mend it") from None
+        found |= {name.lower(): value for name, value in read.items() if isinstance(value, SCALARS)}
+    return found
+
+
+def unread(error: OSError, file: Path | str, variable: str = "") -> SettingsError:
+    """Return the fault of a file that is there and cannot be read.
+
+    Args:
+        error: What reading it gave.
+        file: Which.
+        variable: The one that can name another file; empty where there is none.
+    """
+    other = f", or set {variable} to another file" if variable else ""
+    return SettingsError(f"{file} cannot be read ({error.strerror}): let user {os.getuid()} read it{other}")
+
+
+def _text(file: Path, named_by: str, can_name: str = "SECRETS_FILE") -> str:
+    """Return a file's text; empty where it is missing from its usual place.
+
+    Args:
+        file: Which.
+        named_by: The variable that named it; empty for a usual place.
+        can_name: The variable that can.
+    Raises:
+        SettingsError: It cannot be read.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        if not named_by:
+            return ""
+        raise SettingsError(f"{named_by} names {file}, which is not there: mend it, or unset it") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file} is not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        # A home folder of somebody else's (a service's HOME, sudo) holds no file that was meant for us.
+        if can_name == "SECRETS_FILE" and not named_by and not _is_folder(file.parent):
+            return ""
+        raise unread(error, file, can_name) from None
+
+
+def _bindings(file: Path, named_by: str) -> list[Binding]:
+    expanded = Path(os.path.expanduser(file))  # Path's own raises where there is no such user
+    return list(parse_stream(io.StringIO(_text(expanded, named_by, "ENV_FILE"))))
+
+
+def _values(bindings: list[Binding]) -> dict[str, str | None]:
+    """Return what they set, with each ``${NAME}`` replaced."""
+    return dotenv_values(stream=io.StringIO("".join(one.original.string for one in bindings)))
+
+
+def _says_something(one: Binding) -> bool:
+    """Say whether a line is NAME=value, a remark or blank; ``NAME: value`` and ``NAME`` are none of these."""
+    if one.error:
+        return False
+    return one.key is None or (one.value is not None and NAME.fullmatch(one.key) is not None)
+
+
+def _line(one: Binding) -> int:
+    """Return the line of a statement itself: the parser counts blank lines before it to it."""
+    text = one.original.string
+    return one.original.line + len(re.findall(r"\r\n|\n|\r", text[: len(text) - len(text.lstrip())]))
+
+
+def _is_folder(path: Path) -> bool:
+    """Say whether there is such a folder, as far as this user can know."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

@@ -1,0 +1,160 @@
+"""What others wrote is decoded in one place, and refused with one error; who goes around it says why."""
+
+import ast
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from engine.config import load_settings
+from engine.decoded import from_json
+from engine.errors import DecodingError, JournalError, SettingsError
+from engine.run.ledger.file import LedgerFile
+from engine.run.sessions.folder import list_sessions
+from engine.run.sweep.grid import SweepError, grid_of
+from tests.books import keep_journal, traded
+from tests.fuzz_targets import TARGETS
+
+ROOT = Path(__file__).resolve().parent.parent
+DEEP, NO_TEXT = b'{"x":' + b"[" * 3_000, b'{"name":"\xff"}'
+HOSTILE = [DEEP, NO_TEXT, b"", b"{", b"[]", b"9" * 5_000, b'"\\ud800"']
+
+OWN_CALLS = {
+    "engine/decoded.py": "the place itself",
+    "engine/practice/fault_answers.py": "the practice venue's own answers, to be altered",
+    "engine/practice/fault_frames.py": "the practice venue's own frames, to be altered",
+    "engine/practice/fault_orders.py": "the practice venue's own answers, to be altered",
+    "engine/run/drill.py": "the practice venue's answers to a drill; it catches what it has to",
+    "engine/run/guard.py": "its server's rules, over a pipe of our own",
+    "engine/run/replay/index.py": "a cache of our own, removed when it is broken",
+    "engine/run/sweep/grid.py": "names that are there twice, in what has just been decoded",
+}
+"""Who calls a decoder of JSON by himself; the simulation (``engine/sim``) decodes what it made itself, and
+is not looked at."""
+
+DECODERS = {
+    "engine/journal_blocks.py": "block",
+    "engine/journal_read.py": "journal",
+    "engine/practice/recorded.py": "recording",
+    "engine/raw.py": "raw",
+    "engine/run/audit.py": "line",  # finds a parser of engine/wire; what it cannot find goes to the CLOB's
+    "engine/run/captures.py": "line",  # a line that is not wrapped is a frame
+    "engine/run/journal_pages.py": "journal",
+    "engine/run/ledger/schema.py": "",  # the ledger's own file of an older format: the last test here
+    "engine/run/params_of.py": "lines",
+    "engine/run/replay/host.py": "player",
+    "engine/run/replay/index.py": "",  # a cache of our own, removed when it is broken
+    "engine/run/verify/proof.py": "journal",
+    "engine/trail.py": "lines",
+    "engine/wire/clob_messages.py": "wire-clob",
+    "engine/wire/clob_rest.py": "wire-book",
+    "engine/wire/clob_user.py": "wire-user",
+    "engine/wire/gamma_messages.py": "wire-gamma",
+    "engine/wire/polybolt.py": "wire-polybolt",
+    "engine/wire/rtds.py": "wire-rtds",
+    "engine/wire/site_price.py": "wire-site",
+    "engine/wire/spot.py": "wire-spot",
+    "pages/server_push.py": "push",
+    "pages/server_replay.py": "player",
+}
+"""Who makes a decoder for a hot path or a format of rows, and the target of fuzzing that reaches it."""
+
+
+@cache
+def sources() -> tuple[tuple[str, ast.AST], ...]:
+    return tuple(read())
+
+
+def read() -> Iterator[tuple[str, ast.AST]]:
+    for folder in ("engine", "pages"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if path.parent != ROOT / "engine" / "sim":
+                yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def calls(tree: ast.AST) -> list[str]:
+    return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def names(tree: ast.AST, words: tuple[str, ...]) -> bool:
+    return any(call.startswith(words) for call in calls(tree))
+
+
+def test_json_of_others_is_decoded_in_one_place() -> None:
+    """Each place that caught msgspec's own error alone ended with a traceback over some bytes."""
+    words = ("msgspec.json.decode", "json.loads", "json.load", "orjson.loads", "msgspec.msgpack.decode")
+    found = {path for path, tree in sources() if names(tree, words)}
+    assert found == set(OWN_CALLS)
+
+
+def test_every_decoder_is_reached_by_a_target_of_fuzzing() -> None:
+    """A decoder that is made anew has to be told to it."""
+    found = {
+        path for path, tree in sources() if names(tree, ("msgspec.json.Decoder", "msgspec.msgpack.Decoder"))
+    }
+    assert found == set(DECODERS)
+    assert {target for target in DECODERS.values() if target} <= set(TARGETS)
+
+
+def test_the_search_finds_a_call_that_is_planted() -> None:
+    """The checks above must be able to fail."""
+    assert names(ast.parse("a = msgspec.json.decode(path.read_bytes(), type=A)"), ("msgspec.json.decode",))
+
+
+@pytest.mark.parametrize("body", HOSTILE)
+def test_whatever_is_decoded_gives_what_was_asked_for_or_one_error(body: bytes) -> None:
+    """And says why in a few words."""
+    for kind in (dict[str, str], list[int] if body != b"[]" else dict[str, str], tuple[str, int, int]):
+        with pytest.raises(DecodingError) as told:
+            from_json(body, kind)
+        assert 0 < len(str(told.value)) <= 200
+
+
+@pytest.mark.parametrize(("body", "words"), [(DEEP, "nested too deeply"), (b'{"kind":"\xff"}', "not UTF-8")])
+def test_a_calibration_layer_that_is_none_is_named_with_its_setting(
+    tmp_path: Path, body: bytes, words: str
+) -> None:
+    """The start said `'utf-8' codec can't decode byte`, and nothing of where."""
+    path = tmp_path / "own.json"
+    path.write_bytes(body)
+    with pytest.raises(SettingsError) as told:
+        load_settings(tmp_path / "no.env", data_dir=tmp_path, calibration_layer=str(path)).params()
+    assert f"CALIBRATION_LAYER {path}" in str(told.value)
+    assert words in str(told.value)
+
+
+@pytest.mark.parametrize("what", ["note", "verdict"])
+@pytest.mark.parametrize("body", [DEEP, NO_TEXT], ids=["deep", "no-text"])
+def test_one_bad_note_hides_no_session(tmp_path: Path, what: str, body: bytes) -> None:
+    """`sessions list` ended with a traceback; the session itself is as it was."""
+    folder = tmp_path / "sessions"
+    folder.mkdir()
+    events = [record.event for record in traded().records][:3]
+    for name in ("a", "b"):
+        keep_journal(folder / f"{name}.sqlite", events)
+    (folder / f"a.{what}.json").write_bytes(body)
+    assert len(list_sessions(tmp_path, None)) == 2
+
+
+def test_a_grid_of_brackets_is_refused_in_words() -> None:
+    """It was a traceback at the command line."""
+    with pytest.raises(SweepError, match="not JSON: it is nested too deeply"):
+        grid_of("[" * 3_000)
+
+
+@pytest.mark.parametrize("body", [b"\x81\xa1a" * 3_000, b"\xc1", b"\x91\xa1\xff"], ids=["deep", "no", "text"])
+def test_a_damaged_ledger_of_the_first_format_is_told_as_such(tmp_path: Path, body: bytes) -> None:
+    """Whatever its rows hold, the start names the file and what to do."""
+    path = tmp_path / "ledger.sqlite"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE fill (id INTEGER PRIMARY KEY, session TEXT, seq INTEGER, body BLOB)")
+        database.execute(
+            "CREATE TABLE settlement (id INTEGER PRIMARY KEY, session TEXT, seq INTEGER, body BLOB)"
+        )
+        database.execute("INSERT INTO fill (session, seq, body) VALUES ('s', 1, ?)", (body,))
+        database.commit()
+    with pytest.raises(JournalError, match="it is damaged: move it"):
+        LedgerFile(path, "s")

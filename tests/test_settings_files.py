@@ -1,0 +1,325 @@
+"""Files of settings that cannot be read, or not wholly: nothing starts on defaults, and stopping works."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.config import data_dir, load_settings, sources, typos
+from engine.errors import SettingsError
+from engine.run.settings_view import UNREAD, setting_rows
+from engine.settings_environment import child_environment, first_environment
+
+ROOT = Path(__file__).resolve().parent.parent
+NOBODY = 65_534
+TOML = Path(".streamlit/secrets.toml")
+
+
+@pytest.fixture(autouse=True)
+def _nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give each place a file of the test's own, and none of the machine's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("ENV_FILE", "SECRETS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    TOML.parent.mkdir()
+
+
+def refused() -> str:
+    """Return what a start is refused with; asking for the sources is refused alike."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    with pytest.raises(SettingsError) as again:
+        sources()
+    assert str(again.value) == str(caught.value)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- missing, or no file ---
+
+
+@pytest.mark.parametrize("variable", ["ENV_FILE", "SECRETS_FILE"])
+def test_a_file_that_is_named_has_to_be_there(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """A slip in its path would start on practice, without passwords and with default limits."""
+    monkeypatch.setenv(variable, "etc/settings.typo")
+    assert refused() == f"{variable} names etc/settings.typo, which is not there: mend it, or unset it"
+    monkeypatch.setenv(variable, os.devnull)
+    assert load_settings().d_min == 5.0
+    monkeypatch.setenv(variable, "")
+    assert load_settings().d_min == 5.0, "empty is not set"
+
+
+@pytest.mark.parametrize("file", [Path(".env"), TOML])
+def test_a_file_in_its_usual_place_may_be_missing_but_not_unreadable(file: Path) -> None:
+    """Docker makes a folder of a file that is mounted and is not there."""
+    assert load_settings().d_min == 5.0
+    file.mkdir()
+    assert refused().startswith(f"{file} cannot be read (Is a directory): let user {os.getuid()} read it")
+
+
+def test_an_unreadable_secrets_file_does_not_leave_the_doors_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both passwords stood there, and whoever came next was asked for none."""
+    monkeypatch.setenv("SECRETS_FILE", str(Path.cwd()))
+    assert "cannot be read (Is a directory)" in refused()
+
+
+# --- lines that say nothing ---
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("MAX_DAILY_LOSS: 25\n", "line 1"),
+        ("MAX_DAILY_LOSS:25\n", "line 1"),
+        ("MAX_DAILY_LOSS:=25\n", "line 1"),
+        ("# ours\n\n\nMAX_USD_PER_TRADE 20\nD_MIN=6\n", "line 4"),
+        ("D_MIN=6\r\n\r\nMAX_USD_PER_TRADE 20\r\n", "line 3"),
+        ("D_MIN=6\nMAX_DAILY_LOSS\n", "line 2"),
+        ("export MAX_DAILY_LOSS\n", "line 1"),
+        ("API_KEY='s3cr3t\nD_MIN=6\n", "line 1"),
+        ("=25\n", "line 1"),
+        ("A b\nD_MIN=6\nC d\n", "lines 1, 3"),
+        ("s3cr3t s3cr3t\n" * 9, "lines 1, 2, 3, 4, 5, …"),
+    ],
+)
+def test_a_line_that_is_no_setting_is_refused_by_its_number(text: str, lines: str) -> None:
+    """It was passed over, and the default limit applied. The text is not repeated: it may be a key."""
+    Path(".env").write_bytes(text.encode())
+    told = refused()
+    assert told.startswith(f".env, {lines}: not of the form NAME=value")
+    assert not any(word in told for word in ("s3cr3t", "25", "20"))
+
+
+def test_lines_that_say_something_are_read_as_before() -> None:
+    """Remarks, quotes over lines, blanks round the sign and a mark before the text are no fault."""
+    Path(".env").write_bytes(
+        "\ufeff# a remark\n\nexport D_MIN = 6  # why\r\nSYMBOL='btc/usd'\nOTHER=\"two\nlines\"\n"
+        "with.dots-1=x\nBASE=7\nHAMMER_SECS=${BASE}\nFEE_BPS=\n   \n".encode()
+    )
+    settings = load_settings()
+    assert (settings.d_min, settings.hammer_secs, settings.fee_bps) == (6.0, 7.0, 10.0)
+    assert (sources()["d_min"], sources()["fee_bps"]) == (".env", "default")
+    assert typos() == []
+    shutil.copy(ROOT / ".env.example", ".env")
+    assert load_settings().is_external
+
+
+def test_a_file_that_can_be_read_once_is_read_once() -> None:
+    """Keepers of secrets hand `.env` over in a pipe."""
+    os.mkfifo(".env")
+    writer = threading.Thread(target=lambda: Path(".env").write_text("D_MIN=6\nHAMMER_SECS=7\n"))
+    writer.start()
+    settings = load_settings()
+    writer.join(5)
+    assert (settings.d_min, settings.hammer_secs) == (6.0, 7.0)
+
+
+def test_what_breaks_while_the_console_runs_breaks_no_page() -> None:
+    """The settings in force are those of the start; only where a value comes from is not known meanwhile."""
+    settings = load_settings()
+    Path(".env").write_text("MAX_DAILY_LOSS: 25\nHAMER_SECS=7\n")
+    TOML.write_text("D_MIN = \n")
+    assert {row.source for row in setting_rows(settings, {})} == {UNREAD}
+    assert typos() == ["HAMER_SECS (from .env) is no setting: did you mean HAMMER_SECS?"]
+
+
+# --- stopping, whatever is wrong ---
+
+
+def named_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENV_FILE", "nowhere.env")
+    monkeypatch.setenv("SECRETS_FILE", "nowhere.toml")
+
+
+def folders_for_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").mkdir()
+    TOML.mkdir()
+    monkeypatch.setenv("SECRETS_DIR", "nowhere")
+
+
+def nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("MAX_DAILY_LOSS: 25\n")
+    TOML.write_text("D_MIN = \n")
+
+
+@pytest.mark.parametrize("break_it", [named_missing, folders_for_files, nonsense])
+def test_the_kill_switch_finds_its_folder_whatever_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, break_it: Callable[..., None]
+) -> None:
+    """And says so where the folder may be named in what it cannot read."""
+    break_it(monkeypatch)
+    with pytest.raises(SettingsError):
+        load_settings()
+    assert data_dir() == Path("data")
+    assert "the data folder is looked for elsewhere" in caplog.text
+    caplog.clear()
+    monkeypatch.setenv("DATA_DIR", "here")
+    assert data_dir() == Path("here")
+    assert caplog.text == ""
+
+
+def test_the_folder_is_read_past_lines_that_say_nothing() -> None:
+    """A start refuses that file; the engine that runs was started before it was edited."""
+    Path(".env").write_text("MAX_DAILY_LOSS: 25\nDATA_DIR=there\nAPI_KEY='s3cr3t\n")
+    assert data_dir() == Path("there")
+
+
+def test_the_folder_may_be_a_secret_file_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a start finds it, stopping does."""
+    Path("mounted").mkdir()
+    Path("mounted/DATA_DIR").write_text("kept\n")
+    monkeypatch.setenv("SECRETS_DIR", "mounted")
+    assert data_dir() == Path("kept") == load_settings().data_dir
+
+
+AS_NOBODY = """
+import io, json, os, sys
+from contextlib import redirect_stderr, redirect_stdout
+import engine.run.lock, engine.run.settings_view, engine.cli.shell, rich.console, typer.rich_utils, getpass
+from engine.__main__ import main
+place, told = sys.argv[1], {}
+def run(*words, **settings):
+    os.environ.update(settings)
+    sys.argv, out, err, status = ["engine", *words], io.StringIO(), io.StringIO(), 0
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as end:
+            status = end.code or 0
+    for name in settings:
+        del os.environ[name]
+    return [status, out.getvalue(), err.getvalue()]
+os.chdir(place + "/closed")
+os.setgroups([]); os.setgid(NOBODY); os.setuid(NOBODY)
+here = {"DATA_DIR": place + "/data"}
+told["history, closed folder"] = run("kill", "--history", **here)
+told["settings, closed folder"] = run("settings", **here)
+told["kill, nowhere"] = run("kill")
+told["kill, closed folder"] = run("kill", "--reason", "x", **here)
+os.chdir(place + "/open")
+told["kill, closed file"] = run("kill", **here)
+told["settings, closed file"] = run("settings", **here)
+here["ENV_FILE"] = os.devnull
+told["settings, closed secrets"] = run("settings", SECRETS_FILE=place + "/open/.env", **here)
+told["settings, closed secret"] = run("settings", SECRETS_DIR=place + "/mounted", **here)
+told["settings, another file"] = run("settings", **here)
+sys.stdout.write(json.dumps(told))
+""".replace("NOBODY", str(NOBODY))
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """Return a folder that another user may enter; pytest's own are closed."""
+    place = Path(tempfile.mkdtemp(prefix="unread-"))
+    place.chmod(0o755)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_another_user_can_stop_what_he_may_not_read(shared: Path) -> None:
+    """`sudo -u updown … kill` typed in one's own home; and an `.env` that root copied there."""
+    for name, mode in {"closed": 0o700, "open": 0o755, "mounted": 0o755, "data": 0o777}.items():
+        (shared / name).mkdir()
+        (shared / name).chmod(mode)
+    for file in (shared / "open/.env", shared / "mounted/api_key"):
+        file.write_text("D_MIN=6\n")
+        file.chmod(0o600)
+    own = os.environ | {"HOME": str(shared / "closed"), "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, shared], env=own, cwd=ROOT,
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert (shared / "data/KILL").is_file()
+    for case in (
+        "history, closed folder",
+        "kill, closed folder",
+        "kill, closed file",
+        "settings, another file",
+    ):
+        assert told[case][::2] == [0, ""], (case, told[case])
+    status, out, err = told["kill, nowhere"]
+    assert (status, out) == (1, "")
+    assert "NOT KILLED" in err, "a folder that it cannot enter is no latch"
+    env = f".env cannot be read (Permission denied): let user {NOBODY} read it"
+    env += ", or set ENV_FILE to another file\n"
+    assert told["settings, closed folder"] == told["settings, closed file"] == [1, "", env]
+    assert told["settings, closed secrets"][2].startswith(
+        f"{shared}/open/.env cannot be read (Permission denied)"
+    )
+    assert told["settings, closed secret"][2].startswith(
+        f"{shared}/mounted/api_key cannot be read (Permission"
+    )
+
+
+# --- the environment, and what Streamlit copies there ---
+
+COPY = """
+import json, os, sys, tomllib
+from pathlib import Path
+from engine.config import load_settings, sources
+from engine.run.settings_view import UNREAD, setting_rows
+from engine.settings_environment import child_environment
+def told():
+    found, where = load_settings(), sources()
+    names = ("dry_run", "max_daily_loss", "d_min", "hammer_secs")
+    return {name: [getattr(found, name), where[name]] for name in names}
+first = told()
+for name, value in tomllib.loads(Path(".streamlit/secrets.toml").read_text()).items():
+    os.environ[name] = str(value)  # as Streamlit does
+child = {name: child_environment().get(name) for name in ("D_MIN", "HAMMER_SECS")}
+json.dump([first, told(), child], sys.stdout)
+"""
+
+
+def test_the_environment_wins_also_where_a_secret_has_the_same_text() -> None:
+    """What the process was started with is its own; what came later and equals a secret is a copy."""
+    TOML.write_text('DRY_RUN = "true"\nMAX_DAILY_LOSS = "50"\nD_MIN = 7\nHAMMER_SECS = 8\n')
+    Path(".env").write_text("DRY_RUN=false\nMAX_DAILY_LOSS=900\nD_MIN=6\nHAMMER_SECS=9\n")
+    given = {"DRY_RUN": "true", "MAX_DAILY_LOSS": "50", "D_MIN": "5.5"}
+    ran = subprocess.run(
+        [sys.executable, "-c", COPY], env=os.environ | given | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    environment = "the environment"
+    expected = {
+        "dry_run": [True, environment],
+        "max_daily_loss": [50.0, environment],
+        "d_min": [5.5, environment],
+        "hammer_secs": [9.0, ".env"],
+    }
+    before, after, child = json.loads(ran.stdout)
+    assert before == after == expected
+    assert child == {"D_MIN": "5.5", "HAMMER_SECS": None}, "a child cannot tell a copy from its own"
+
+
+def test_where_no_system_tells_what_equals_a_secret_counts_as_copied(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """True and false are not copied, so they are the environment's own."""
+    first_environment.cache_clear()
+    monkeypatch.setattr("engine.settings_environment.FIRST", tmp_path / "no proc here")
+    try:
+        TOML.write_text("D_MIN = 7\nRECORD_RAW = true\n")
+        monkeypatch.setenv("D_MIN", "7")
+        monkeypatch.setenv("RECORD_RAW", "True")
+        assert (sources()["d_min"], sources()["record_raw"]) == ("secrets.toml", "the environment")
+    finally:
+        first_environment.cache_clear()
+
+
+def test_a_child_gets_its_environment_whatever_the_secrets_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads the same files and says itself what is wrong."""
+    monkeypatch.setenv("D_MIN", "7")
+    TOML.write_text("D_MIN = \n")
+    assert child_environment()["D_MIN"] == "7"
