@@ -14,7 +14,8 @@ from typing import Final
 from msgspec import structs
 
 from engine.core.ledger import OrderChange, cost_of
-from engine.core.trading import OrderState
+from engine.core.orders import change_of
+from engine.core.trading import Order, OrderState
 from engine.errors import JournalError
 from engine.events import (
     OrderDenied,
@@ -150,29 +151,7 @@ def _is_revived(told: RecordedOrder, venue_order_id: str, words: list[TradeTold]
 
 def _as_recorded(told: RecordedOrder) -> OrderChange | None:
     """Return an order as its session intended it; None for one that it took over."""
-    intent = told.intent
-    if intent is None:
-        return None
-    return OrderChange(
-        order_id=intent.order_id,
-        slug=intent.slug,
-        end_s=intent.end_s,
-        outcome=intent.outcome,
-        token=intent.token,
-        side=intent.side,
-        kind=intent.kind,
-        limit_e4=intent.limit_e4,
-        usd_e6=intent.usd_e6,
-        shares_e6=intent.shares_e6,
-        probability=intent.probability,
-        state="intended",
-        reason="",
-        venue_order_id="",
-        at_ms=told.at_ms,
-        ended_ms=None,
-        fee_rate=None if intent.fee is None else str(intent.fee.rate),
-        fee_exponent=None if intent.fee is None else str(intent.fee.exponent),
-    )
+    return None if told.intent is None else change_of(Order(told.intent, told.at_ms))
 
 
 def _ended(order: OrderChange, venue_order_id: str, told: RecordedOrder, end: OrderEnd | None) -> OrderChange:
