@@ -1,13 +1,17 @@
 """Plant bugs one by one in a copy of the tree, and see that tests or drill seeds named for each catch it.
 
 Usage: ``python scripts/mutants.py [--only NAME,...] [--json] [--list]``; ``make mutants`` plants all. Exit
-status 0: the clean copy passes everything, and every bug is caught. A bug whose place is not found any more
-is an error: the list has to follow the code.
+status 0: the clean copy passes everything, and every bug is caught: a test that failed, or an invariant that
+was broken, has to be named. Whatever else goes wrong (a time-out, a file that is missing or cannot be read, a
+run that does not come to its end) is an error of the list or of this script and catches nothing. So is a bug
+whose place is not found any more: the list has to follow the code.
 """
 
 import argparse
+import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +120,24 @@ MUTANTS: Final = (
         "await self._clock.sleep(0.0 * submit_ms)",
         ("tests/venue/test_paper.py",),
     ),
+    Mutant(
+        "unknown-rule-is-traded",
+        "strategy",
+        "engine/core/risk.py",
+        "        bits |= gate.RULE\n",
+        "        bits |= 0\n",
+        seeds="80",
+        hours="1",
+    ),
+    Mutant(
+        "drift-is-ignored",
+        "strategy",
+        "engine/core/truth.py",
+        'DRIFT_USD: Final = Decimal("0.01")',
+        'DRIFT_USD: Final = Decimal("1000000")',
+        seeds="27",
+        hours="1",
+    ),
     # --- money
     Mutant(
         "fill-booked-twice",
@@ -141,7 +163,7 @@ MUTANTS: Final = (
         "engine/core/ledger.py",
         "self.cash_e6 -= holding.cost_e6 + holding.fee_e6 - cash",
         "self.cash_e6 -= holding.cost_e6 - cash",
-        seeds=SEEDS,
+        seeds="4",
     ),
     Mutant(
         "both-sides-pay",
@@ -219,6 +241,15 @@ MUTANTS: Final = (
         seeds=SEEDS,
     ),
     Mutant(
+        "money-is-not-synced",
+        "recovery",
+        "engine/run/ledger/file.py",
+        "self._sync(bool(new) or any(type(change) is not OrderChange for change in batch))",
+        "self._sync(False)",
+        seeds="78,126,132",
+        hours="0.25",
+    ),
+    Mutant(
         "crashed-session-not-asked",
         "recovery",
         "engine/run/ledger/file.py",
@@ -279,14 +310,27 @@ MUTANTS: Final = (
 )
 
 
+class Verdict(NamedTuple):
+    """What a run says: that all is well, or what noticed, or (``error``) nothing at all."""
+
+    passed: bool
+    by: tuple[str, ...] = ()
+    error: str = ""
+
+
 class Outcome(NamedTuple):
     """What became of a bug."""
 
     mutant: Mutant
-    caught: bool
-    by: str
+    verdict: Verdict
     seconds: float
-    tail: str
+
+    @property
+    def word(self) -> str:
+        """Say it in a word."""
+        if self.verdict.error:
+            return "ERROR"
+        return "NOT CAUGHT" if self.verdict.passed else "caught"
 
 
 def copied(folder: Path) -> Path:
@@ -299,15 +343,23 @@ def copied(folder: Path) -> Path:
     return tree
 
 
-def commands_of(mutant: Mutant) -> list[str]:
+def command_of(mutant: Mutant) -> list[str]:
     """Return what is run to catch a bug."""
-    if mutant.tests:
-        return ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.tests]
-    return ["-m", "engine", "drill", "--seeds", mutant.seeds, "--hours", mutant.hours, "--json"]
+    return tests_command(*mutant.tests) if mutant.tests else drill_command(mutant.seeds, mutant.hours)
 
 
-def run(tree: Path, command: list[str]) -> tuple[bool, str]:
-    """Run something in a copy; return whether it passes, and its last words."""
+def tests_command(*tests: str) -> list[str]:
+    """Return what runs tests up to the first that fails."""
+    return ["-m", "pytest", "-q", "-x", "-rf", "-p", "no:cacheprovider", *tests]
+
+
+def drill_command(seeds: str, hours: str) -> list[str]:
+    """Return what runs seeds."""
+    return ["-m", "engine", "drill", "--seeds", seeds, "--hours", hours, "--uncut", "--json"]
+
+
+def run(tree: Path, command: list[str], longest_s: float = LONGEST_S) -> Verdict:
+    """Run something in a copy, and read what it says."""
     environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
     try:
         done = subprocess.run(
@@ -316,12 +368,32 @@ def run(tree: Path, command: list[str]) -> tuple[bool, str]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=LONGEST_S,
+            timeout=longest_s,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return False, f"no end within {LONGEST_S:g} s"
-    return done.returncode == 0, "\n".join((done.stdout + done.stderr).splitlines()[-12:])
+        return Verdict(False, error=f"no end within {longest_s:g} s")
+    if done.returncode == 0:
+        return Verdict(True)
+    noticed = failed_tests(done.stdout) if "pytest" in command else broken_invariants(done.stdout)
+    if done.returncode == 1 and noticed:
+        return Verdict(False, noticed)
+    tail = "\n".join((done.stdout + done.stderr).splitlines()[-12:])
+    return Verdict(False, error=f"exit status {done.returncode}, and nothing is named that noticed:\n{tail}")
+
+
+def failed_tests(output: str) -> tuple[str, ...]:
+    """Return the tests that failed, by pytest's short summary; one that could not be set up is none."""
+    return tuple(re.findall(r"^FAILED (\S+)", output, re.MULTILINE))
+
+
+def broken_invariants(output: str) -> tuple[str, ...]:
+    """Return the invariants that a drill found broken; a run without an end is none."""
+    try:
+        violations = json.loads(output.splitlines()[-1])["violations"]
+    except (IndexError, KeyError, TypeError, ValueError):
+        return ()
+    return tuple(sorted({one["invariant"] for one in violations} - {"run comes to an end"}))
 
 
 def plant(tree: Path, mutant: Mutant) -> str:
@@ -329,12 +401,15 @@ def plant(tree: Path, mutant: Mutant) -> str:
 
     Raises:
         LookupError: Its place is not there exactly once.
+        SyntaxError: What is put there is no Python: every test would fail on it.
     """
     path = tree / mutant.file
     text = path.read_text()
     if text.count(mutant.old) != 1:
         raise LookupError(f"{mutant.name}: its place is {text.count(mutant.old)} times in {mutant.file}")
-    path.write_text(text.replace(mutant.old, mutant.new))
+    planted = text.replace(mutant.old, mutant.new)
+    ast.parse(planted)
+    path.write_text(planted)
     return text
 
 
@@ -342,26 +417,28 @@ def clean_failures(tree: Path, mutants: list[Mutant]) -> list[str]:
     """Run everything on the clean copy: what fails there catches nothing."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     seeds = sorted({(mutant.seeds, mutant.hours) for mutant in mutants if mutant.seeds})
-    failures = []
-    if tests:
-        passed, tail = run(tree, ["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests])
-        failures += [] if passed else [f"tests fail without a bug:\n{tail}"]
-    for some, hours in seeds:
-        passed, tail = run(tree, ["-m", "engine", "drill", "--seeds", some, "--hours", hours, "--json"])
-        failures += [] if passed else [f"seeds {some} fail without a bug:\n{tail}"]
-    return failures
+    commands = [tests_command(*tests)] if tests else []
+    commands += [drill_command(some, hours) for some, hours in seeds]
+    verdicts = [(command, run(tree, command)) for command in commands]
+    return [
+        f"{' '.join(command)} fails without a bug: {', '.join(verdict.by)}{verdict.error}"
+        for command, verdict in verdicts
+        if not verdict.passed
+    ]
 
 
-def caught(tree: Path, mutant: Mutant) -> Outcome:
+def outcome_of(tree: Path, mutant: Mutant) -> Outcome:
     """Plant one bug, see who notices, take it out again."""
-    before = plant(tree, mutant)
     began = time.monotonic()
     try:
-        passed, tail = run(tree, commands_of(mutant))
+        before = plant(tree, mutant)
+    except (LookupError, SyntaxError, OSError) as error:
+        return Outcome(mutant, Verdict(False, error=str(error)), 0.0)
+    try:
+        verdict = run(tree, command_of(mutant))
     finally:
         (tree / mutant.file).write_text(before)
-    by = " ".join(mutant.tests) or f"drill --seeds {mutant.seeds}"
-    return Outcome(mutant, not passed, by, time.monotonic() - began, tail)
+    return Outcome(mutant, verdict, time.monotonic() - began)
 
 
 def main() -> int:
@@ -385,14 +462,19 @@ def main() -> int:
             return 1
         outcomes = []
         for mutant in wanted:
-            outcomes.append(caught(tree, mutant))
+            outcomes.append(outcome_of(tree, mutant))
             last = outcomes[-1]
-            word = "caught" if last.caught else "NOT CAUGHT"
-            print(f"{word:10} {mutant.group:9} {mutant.name:32} {last.seconds:6.1f} s  {last.by}", flush=True)
-    missed = [outcome.mutant.name for outcome in outcomes if not outcome.caught]
+            by = ", ".join(last.verdict.by) or last.verdict.error
+            print(f"{last.word:10} {mutant.group:9} {mutant.name:32} {last.seconds:6.1f} s  {by}", flush=True)
+    named = {
+        word: [one.mutant.name for one in outcomes if one.word == word]
+        for word in ("caught", "NOT CAUGHT", "ERROR")
+    }
+    told = {"planted": len(outcomes), "caught": len(named["caught"])}
+    told |= {"missed": named["NOT CAUGHT"], "errors": named["ERROR"]}
     if given.json:
-        print(json.dumps({"planted": len(outcomes), "caught": len(outcomes) - len(missed), "missed": missed}))
-    return 1 if missed else 0
+        print(json.dumps(told | {"by": {one.mutant.name: one.verdict.by for one in outcomes}}))
+    return 1 if told["missed"] or told["errors"] else 0
 
 
 if __name__ == "__main__":

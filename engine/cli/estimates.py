@@ -72,20 +72,28 @@ def drill(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this 
         float | None,
         typer.Option(help="Go on with seeds never run before, for so many simulated hours.", min=0.01),
     ] = None,
-    ledger: Annotated[Path, typer.Option(help="Where --more keeps the seeds that are done.")] = Path(
-        "reports/drill/seeds.jsonl"
-    ),
+    again: Annotated[
+        bool, typer.Option("--again", help="Run the ledger's seeds again whose last run failed.")
+    ] = False,
+    ledger: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where seeds that are done are kept: by --more and --again in reports/drill/seeds.jsonl, "
+            "by --seeds only where this is given."
+        ),
+    ] = None,
     until: Annotated[float | None, typer.Option(help="End after so many simulated seconds.", min=1)] = None,
     only: Annotated[str | None, typer.Option(help="Of a script these actions alone: 0,4,7, or none.")] = None,
     calm: Annotated[bool, typer.Option("--calm", help="On a network that is well.")] = False,
+    uncut: Annotated[bool, typer.Option("--uncut", help="Do not cut failures down.")] = False,
     json: Json = False,
 ) -> None:
     """Test the whole engine on a virtual clock, with all that goes wrong which a seed says."""
-    from engine.sim.drill import Wish, hold  # noqa: PLC0415 (it replaces clocks in processes of its own)
+    from engine.sim.drill import Asked, Wish, hold  # noqa: PLC0415 (it replaces clocks in processes of its own)
 
     try:
-        wish = Wish.read(seeds, hours=hours, jobs=jobs, more=more, ledger=ledger)
-        result = hold(wish.shortened(until, only, calm=calm), say)
+        asked = Asked(seeds, hours, jobs, more, again, ledger, until, only, calm, uncut)
+        result = hold(Wish.read(asked), say)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if json:

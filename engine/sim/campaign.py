@@ -3,7 +3,6 @@
 What it does not know: what a run is (``engine.sim.world``).
 """
 
-import contextlib
 import hashlib
 import multiprocessing
 import os
@@ -17,7 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from engine import __version__
 from engine.sim.script import Script, script_of
+from engine.sim.seed_ledger import Done, commit
 from engine.sim.world import Result, run_script
 
 LONGEST_S: Final = 300.0
@@ -33,24 +34,13 @@ SHRUNK_MOST: Final = 3
 """Failures of a campaign that are cut down; the others are named with their whole script."""
 
 
-class Done(msgspec.Struct):
-    """One seed as a campaign's ledger keeps it, a line each."""
-
-    seed: int
-    hours: float
-    digest: str
-    simulated_s: float
-    wall_s: float
-    cpu_s: float
-    violations: list[dict[str, Any]]
-    counts: dict[str, int]
-
-
 class Campaign(NamedTuple):
     """What is to be run: scripts of ``hours`` each, so many at a time."""
 
     hours: float
     jobs: int
+    is_cutting: bool = True
+    """Whether failures are cut down, which takes up to a minute each."""
 
 
 def failed(script: Script, what: str) -> Result:
@@ -173,13 +163,12 @@ def shrunk(script: Script, result: Result, say: Callable[[str], None]) -> Script
 # --- adding up ----------------------------------------------------------------------------------------------
 
 
-def told_of(done: list[Done], wall_s: float, commands: dict[int, str]) -> dict[str, Any]:
+def told_of(done: list[Done], wall_s: float) -> dict[str, Any]:
     """Write what became of seeds as the command prints it.
 
     Args:
         done: The seeds.
         wall_s: From the first to the last.
-        commands: What repeats each failure, by seed.
     """
     counts: Counter[str] = Counter()
     digest = hashlib.sha256()
@@ -201,33 +190,11 @@ def told_of(done: list[Done], wall_s: float, commands: dict[int, str]) -> dict[s
         "faults": counts["faults"],
         "counts": dict(sorted(counts.items())),
         "violations": [
-            {"seed": one.seed, **violation, "command": commands.get(one.seed, "")}
+            {"seed": one.seed, **violation, "command": one.command}
             for one in done
             for violation in one.violations
         ],
     }
-
-
-class SeedLedger:
-    """The seeds that were run, in a file of lines, so that a campaign goes on where it stopped."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def read(self) -> list[Done]:
-        """Return every seed of before; a line that was cut off is left out."""
-        done = []
-        with contextlib.suppress(FileNotFoundError):
-            for line in self.path.read_bytes().splitlines():
-                with contextlib.suppress(msgspec.MsgspecError):
-                    done.append(msgspec.json.decode(line, type=Done))
-        return done
-
-    def add(self, one: Done) -> None:
-        """Add a seed."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write(msgspec.json.encode(one) + b"\n")
 
 
 def run_campaign(
@@ -236,45 +203,57 @@ def run_campaign(
     say: Callable[[str], None],
     keep: Callable[[Done], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Run scripts, cut failures down, and say what became of them.
+    """Run scripts, say at once what fails, cut the first failures down, and say what became of all.
 
     Args:
         scripts: What to play.
         campaign: How.
         say: Takes each step in words.
-        keep: Takes each seed once it is done.
+        keep: Takes each seed once it is done, and again with a shorter command once it is cut down.
     """
     began = time.monotonic()
+    code = commit()
     done: list[Done] = []
-    broken: list[tuple[Script, Result]] = []
+    count = 0
     for script, result, wall_s in run_all(scripts, campaign.jobs):
-        one = Done(
-            result.seed,
-            campaign.hours,
-            result.digest,
-            result.simulated_s,
-            wall_s,
-            result.cpu_s,
-            result.violations,
-            result.counts,
-        )
+        one = _done(script, result, campaign, wall_s)
+        one.version, one.commit = __version__, code
         done.append(one)
         keep(one)
-        for violation in result.violations:
-            say(f"seed {script.seed} at {violation['at_s']} s: {violation['invariant']}: {violation['what']}")
         if result.violations:
-            broken.append((script, result))
+            count += 1
+            _say_failure(one, say)
+            if campaign.is_cutting and count <= SHRUNK_MOST:
+                shortest = shrunk(script, result, say)
+                one.command = shortest.command(campaign.hours)
+                keep(one)
+                say(f"seed {script.seed}, cut down: {one.command}")
+                for action in shortest.actions:
+                    say(f"  {action.told()}")
         elif len(done) % 50 == 0:
-            say(f"{len(done)} of {len(scripts)} seeds, {len(broken)} broken")
-    wall_s = time.monotonic() - began
-    commands = {script.seed: script.command(campaign.hours) for script, _ in broken}
-    for script, result in broken[:SHRUNK_MOST]:
-        shortest = shrunk(script, result, say)
-        commands[script.seed] = shortest.command(campaign.hours)
-        say(f"seed {script.seed} again: {commands[script.seed]}")
-        for action in shortest.actions:
-            say(f"  {action.told()}")
-    return told_of(done, wall_s, commands)
+            say(f"{len(done)} of {len(scripts)} seeds, {count} broken")
+    return told_of(done, time.monotonic() - began)
+
+
+def _done(script: Script, result: Result, campaign: Campaign, wall_s: float) -> Done:
+    return Done(
+        result.seed,
+        campaign.hours,
+        result.digest,
+        result.simulated_s,
+        wall_s,
+        result.cpu_s,
+        result.violations,
+        result.counts,
+        at_s=int(time.time()),
+        command=script.command(campaign.hours) if result.violations else "",
+    )
+
+
+def _say_failure(one: Done, say: Callable[[str], None]) -> None:
+    for violation in one.violations:
+        say(f"seed {one.seed} at {violation['at_s']} s: {violation['invariant']}: {violation['what']}")
+    say(f"seed {one.seed} again: {one.command}")
 
 
 def scripts_of(seeds: range, hours: float) -> list[Script]:

@@ -21,9 +21,15 @@ from engine.events import (
     EngineHalted,
     LedgerRestored,
     LevelsChanged,
+    MarketDescribed,
+    MarketResolved,
+    OrderDenied,
     OrderFilled,
+    OrderKilled,
+    OrderRejected,
     OrderSigned,
     OrderSubmitted,
+    OutcomeServed,
     PricePrinted,
     Record,
     SecondPassed,
@@ -33,7 +39,9 @@ from engine.events import (
 from engine.kill import KillSwitch
 from engine.practice.simulated.market import RULE
 from engine.sim import replayed, sums, truth
+from engine.sim.memory_journal import Item
 from engine.sim.order_checks import OrderChecks
+from engine.sim.served import Served
 from engine.sim.stand_ins import SimulatedSession
 
 if TYPE_CHECKING:
@@ -43,6 +51,8 @@ WITHOUT_END_S: Final = 40.0
 """Wall seconds within which an order has ended or is known as unknown: its time-outs, and a slow disk."""
 
 MARKET_DATA: Final = frozenset((PricePrinted, LevelsChanged, BookReplaced, TouchQuoted, TradePrinted))
+
+SERVED: Final = frozenset((MarketDescribed, OutcomeServed, MarketResolved))
 
 CALM_S: Final = 55.0
 """Wall seconds without a fault after which no order is of unknown fate any more."""
@@ -66,6 +76,8 @@ NAMES: Final = (
     "no order after its deadline",
     "no order on stale data",
     "no order on a strike that is not proven",
+    "no order under an unknown rule",
+    "no order after a drift",
     "no order beyond a limit",
     "one order a market",
     "fill is the venue's",
@@ -90,10 +102,15 @@ class Witness:
         self.digest = hashlib.sha256()
         self.expected = ""
         """What the next session has to begin with; empty for whatever it has."""
+        self.served = Served(self)
         self.orders = OrderChecks(self)
         self._heard: dict[type[AnyEvent], int] = {}
         self._heard_sum = 0
         self._life_began_s = 0.0
+        self._ends_lost: frozenset[str] = frozenset()
+        """Orders whose end no journal has; the ledger's file has it, while there is power."""
+        self.may_return: frozenset[str] = frozenset()
+        """Those of them that the next session may take for orders of unknown fate."""
         self._is_restored = False
         """Whether the present session was told what earlier ones left."""
         self.strikes: dict[str, object] = {}
@@ -107,6 +124,7 @@ class Witness:
         SimulatedSession.watch = staticmethod(self.saw)
         SimulatedSession.effect = staticmethod(self.orders.effect)
         self.world.network.on_request = self.orders.at_the_wire
+        self.world.network.on_answer = self.served.answered
 
     def broke(self, invariant: str, what: str) -> None:
         """Note that something does not hold."""
@@ -124,16 +142,18 @@ class Witness:
     def begin_life(self) -> None:
         """Forget what only a session knows."""
         self.orders.begin_life(killed=KillSwitch(self.world.settings.data_dir).is_tripped())
+        self.served.begin_life()
         self.strikes.clear()
         self._is_restored = False
         self._life_began_s = self.world.now_s
 
-    def died(self, left: int, point: str) -> None:
+    def died(self, left: int, point: str, *, has_power: bool = True) -> None:
         """Work out what the files hold after a death, and so what the next session has to know.
 
         Args:
             left: Items of the recorder that a kill left.
             point: Where it died.
+            has_power: Whether the machine went on: else the ledger's file may be older than the engine knew.
         """
         world = self.world
         session, items = world.session, world.journal.items
@@ -146,6 +166,9 @@ class Witness:
             for item in items[left:]
             if isinstance(item, Record) and isinstance(item.event, OrderSigned)
         )
+        self._ends_lost |= _ends(session.state, items[left:])
+        if not has_power:
+            self.may_return |= self._ends_lost
         if point == "ledger" and not replayed.has_record(items[:left], state.seq):
             state = replayed.state_before(items, state.seq)  # neither file has what was being written
         if self._is_restored:  # else it died before it knew anything, and the files are as they were
@@ -175,6 +198,8 @@ class Witness:
         self._heard[kind] = self._heard.get(kind, 0) + 1
         self._heard_sum = (self._heard_sum * 31 + event.ts_recv_ms * MARKS[kind]) % MODULUS
         self.orders.heard(event)
+        if kind in SERVED:
+            self.served.heard(event)
 
     def saw(self, session: SimulatedSession, event: AnyEvent) -> None:
         """Look at the state after one event."""
@@ -212,8 +237,11 @@ class Witness:
 
     def _recovered(self, state: State) -> None:
         expected, self.expected, self._is_restored = self.expected, "", True
-        if expected and sums.told(state) != expected:
-            self.broke("recovery loses nothing", sums.difference(expected, sums.told(state)))
+        told = sums.told(state, self.may_return - sums.lost_of(expected)) if expected else ""
+        if told != expected:
+            self.broke("recovery loses nothing", sums.difference(expected, told))
+        self.counts["ends asked for again"] += len(self.may_return & sums.lost_of(sums.told(state)))
+        self._ends_lost = self.may_return = frozenset()
         self.counts["recoveries"] += bool(expected)
 
     # --- each second ----------------------------------------------------------------------------------------
@@ -324,3 +352,14 @@ class Witness:
             self.violations,
             dict(sorted(counts.items())),
         )
+
+
+def _ends(state: State, items: list[Item]) -> frozenset[str]:
+    """Return the venue's ids of the orders whose end is among items."""
+    ended = (
+        state.trading.orders.get(item.event.order_id)
+        for item in items
+        if isinstance(item, Record)
+        and isinstance(item.event, (OrderFilled, OrderKilled, OrderDenied, OrderRejected))
+    )
+    return frozenset(order.venue_order_id for order in ended if order is not None and order.venue_order_id)

@@ -114,10 +114,17 @@ class MemoryJournal:
                 real.record_output(*item)
         real.close(status)
 
-    def die(self) -> int:
-        """Return how many items a kill at this moment leaves: what is written, and perhaps a part of a group
-        that is being written."""
+    def die(self, *, has_power: bool = True) -> int:
+        """Return how many items a death at this moment leaves.
+
+        Args:
+            has_power: A kill of the process leaves what is written, and perhaps a part of a group that is
+                being written. Without power only what is synced is there for certain.
+        """
         assert self.ended is None
+        if not has_power:
+            # A fill follows its order's sync at once: half of the cuts lose everything since.
+            return self.synced if self.rng.random() < 0.5 else self.rng.randint(self.synced, self.written)
         return self.rng.randint(self.written, len(self.items)) if self.rng.random() < 0.5 else self.written
 
     def _add(self, item: Item) -> None:

@@ -60,6 +60,8 @@ class Network:
         self.pipes: dict[tuple[str, int], Pipe] = {}
         self.on_request: Callable[[httpx.Request, bytes], None] = lambda *_: None
         """Called at the moment the first byte of a request leaves, with its body."""
+        self.on_answer: Callable[[str, int, bytes], None] = lambda *_: None
+        """Called as an answer reaches the engine, with the request's path, the status and the body."""
         self.frames = 0
         self.requests = 0
         self.lost = 0

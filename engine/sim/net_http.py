@@ -39,6 +39,7 @@ class MemoryTransport(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("no answer", request=request) from error
         except OSError as error:
             raise httpx.ReadError(str(error), request=request) from error
+        network.on_answer(request.url.path, status, content)
         return httpx.Response(status, headers=headers, content=content, request=request)
 
     async def _exchanged(self, request: httpx.Request, body: bytes) -> tuple[int, Any, bytes]:

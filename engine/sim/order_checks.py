@@ -39,9 +39,18 @@ if TYPE_CHECKING:
 
 NEWEST_PRICE_MS: Final = 9_000
 """Age of the newest true Chainlink second beyond which an intent rests on the past: the threshold of 5 s, and
-4 s that a value may take to arrive."""
+4 s that a value may take to arrive (99.9 % of the recorded ones took under 3)."""
+
+PRICE_HEARD_MS: Final = 5_000
+"""From a second of Chainlink that is newer than all before of its feed to the event that an intent is decided
+on: ``PRICE_STALENESS_THRESHOLD``, by the stamps of both, so that there is nothing to allow for. By feed, as a
+slower one may be the one that the engine follows."""
 
 BOOK_HEARD_MS: Final = 15_000
+"""Since either book of the market was heard: ``BOOK_STALE_SECONDS``."""
+
+FUTURE_MS: Final = 500
+"""A value stamped so far ahead of its arrival is of no second (``engine.core.reports``)."""
 
 
 class OrderChecks:
@@ -60,7 +69,8 @@ class OrderChecks:
         self.open: dict[str, OrderIntent] = {}
         self._named_now: set[str] = set()
         self._killed, self._paused = killed, False
-        self._newest_price_ms = 0
+        self._newest_price_ms = self._price_heard_ms = self._event_ms = 0
+        self._newest_by_feed: dict[str, int] = {}
         self._books_ms: dict[str, int] = {}
 
     def end_life(self, recorded: Sequence[Item]) -> None:
@@ -73,13 +83,14 @@ class OrderChecks:
 
     def heard(self, event: AnyEvent) -> None:
         """Note what an event says before the core decides on it."""
+        self._event_ms = event.ts_recv_ms
         match event:
             case PricePrinted():
-                if event.source == "chainlink":
-                    self._newest_price_ms = max(self._newest_price_ms, event.ts_venue_ms)
+                if event.source == "chainlink" and not event.is_carried_forward:
+                    self._priced(event.feed, event.ts_venue_ms, event.ts_recv_ms)
             case PriceHistoryServed():
                 if event.source == "chainlink" and event.points:
-                    self._newest_price_ms = max(self._newest_price_ms, event.points[-1][0])
+                    self._priced(event.feed, event.points[-1][0], event.ts_recv_ms)
             case LevelsChanged() | BookReplaced():
                 self._books_ms[event.market] = event.ts_recv_ms
             case SessionOpened():
@@ -95,6 +106,12 @@ class OrderChecks:
                 self.open.pop(event.order_id, None)
             case _:
                 pass
+
+    def _priced(self, feed: str, second_ms: int, now_ms: int) -> None:
+        """Note a second of Chainlink, if it is a newer one than all before of its feed and can be true."""
+        if self._newest_by_feed.get(feed, 0) < second_ms <= now_ms + FUTURE_MS:
+            self._newest_by_feed[feed], self._price_heard_ms = second_ms, now_ms
+            self._newest_price_ms = max(self._newest_price_ms, second_ms)
 
     # --- intents --------------------------------------------------------------------------------------------
 
@@ -113,6 +130,7 @@ class OrderChecks:
         if effect.side == "BUY":
             self._check_leave(session, effect)
             self._check_data(state, effect)
+            self._check_served(effect)
             self._check_limits(state, effect)
         self._named_now.add(effect.order_id)
         self.orders[effect.order_id] = self.open[effect.order_id] = effect
@@ -136,10 +154,12 @@ class OrderChecks:
     def _check_data(self, state: State, intent: OrderIntent) -> None:
         market = state.markets[intent.slug]
         now_ms = self._world.session.clock.now_ms()
-        if now_ms - self._newest_price_ms > NEWEST_PRICE_MS:
-            self._witness.broke(
-                "no order on stale data", f"{intent.order_id}: price of {self._newest_price_ms}"
-            )
+        if (
+            now_ms - self._newest_price_ms > NEWEST_PRICE_MS
+            or self._event_ms - self._price_heard_ms > PRICE_HEARD_MS
+        ):
+            told = f"price of {self._newest_price_ms}, heard at {self._price_heard_ms}"
+            self._witness.broke("no order on stale data", f"{intent.order_id}: {told}")
         heard_ms = self._books_ms.get(market.contract.condition_id, 0)
         if now_ms - heard_ms > BOOK_HEARD_MS:
             self._witness.broke("no order on stale data", f"{intent.order_id}: book of {heard_ms}")
@@ -150,6 +170,14 @@ class OrderChecks:
             self._witness.broke("no order on a strike that is not proven", intent.order_id)
         else:
             self._witness.check_strike(market.contract.start_s, market.contract.rule, strike, intent.order_id)
+
+    def _check_served(self, intent: OrderIntent) -> None:
+        served = self._witness.served
+        objection = served.objection(intent.slug)
+        if objection:
+            self._witness.broke("no order under an unknown rule", f"{intent.order_id}: {objection}")
+        if served.drifted:
+            self._witness.broke("no order after a drift", f"{intent.order_id}: {served.drifted}")
 
     def _check_limits(self, state: State, intent: OrderIntent) -> None:
         broken = sums.beyond(state.ledger, list(self.open.values()), intent, sums.Bounds.of(state))

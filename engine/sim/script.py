@@ -59,6 +59,9 @@ OTHER_FAULTS: Final[tuple[tuple[str, dict[str, Value]], ...]] = (
     ("geo-403", {}),
 )
 
+POWER_SHARE: Final = 0.35
+"""Of the crashes, those in which the machine's power fails, and not the process alone."""
+
 CRASH_POINTS: Final = ("now", "record", "recorded", "output", "sync", "ledger", "ledgered")
 
 
@@ -178,6 +181,8 @@ def _action(rng: random.Random, at_s: float, terms: Terms) -> Action:
             "count": rng.choice((1, 1, 2, 5, 30)),
             "down_s": rng.uniform(1, 60),
         }
+        # By a luck of its own, so that scripts are what they were before there were power cuts.
+        args["power"] = random.Random(f"power {at_s} {args['down_s']}").random() < POWER_SHARE
         return Action(at_s, "crash", args)
     if draw < 0.30:
         where = rng.choice(("journal", "ledger", "sync"))

@@ -37,7 +37,7 @@ from engine.core.ledger import Change
 from engine.core.state import State
 from engine.core.step import Effect
 from engine.errors import StartError
-from engine.events import AnyEvent, SecondPassed
+from engine.events import AnyEvent, LedgerRestored, SecondPassed
 from engine.kill import KillSwitch, Latch
 from engine.practice.simulated import maker
 from engine.run import engine as engine_module
@@ -50,7 +50,9 @@ from engine.sim.clock import REAL, VirtualLoop
 from engine.sim.memory_journal import MemoryJournal
 from engine.sim.net import Connecting, Network
 from engine.sim.net_http import MemoryTransport
+from engine.sim.power import LedgerDisk
 from engine.snapshot import Point
+from engine.units import Milliseconds
 from engine.venue import order_thread
 from engine.venue.order_thread import CLOSE_WAIT_S, OrderThread
 
@@ -155,6 +157,19 @@ class SimulatedLedger(LedgerFile):
 
     before: ClassVar[Callable[[str], None]] = staticmethod(lambda _: None)
     fails: ClassVar[bool] = False
+    disk: ClassVar[LedgerDisk] = LedgerDisk()
+    """What a power cut leaves of the file; a new one for each run."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.disk.opened(self.path, self._database)
+        self.disk.committed(is_synced=False)
+
+    def restore(self, sessions: Path, now_ms: Milliseconds) -> LedgerRestored:
+        """Read the file, with what it takes over from crashed sessions."""
+        restored = super().restore(sessions, now_ms)
+        self.disk.committed(is_synced=self._is_synced)
+        return restored
 
     def write(self, seq: int, changes: Iterable[Change], breakers: dict[str, str], now_ms: int) -> None:
         """Write, or fail as a full disk does."""
@@ -163,6 +178,7 @@ class SimulatedLedger(LedgerFile):
         if self.fails:
             raise self._failed(sqlite3.OperationalError("database or disk is full"))
         super().write(seq, batch, breakers, now_ms)
+        self.disk.committed(is_synced=self._is_synced)
         type(self).before("ledgered")
 
 

@@ -155,6 +155,11 @@ def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
     )
 
 
+def lost_of(what: str) -> frozenset[str]:
+    """Return the orders of unknown fate in what ``told`` writes."""
+    return frozenset(json.loads(what)[1]) if what else frozenset()
+
+
 def paper_fill_is_wrong(intent: OrderIntent | None, event: OrderFilled) -> str:
     """Check a paper fill against its order: limit, dollars, fee; empty where it is right."""
     if intent is None:

@@ -36,6 +36,7 @@ from engine.sim.clock import OWNER, VirtualLoop, virtual_time
 from engine.sim.invariants import Witness
 from engine.sim.memory_journal import MemoryJournal
 from engine.sim.net import Network
+from engine.sim.power import LedgerDisk
 from engine.sim.script import Action, Script
 from engine.sim.stand_ins import (
     Died,
@@ -135,6 +136,8 @@ class World:
         self.engine: Engine | None = None
         self.owner = ""
         self.fuse: tuple[str, int] | None = None
+        self.has_power = True
+        """Whether the next death is of the process alone, and not of the machine."""
         self.died = asyncio.Event()
         self.down_s = 1.0
         self.stop = asyncio.Event()
@@ -283,7 +286,8 @@ class World:
         raise Died(point)
 
     def kill_process(self, point: str) -> None:
-        """Drop everything the engine is, as SIGKILL does, and keep what the system had of its files."""
+        """Drop everything the engine is, as SIGKILL does, and keep what the system had of its files; of a
+        machine without power what the disk had."""
         if self.owner in self.loop.dropped or self.died.is_set() or self.is_over:
             return
         self.fuse = None
@@ -293,10 +297,14 @@ class World:
         self.network.drop_owner(self.owner)
         journal = MemoryJournal.made[-1] if MemoryJournal.made else None
         if journal is not None and self.has_journal() and journal.ended is None:
-            left = journal.die()
+            left = journal.die(has_power=self.has_power)
             with real_time():
                 journal.pour(left, "running")
-            self.witness.died(left, point)
+            self.witness.died(left, point, has_power=self.has_power)
+            self.counts["records cut off"] += max(0, journal.written - left)
+        if not self.has_power:
+            self.counts["power cuts"] += 1
+            self.counts["commits cut off"] += SimulatedLedger.disk.cut(self.rng)
         NotedLock.release_all()
         self.died.set()
 
@@ -319,7 +327,7 @@ class World:
                 if args["name"] == "geo-403":
                     self._later(args["for_s"] + 30.0, self._clear_kill)
             case "crash":
-                self.down_s = args["down_s"]
+                self.down_s, self.has_power = args["down_s"], not args["power"]
                 if args["point"] == "now":
                     self.kill_process("now")
                 else:
@@ -404,7 +412,7 @@ def run_script(script: Script) -> Result:
     random.seed(script.seed)
     asyncio.set_event_loop(loop)
     MemoryJournal.made, MemoryJournal.rng = [], random.Random(f"journal {script.seed}")
-    SimulatedSession.made = []
+    SimulatedSession.made, SimulatedLedger.disk = [], LedgerDisk()
     for name in (*Settings.model_fields, "chainlink_direct_api_url"):
         os.environ.pop(name.upper(), None)  # a run is made of its seed and nothing else
     for name in ("ENV_FILE", "SECRETS_FILE"):

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -15,8 +16,10 @@ from engine.core.decide import Decision
 from engine.core.settlement import PriceAt
 from engine.core.state import Market
 from engine.core.trading import Order, OrderIntent
+from engine.practice.gamma import gamma_market
+from engine.practice.market import Market as VenueMarket
 from engine.practice.simulated.market import FEE, RULE
-from engine.sim import order_checks, replayed, sums, truth
+from engine.sim import order_checks, replayed, served, sums, truth
 from engine.sim.clock import VirtualLoop
 from engine.sim.invariants import NAMES
 from engine.sim.memory_journal import MemoryJournal
@@ -54,6 +57,26 @@ class Bench:
         self.market.strike = PriceAt(value, "exact", 0.0, "test", 0, 0)
         self.checks.heard(self.price())
         self.checks.heard(self.book())
+        self.describe()
+
+    def describe(self, contract: Contract | None = None, **changes: Any) -> None:
+        """Let Gamma describe a window, as it is or in other words, and the engine hear of it."""
+        contract = contract or self.contract
+        told = gamma_market(VenueMarket(contract), None, self.state.now_ms) | changes
+        told["events"] = [event | changes for event in told["events"]]
+        body = msgspec.json.encode(told)
+        self.witness.served.answered(f"/gamma/markets/slug/{contract.slug}", 200, body)
+        self.witness.served.heard(e.MarketDescribed(ts_recv_ms=self.state.now_ms, contract=contract))
+
+    def came_out(self, strike: Decimal | None, final: Decimal | None, outcome: Any = None) -> None:
+        told = e.OutcomeServed(
+            ts_recv_ms=self.state.now_ms,
+            slug=self.contract.slug,
+            outcome=outcome,
+            strike=strike,
+            final=final,
+        )
+        self.witness.served.heard(told)
 
     def play_to_a_boundary(self) -> None:
         """Let the tape's path know a window's start, and stand a minute after it."""
@@ -121,6 +144,7 @@ class Bench:
 
 
 RULE_VALUE = Decimal(100_000)
+SPOT_WORDS = {"cryptoMarketConfig": None, "resolutionSource": served.STREAM}
 
 
 @pytest.fixture
@@ -168,6 +192,34 @@ def test_an_order_that_is_right_breaks_nothing(bench: Callable[[int], Bench]) ->
     assert paper.witness.violations == []
 
 
+def test_what_was_served_within_a_cent_forbids_nothing(bench: Callable[[int], Bench]) -> None:
+    """It is the display's rounding; and a restart is how a person clears a drift."""
+    paper = bench(PAPER)
+    assert paper.market.strike is not None
+    paper.came_out(paper.market.strike.value + Decimal("0.01"), None)
+    assert paper.witness.served.drifted == ""
+    paper.came_out(paper.market.strike.value + Decimal("0.02"), None)
+    assert "was served as" in paper.witness.served.drifted
+    paper.witness.served.begin_life()
+    assert paper.witness.served.drifted == ""
+
+
+def test_a_rule_by_which_a_whole_window_came_out_is_trusted(bench: Callable[[int], Bench]) -> None:
+    """An engine that began under another rule goes on to the true one once it is proven."""
+    paper = bench(PAPER)
+    gone = paper.witness.served
+    gone.begin_life()
+    contract = paper.world.tape.contract(f"btc-updown-5m-{paper.contract.end_s}")
+    assert contract is not None
+    paper.describe(contract, **SPOT_WORDS)
+    paper.describe()
+    assert "not proven" in gone.objection(paper.contract.slug)
+    true = paper.world.tape.price_at(paper.contract.start_s, RULE)
+    paper.world.tape._boundaries[paper.contract.end_s] = paper.world.tape._boundaries[paper.contract.start_s]
+    paper.came_out(true, true)
+    assert gone.objection(paper.contract.slug) == ""
+
+
 def killed(one: Bench) -> None:
     event = e.KillSwitchChanged(ts_recv_ms=0, latched=True, who="x", why="y")
     one.checks.heard(event)
@@ -204,6 +256,83 @@ def old_price(one: Bench) -> None:
 
 def old_book(one: Bench) -> None:
     one.checks._books_ms[one.contract.condition_id] -= order_checks.BOOK_HEARD_MS + 1
+    one.intend()
+
+
+def silent_price(one: Bench) -> None:
+    one.checks._price_heard_ms -= order_checks.PRICE_HEARD_MS + 1
+    one.intend()
+
+
+def price_of_the_future(one: Bench) -> None:
+    """It hides no silence."""
+    one.checks._newest_price_ms = one.checks._price_heard_ms = 1
+    one.checks._newest_by_feed.clear()
+    far = structs.replace(one.price(), ts_venue_ms=one.state.now_ms + 10**6)
+    one.checks.heard(far)
+    one.intend()
+
+
+def unknown_rule(one: Bench) -> None:
+    one.describe(resolutionSource="https://example.org/btc")
+    one.intend()
+
+
+def other_rule(one: Bench) -> None:
+    one.describe(**SPOT_WORDS)
+    one.intend()
+
+
+def rule_of_the_window_before(one: Bench) -> None:
+    """Followers of a window with a new rule are not bought either, if they were told of with it first."""
+    one.witness.served.begin_life()
+    before = one.world.tape.contract(f"btc-updown-5m-{one.contract.end_s}")
+    assert before is not None
+    one.describe(before, **SPOT_WORDS)
+    one.describe()
+    one.intend()
+
+
+def drifted_strike(one: Bench) -> None:
+    assert one.market.strike is not None
+    one.came_out(one.market.strike.value + Decimal("0.0101"), None)
+    one.intend()
+
+
+def drifted_final(one: Bench) -> None:
+    assert one.market.strike is not None
+    one.market.final = one.market.strike._replace(value=one.market.strike.value + 5)
+    one.came_out(None, one.market.strike.value)
+    one.intend()
+
+
+def drifted_outcome(one: Bench) -> None:
+    one.market.final = one.market.strike
+    one.market.outcome_own = "UP"
+    winner = e.MarketResolved(
+        ts_recv_ms=1,
+        market=one.contract.condition_id,
+        winning_token=one.contract.token_down,
+        ts_venue_ms=1,
+    )
+    one.witness.served.heard(winner)
+    one.intend()
+
+
+def venue_contradicts_itself(one: Bench) -> None:
+    assert one.market.strike is not None
+    one.came_out(one.market.strike.value, one.market.strike.value + 1, "DOWN")
+    one.intend()
+
+
+def next_strike_drifted(one: Bench) -> None:
+    assert one.market.strike is not None
+    before = structs.replace(one.contract, slug=f"btc-updown-5m-{one.contract.start_s - 300}")
+    one.state.markets[before.slug] = Market(before, one.state.now_ms)
+    told = e.OutcomeServed(
+        ts_recv_ms=1, slug=before.slug, outcome=None, strike=None, final=one.market.strike.value - 1
+    )
+    one.witness.served.heard(told)
     one.intend()
 
 
@@ -362,7 +491,17 @@ PLANTED: list[tuple[str, Callable[[Bench], None], int]] = [
     ("no order unarmed", unarmed, LIVE),
     ("no order after its deadline", late, LIVE),
     ("no order on stale data", old_price, PAPER),
+    ("no order on stale data", silent_price, PAPER),
+    ("no order on stale data", price_of_the_future, PAPER),
     ("no order on stale data", old_book, PAPER),
+    ("no order under an unknown rule", unknown_rule, PAPER),
+    ("no order under an unknown rule", other_rule, PAPER),
+    ("no order under an unknown rule", rule_of_the_window_before, PAPER),
+    ("no order after a drift", drifted_strike, PAPER),
+    ("no order after a drift", drifted_final, PAPER),
+    ("no order after a drift", drifted_outcome, PAPER),
+    ("no order after a drift", venue_contradicts_itself, PAPER),
+    ("no order after a drift", next_strike_drifted, PAPER),
     ("no order on stale data", no_window, PAPER),
     ("no order on a strike that is not proven", guessed_strike, PAPER),
     ("strike exact or marked", wrong_strike, PAPER),

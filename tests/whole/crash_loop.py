@@ -62,12 +62,14 @@ AFTER_INTENT_S: Final = (0.0, 0.12)
 
 
 class Figures(NamedTuple):
-    """What a loop came to. ``in_flight`` counts deaths that left an order whose end nobody knew."""
+    """What a loop came to. ``in_flight`` counts deaths that left an order whose end nobody knew, ``compared``
+    engines whose own journal says that they were told what was worked out before they started."""
 
     kills: int
     orders: int
     trades: int
     in_flight: int
+    compared: int
     settled: int
     seconds_a_kill: float
 
@@ -105,6 +107,7 @@ class CrashLoop:
         """Every order that a journal has a signature of, by the venue's id."""
         self._told: LedgerRestored | None = None
         self.in_flight = 0
+        self.compared = 0
         self._comes_up_s = 5.0
         """How long the last engine took to hear the market: imports, the official client, sockets."""
         self.kills = 0
@@ -247,7 +250,7 @@ class CrashLoop:
             (settled,) = database.execute("SELECT count(DISTINCT slug) FROM settlement").fetchone()
         trades = sum(len(deals) for deals in self.venue_trades().values())
         a_kill = round(seconds / max(1, self.kills), 2)
-        return Figures(self.kills, len(self._intents), trades, self.in_flight, settled, a_kill)
+        return Figures(self.kills, len(self._intents), trades, self.in_flight, self.compared, settled, a_kill)
 
     def _note_orders(self, path: Path) -> None:
         for order in read_orders(path).values():
@@ -255,12 +258,13 @@ class CrashLoop:
                 self._intents[order.signed.venue_order_id] = order.intent
 
     def _was_told_as_expected(self, path: Path) -> None:
-        """See whether an engine was told at its start what the copy said; it may have died before."""
+        """See whether an engine was told at its start what the copy said; one may have died before that."""
         now = next((record.event for record in read_kinds(path, ("ledger_restored",))), None)
         if self._told is None or not isinstance(now, LedgerRestored):
             return
         for name in ("fills", "settlements", "orders", "breakers"):
             assert getattr(now, name) == getattr(self._told, name), name
+        self.compared += 1
 
     def _is_settled(self) -> bool:
         ledger = self.data / "ledger-live.sqlite"
@@ -293,6 +297,7 @@ def crash_loop(folder: Path, kills: int, seed: int) -> Figures:
         loop.check()
         assert loop.recovered().orders == ()
         loop.agrees_once_paid()
+        assert loop.compared * 2 > kills, f"only {loop.compared} of {kills} engines said what they were told"
         return loop.figures(seconds)
 
 
