@@ -34,6 +34,10 @@ ABSENT_FOR_S: Final = 20.0
 """How long the venue must not know of an order before it is believed: orders were seen to reach the book up
 to 8 s late (fault catalogue, F38); twice that, and a time-out."""
 
+PAYING_FROM_S: Final = 90
+"""Seconds after a window's end from which on its shares may be gone by a pay-out: the earliest were seen
+after 100 s."""
+
 PAID_OUT_S: Final = 300
 """Seconds after a window's end from which on its shares say nothing: winners were paid out after 130 s at
 nine in ten (protocol sheet, section 10)."""
@@ -109,9 +113,9 @@ class Search:
     Which ones, the core says; so it goes on over restarts. What an order filled is believed once it is told
     the same twice: trades may be listed one by one. That there was none is believed once the venue has known
     no such order for ``ABSENT_FOR_S`` and holds the shares that the ledger has without it. While the window
-    runs they may differ for a moment, by another order whose trade is not told yet. After it they are paid
-    out and say nothing any more; but what they said is remembered: an order whose shares differed when the
-    window ended stays unknown until a trade of it is found.
+    runs they may differ for a moment, by another order whose trade is not told yet. Some time after it they
+    are paid out: fewer of them say nothing any more, and later neither do more. But what they said before is
+    remembered: an order whose shares differed then stays unknown until a trade of it is found.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -171,12 +175,15 @@ class Search:
 
     async def _shares_agree(self, intent: OrderIntent) -> bool:
         tools = self._tools
-        if tools.clock.now_ms() > (intent.end_s + PAID_OUT_S) * 1000:
+        ended_ms = tools.clock.now_ms() - intent.end_s * 1000
+        if ended_ms > PAID_OUT_S * 1000:
             return True
         held = await tools.account.shares(intent.token)
         ours = await tools.door.ask(lambda: tools.questions.shares(intent.slug, intent.outcome))
         if abs(held - ours) <= DUST_E6:
             return True
+        if held < ours and ended_ms > PAYING_FROM_S * 1000:
+            return True  # paid out, as it seems: nothing is said of an order
         log.warning("search: shares differ", extra={"order": intent.order_id, "venue": held, "own": ours})
         return False
 

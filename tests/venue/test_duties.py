@@ -10,7 +10,7 @@ from engine.core.trading import OrderIntent
 from engine.events import AnyEvent, OrderFilled, OrderKilled, Trade
 from engine.venue import duties
 from engine.venue.door import Door
-from engine.venue.duties import ABSENT_FOR_S, PAID_OUT_S, Doubt, Questions, Search, Tools, _Trace
+from engine.venue.duties import ABSENT_FOR_S, PAID_OUT_S, PAYING_FROM_S, Doubt, Questions, Search, Tools, _Trace
 from engine.venue.exchange import Account, Exchange, Matched
 from engine.venue.restrictions import Restrictions
 
@@ -50,10 +50,10 @@ class ForgetfulAccount:
 class Looking:
     """An order that is looked for from twelve seconds before its window's end on, and the time that passes.
 
-    The ledger holds nothing of it.
+    The ledger holds nothing of it, and ``booked_e6`` shares of an earlier order.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, shares_e6: int) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, shares_e6: int, booked_e6: int = 0) -> None:
         self.account = ForgetfulAccount(shares_e6)
         self.clock = ManualClock((END_S - 12) * 1000)
         self.wall_s = 1_000.0
@@ -63,7 +63,7 @@ class Looking:
             return None
 
         door = Door(lambda _: None, durable, pytest.fail)
-        questions = Questions(tuple, lambda _slug, _outcome: 0, tuple, tuple, tuple)
+        questions = Questions(tuple, lambda _slug, _outcome: booked_e6, tuple, tuple, tuple)
         exchange, restrictions = cast("Exchange", None), cast("Restrictions", None)  # it uses neither here
         account = cast("Account", self.account)
         self.search = Search(Tools(exchange, account, self.clock, door, restrictions, questions))
@@ -108,6 +108,32 @@ async def test_shares_that_differ_for_a_moment_while_the_window_runs_are_no_proo
     looking.account.shares_e6 = 0
     assert await looking.for_seconds(ABSENT_FOR_S) is None
     assert isinstance(await looking.for_seconds(1), OrderKilled)
+
+
+async def test_a_pay_out_is_not_taken_for_what_an_order_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an earlier order bought is gone once it is paid out: that says nothing of the one looked for."""
+    looking = Looking(monkeypatch, shares_e6=BOUGHT_E6, booked_e6=BOUGHT_E6)
+    looking.clock.advance(12 + PAYING_FROM_S + 1)
+    looking.account.shares_e6 = 0
+    assert await looking.for_seconds(ABSENT_FOR_S) is None
+    assert isinstance(await looking.for_seconds(1), OrderKilled)
+
+
+async def test_fewer_shares_before_any_pay_out_are_what_an_order_sold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until winners are paid out, only orders take shares away; later that cannot be told apart."""
+    looking = Looking(monkeypatch, shares_e6=0, booked_e6=BOUGHT_E6)
+    assert await looking.for_seconds(LONG_S) is None
+
+
+async def test_more_shares_than_are_booked_count_until_everything_is_paid_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A pay-out takes shares away; it brings none."""
+    looking = Looking(monkeypatch, shares_e6=BOUGHT_E6)
+    looking.clock.advance(12 + PAYING_FROM_S + 1)
+    assert await looking.for_seconds(LONG_S) is None
 
 
 async def test_shares_that_were_seen_once_are_remembered_when_they_are_paid_out_early(
