@@ -10,7 +10,16 @@ from engine.core.trading import OrderIntent
 from engine.events import AnyEvent, OrderFilled, OrderKilled, Trade
 from engine.venue import duties
 from engine.venue.door import Door
-from engine.venue.duties import ABSENT_FOR_S, PAID_OUT_S, PAYING_FROM_S, Doubt, Questions, Search, Tools, _Trace
+from engine.venue.duties import (
+    ABSENT_FOR_S,
+    PAID_OUT_S,
+    PAYING_FROM_S,
+    Doubt,
+    Questions,
+    Search,
+    Tools,
+    _Trace,
+)
 from engine.venue.exchange import Account, Exchange, Matched
 from engine.venue.restrictions import Restrictions
 
