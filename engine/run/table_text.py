@@ -18,8 +18,12 @@ _TYPED: Final = re.compile(
     r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?) ?(?:Z|UTC)?", re.ASCII | re.IGNORECASE
 )
 
-_SIGNED: Final = re.compile(r"[+-][0-9][0-9.,]*(?: ?[A-Za-z%/$]+)*")
-"""A number with its sign and, behind it, words or units: no call, no cell, no pipe."""
+_SIGNED: Final = re.compile(
+    r"[+-](?:[0-9. ]|inf|$)(?:[^=|!()@\"\t\r\n+*^&<>/-]|[+*^&<>/-](?![A-Za-z])|(?<=\$)/(?=[A-Za-z]))*+"
+)
+"""A sign, alone or before a number, and behind it words: no call, no pipe, no cell of this or another sheet.
+Of its choices only one fits at each character, and ``*+`` never goes back: by an expression that tries many
+ways, whoever may type a name could hold the interpreter."""
 
 
 def time_of(at_ms: Milliseconds | None) -> datetime | None:
