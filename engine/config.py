@@ -18,7 +18,7 @@ from engine.errors import SettingsError
 from engine.layer import Kept, kept_layer, layer_path
 from engine.params import Limits, Params
 from engine.settings_bounds import Bounds, bounds_in
-from engine.settings_files import env_path, read_env_file, secret_folder, unread
+from engine.settings_files import env_path, read_env_file, unread
 from engine.settings_kinds import Address, HttpUrl, Networks, PasswordHash, Positive, SecretUrl, SocketUrl
 from engine.settings_live import LIVE_NEEDS, faults_of_live
 from engine.settings_secrets import is_given, secret_values, settings_digest
@@ -281,7 +281,7 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     Raises:
         SettingsError: One line for each fault: the name, what is expected, and where the value stands.
     """
-    folder = secret_folder()
+    folder = settings_sources.checked_folder(Settings)
     try:
         with in_file(read_env_file(env_file)):
             return Settings(_secrets_dir=folder, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own option

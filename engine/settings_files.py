@@ -9,17 +9,22 @@ import io
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Final
 
 from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
+from dotenv.variables import Variable, parse_variables
 
 from engine.errors import SettingsError
 
 ENV_NAME: Final = ".env"
 PLACES: Final = ("ENV_FILE", "SECRETS_DIR", "SECRETS_FILE")
 """Variables of the environment that say where settings lie; they are none themselves."""
+
+FOLDERS: Final = ("SECRETS_DIR", "CREDENTIALS_DIRECTORY")
+"""Those that name a folder of secrets, ours and systemd's."""
 
 SCALARS: Final = (str, int, float, bool)
 NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
@@ -37,15 +42,16 @@ def read_env_file(given: Path | None = None) -> dict[str, str | None]:
     Args:
         given: The file, which need not exist. None: ``ENV_FILE``, which must, else ``.env``.
     Raises:
-        SettingsError: It cannot be read, or a line of it says nothing.
+        SettingsError: It cannot be read, or a line of it says nothing, or names what is not set.
     """
     file = env_path(given)
     bindings = _bindings(file, "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE")
-    wrong = [str(_line(one)) for one in bindings if not _says_something(one)]
-    if wrong:
-        more = ", …" if len(wrong) > LINES_TOLD else ""
-        lines = f"line{'s' if len(wrong) > 1 else ''} {', '.join(wrong[:LINES_TOLD])}{more}"
-        raise SettingsError(f"{file}, {lines}: not of the form NAME=value: write it so, or begin it with #")
+    if wrong := [one for one in bindings if not _says_something(one)]:
+        raise SettingsError(
+            f"{file}, {_lines(wrong)}: not of the form NAME=value: write it so, or begin it with #"
+        )
+    if wrong := _unresolved(bindings):
+        raise _named_nothing(file, wrong)
     return _values(bindings)
 
 
@@ -55,25 +61,55 @@ def whatever_is_in(given: Path | None = None) -> dict[str, str | None]:
     Args:
         given: As ``read_env_file`` takes it.
     Raises:
-        SettingsError: Nothing of it can be read.
+        SettingsError: Nothing of it can be read, or its data folder is named by what is not set.
     """
-    named = "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE"
-    return _values([one for one in _bindings(env_path(given), named) if _says_something(one)])
+    file, named = env_path(given), "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE"
+    bindings = [one for one in _bindings(file, named) if _says_something(one)]
+    folders = [one for one in bindings if one.key and one.key.lower() == "data_dir"]
+    if folders and folders[-1] in (unresolved := _unresolved(bindings)):
+        raise _named_nothing(file, unresolved)  # what is left of it is another folder
+    return _values(bindings)
 
 
 def secret_folder() -> Path | None:
     """Return the folder with one file a secret; None where none is named.
 
     Raises:
-        SettingsError: SECRETS_DIR names no folder.
+        SettingsError: SECRETS_DIR, or without it CREDENTIALS_DIRECTORY, names no folder.
     """
-    named = os.environ.get("SECRETS_DIR")
-    if named:
-        if not _is_folder(Path(named)):
-            raise SettingsError(f"SECRETS_DIR {named} is no folder: mount it, or take SECRETS_DIR away")
-        return Path(named)
-    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(systemd) if systemd and _is_folder(Path(systemd)) else None
+    for variable in FOLDERS:
+        if named := os.environ.get(variable):
+            if not _is_folder(Path(named)):
+                raise SettingsError(f"{variable} {named} is no folder: mount it, or take {variable} away")
+            return Path(named)
+    return None
+
+
+def secret_folder_with(names: Collection[str]) -> Path | None:
+    """Return the folder with one file a secret, where all that is named like a setting is a file in it.
+
+    Anything else of such a name pydantic-settings passes over with a warning: the folder that Docker makes
+    where what it is to mount is missing, a link out of the folder.
+
+    Args:
+        names: The settings' names, in small letters.
+    Raises:
+        SettingsError: It names no folder, the folder cannot be read, or an entry is no file.
+    """
+    folder = secret_folder()
+    if folder is None:
+        return None
+    try:
+        named = [one for one in folder.iterdir() if one.name.lower() in names]
+        wrong = [one for one in named if not _is_file_in(folder, one)]
+    except OSError as error:
+        raise unread(error, error.filename or folder) from None
+    if wrong:
+        raise SettingsError(
+            f"{min(wrong)} is no file in that folder: give it (Docker makes a folder of what is missing), "
+            "or take it away"
+        )
+    return folder
 
 
 def read_secrets_toml() -> dict[str, Any]:
@@ -154,10 +190,47 @@ def _says_something(one: Binding) -> bool:
     return one.key is None or (one.value is not None and NAME.fullmatch(one.key) is not None)
 
 
+def _unresolved(bindings: list[Binding]) -> list[Binding]:
+    """Return the lines with a ``${NAME}`` that has no default and is set nowhere before: they lose a part."""
+    known, found = set(os.environ), []
+    for one in bindings:
+        if one.key is None or one.value is None:
+            continue
+        parts = [part for part in parse_variables(one.value) if isinstance(part, Variable)]
+        if {part.name for part in parts if part.default is None} <= known:
+            known.add(one.key)
+        else:
+            known.discard(one.key)
+            found.append(one)
+    return found
+
+
+def _named_nothing(file: Path, wrong: list[Binding]) -> SettingsError:
+    return SettingsError(
+        f"{file}, {_lines(wrong)}: ${{NAME}} with a name that is set neither in the environment nor above: "
+        "set it, or write ${NAME:-default}"
+    )
+
+
+def _lines(wrong: list[Binding]) -> str:
+    """Say which lines, the first of them."""
+    told, more = [str(_line(one)) for one in wrong[:LINES_TOLD]], ", …" if len(wrong) > LINES_TOLD else ""
+    return f"line{'s' if len(wrong) > 1 else ''} {', '.join(told)}{more}"
+
+
 def _line(one: Binding) -> int:
     """Return the line of a statement itself: the parser counts blank lines before it to it."""
     text = one.original.string
     return one.original.line + len(re.findall(r"\r\n|\n|\r", text[: len(text) - len(text.lstrip())]))
+
+
+def _is_file_in(folder: Path, entry: Path) -> bool:
+    """Say whether an entry is a file, or a link to one in the folder, as Kubernetes makes them.
+
+    Raises:
+        OSError: This user cannot know.
+    """
+    return entry.is_file() and folder.resolve() in entry.resolve().parents
 
 
 def _is_folder(path: Path) -> bool:

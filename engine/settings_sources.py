@@ -23,6 +23,7 @@ from engine.settings_files import (
     read_env_file,
     read_secrets_toml,
     secret_folder,
+    secret_folder_with,
     unread,
     whatever_is_in,
 )
@@ -140,6 +141,15 @@ def _data_dir_of_folder() -> dict[str, str]:
     return {"data_dir": found[0].read_text(encoding="utf-8").strip()} if found else {}
 
 
+def checked_folder(settings: type[BaseSettings]) -> Path | None:
+    """Return the folder of secret files, each of which can be one; None where none is named.
+
+    Raises:
+        SettingsError: What is named like a setting there is no file, or it is no folder.
+    """
+    return secret_folder_with({*settings.model_fields, *ALIASES})
+
+
 def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> dict[str, str]:
     """Say of each setting where a start would take it from now: environment, file, profile or default.
 
@@ -152,7 +162,7 @@ def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> di
     given: dict[str, Mapping[str, Any]] = {"the environment": Environment(settings)()}
     with in_file(read_env_file(env_file)):
         given[str(env_path(env_file))] = EnvFile(settings)()
-    folder = secret_folder()
+    folder = checked_folder(settings)
     if folder is not None:
         try:
             given[str(folder)] = {path.name.lower(): path.name for path in folder.iterdir() if path.is_file()}

@@ -245,11 +245,13 @@ def test_a_share_links_pass_is_not_logged(console, tmp_path):
             assert asked.get(SHARED).status_code == 200
             asked.get("/style.css", headers={"Referer": fresh.url + SHARED})
             asked.get("/seen")
+            asked.post("/sign-in", headers={"Referer": fresh.url + "/share"})
         httpx.get(fresh.plain_url + SHARED)
         httpx.get(f"{fresh.plain_url}/seen-in-the-clear")
     text = (tmp_path / "access.log").read_text()
     assert "/seen" in text
     assert "/seen-in-the-clear" in text
+    assert '"POST /sign-in ' in text, "no header of a visitor's switches the log off"
     for log in tmp_path.glob("*.log"):
         assert "secret-of-the-link" not in log.read_text(), log.name
     assert (tmp_path / "http.log").read_text() == "", "what no server of ours says how to log"
@@ -268,9 +270,15 @@ def test_a_share_links_pass_is_not_told_with_an_error_either(tmp_path):
     assert "secret-of-the-link" not in text
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/sign-in"), ("GET", "/"), ("POST", "/kill"), ("POST", "/kill-guard")]
-)
+@pytest.mark.parametrize("path", ["/kill", "/kill-guard"])
+def test_a_flood_of_pages_does_not_keep_the_kill_away(slow_proxy, path):
+    """All tabs of an office reload after an incident, by one address: just then the button is pressed."""
+    with httpx.Client(base_url=slow_proxy.url, verify=slow_proxy.trusted) as asked:
+        assert 429 in [asked.get("/").status_code for _ in range(12)]
+        assert [asked.post(path).status_code for _ in range(5)].count(429) == 0
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/sign-in"), ("GET", "/")])
 def test_the_common_limit_holds_where_there_is_another(slow_proxy, method, path):
     """A ``limit_req`` in a location replaces the server's: the form could be asked for without end.
 

@@ -131,6 +131,114 @@ def test_what_breaks_while_the_console_runs_breaks_no_page() -> None:
     assert typos() == ["HAMER_SECS (from .env) is no setting: did you mean HAMMER_SECS?"]
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("D_MIN=6\nOPERATOR_PASSWORD_HASH=${NOT_THERE}\n", "line 2"),
+        ("D_MIN=6\n\nDATA_DIR='/srv/${NOT_THERE}/x'\n", "line 3"),
+        ("HAMMER_SECS=${BASE}\nBASE=7\n", "line 1"),
+        ("BASE=${NOT_THERE}\nHAMMER_SECS=${BASE}\n", "lines 1, 2"),
+        ("D_MIN=${D_MIN}\n", "line 1"),
+        ("API_KEY=s3cr3t${}s3cr3t\n", "line 1"),
+    ],
+)
+def test_a_name_that_stands_for_nothing_is_refused_by_its_line(text: str, lines: str) -> None:
+    """A password that is put in by its name was taken for none, and the doors stood open."""
+    Path(".env").write_text(text)
+    told = refused()
+    assert told.startswith(f".env, {lines}: ${{NAME}} with a name that is set neither")
+    assert not any(word in told for word in ("NOT_THERE", "s3cr3t", "BASE", "D_MIN"))
+
+
+def test_a_name_that_stands_for_something_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the environment, from a line above, or by its default; empty is something too."""
+    monkeypatch.setenv("UPDOWN_BASE", "6")
+    monkeypatch.setenv("UPDOWN_EMPTY", "")
+    Path(".env").write_text(
+        "D_MIN=${UPDOWN_BASE}\nLATER=${D_MIN}.5\nHAMMER_SECS=${LATER}\nFEE_BPS=${NOT_THERE:-7}\n"
+        "API_KEY=${NOT_THERE:-}\nAPI_SECRET=${UPDOWN_EMPTY}\nAPI_PASSPHRASE=$x{y}\n"
+    )
+    settings = load_settings()
+    assert (settings.d_min, settings.hammer_secs, settings.fee_bps) == (6.0, 6.5, 7.0)
+    assert (settings.api_key, settings.api_secret) == (None, None)
+    assert settings.api_passphrase is not None
+    assert settings.api_passphrase.get_secret_value() == "$x{y}"
+
+
+# --- a folder of secrets ---
+
+
+@pytest.fixture
+def mounted(monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SECRETS_DIR", "mounted")
+    Path("mounted").mkdir()
+    return Path("mounted")
+
+
+def as_folder(place: Path) -> None:
+    place.mkdir()
+
+
+def as_pipe(place: Path) -> None:
+    os.mkfifo(place)
+
+
+def as_link_to_nothing(place: Path) -> None:
+    place.symlink_to("gone")
+
+
+def as_link_to_itself(place: Path) -> None:
+    place.symlink_to(place.name)
+
+
+def as_link_to_a_folder(place: Path) -> None:
+    place.symlink_to(".")
+
+
+def as_link_out(place: Path) -> None:
+    Path("elsewhere").write_text("25")
+    place.symlink_to(Path("elsewhere").absolute())
+
+
+KINDS = [as_folder, as_pipe, as_link_to_nothing, as_link_to_itself, as_link_to_a_folder, as_link_out]
+
+
+@pytest.mark.parametrize("name", ["operator_password_hash", "MAX_DAILY_LOSS", "chainlink_direct_api_url"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_secret_that_cannot_be_read_is_not_taken_for_none(
+    mounted: Path, kind: Callable[[Path], None], name: str
+) -> None:
+    """Docker makes a folder where what it is to mount is missing: no password, and the default limit."""
+    kind(mounted / name)
+    assert refused().startswith(f"mounted/{name} is no file in that folder")
+
+
+def test_what_is_named_like_no_setting_may_be_anything(mounted: Path) -> None:
+    """Kubernetes keeps the files in a folder of its own, and gives links to them."""
+    (mounted / "..2026_11_29").mkdir()
+    (mounted / "..data").symlink_to("..2026_11_29")
+    (mounted / "..2026_11_29/max_daily_loss").write_text("25\n")
+    (mounted / "max_daily_loss").symlink_to("..data/max_daily_loss")
+    (mounted / "tls").mkdir()
+    assert load_settings().max_daily_loss == 25.0
+    assert sources()["max_daily_loss"] == "mounted"
+
+
+def test_a_folder_of_credentials_has_to_be_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where systemd's is gone, its secrets were taken for such as nobody set."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "gone")
+    assert refused().startswith("CREDENTIALS_DIRECTORY gone is no folder")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "")
+    assert load_settings().max_daily_loss == 250.0
+    Path("there").mkdir()
+    Path("there/max_daily_loss").write_text("25")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "there")
+    assert load_settings().max_daily_loss == 25.0
+    monkeypatch.setenv("SECRETS_DIR", "there")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "gone")
+    assert load_settings().max_daily_loss == 25.0, "it is not asked for"
+
+
 # --- stopping, whatever is wrong ---
 
 
@@ -150,7 +258,30 @@ def nonsense(monkeypatch: pytest.MonkeyPatch) -> None:
     TOML.write_text("D_MIN = \n")
 
 
-@pytest.mark.parametrize("break_it", [named_missing, folders_for_files, nonsense])
+def no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "gone")
+
+
+def a_folder_for_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("mounted/data_dir").mkdir(parents=True)
+    monkeypatch.setenv("SECRETS_DIR", "mounted")
+
+
+def a_name_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("BASE=/srv/${NOT_THERE}\nDATA_DIR=${BASE}/x\n")
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        named_missing,
+        folders_for_files,
+        nonsense,
+        no_credentials,
+        a_folder_for_the_secret,
+        a_name_for_nothing,
+    ],
+)
 def test_the_kill_switch_finds_its_folder_whatever_is_wrong(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, break_it: Callable[..., None]
 ) -> None:
@@ -170,6 +301,10 @@ def test_the_folder_is_read_past_lines_that_say_nothing() -> None:
     """A start refuses that file; the engine that runs was started before it was edited."""
     Path(".env").write_text("MAX_DAILY_LOSS: 25\nDATA_DIR=there\nAPI_KEY='s3cr3t\n")
     assert data_dir() == Path("there")
+    Path(".env").write_text("OPERATOR_PASSWORD_HASH=${NOT_THERE}\nDATA_DIR=${NOT_THERE}\nDATA_DIR=there\n")
+    assert data_dir() == Path("there"), "the last line wins"
+    with pytest.raises(SettingsError):
+        load_settings()
 
 
 def test_the_folder_may_be_a_secret_file_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ so that nobody uses up the others' share. What it does not know: passwords.
 """
 
 import ipaddress
+import math
 import threading
 import time
 from collections import OrderedDict, deque
@@ -22,13 +23,15 @@ WAIT_MOST_S: Final = 900.0
 FORGET_S: Final = 3_600.0
 MINUTE_S: Final = 60.0
 TRIES_A_MINUTE: Final = 40
-"""Of all addresses together, but for those that signed in before."""
+"""Of all addresses together, but for those that an operator signed in from."""
 AGAIN_A_MINUTE: Final = 20
 """Of these, those of all addresses that have failed: the rest is for who has not."""
 PEER_A_MINUTE: Final = 30
 """Of these, those that come by one peer, whatever addresses it tells: the rest is for other ways in."""
+PLACE_A_MINUTE: Final = 15
+"""Of these, those of one address, right or wrong: a viewer's password in a loop leaves half of its peer's."""
 KNOWN_A_MINUTE: Final = 10
-"""Beside these, those of addresses that signed in before: no flood of others keeps them out."""
+"""Beside these, those of each address that an operator signed in from: no flood of others keeps him out."""
 ADDRESSES_MOST: Final = 1_000
 SUBNET_V6: Final = 64
 """One customer's addresses of IPv6 (RFC 6177): each of them would have free tries."""
@@ -72,23 +75,27 @@ class Throttle:
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        self._right: OrderedDict[str, bool] = OrderedDict()
+        self._open: OrderedDict[str, tuple[float, ...]] = OrderedDict()
+        self._known: OrderedDict[str, deque[float]] = OrderedDict()
+        self._places: OrderedDict[str, deque[float]] = OrderedDict()
         self._peers: OrderedDict[str, deque[float]] = OrderedDict()
         self._all: deque[float] = deque(maxlen=TRIES_A_MINUTE)
         self._again: deque[float] = deque(maxlen=AGAIN_A_MINUTE)
-        self._known: deque[float] = deque(maxlen=KNOWN_A_MINUTE)
         self._lock = threading.Lock()
 
     def wait_s(self, origin: Origin) -> float:
-        """Return how long somebody has to wait, seconds; 0 counts as a try."""
+        """Return how long somebody has to wait, seconds; 0 counts as a try, a wrong one until noted."""
+        place = _place(origin.address)
         with self._lock:
             now = self._now()
-            wrong, at = self._failures(origin, now)
-            pause = min(WAIT_S * 2.0 ** (wrong - FREE_TRIES), WAIT_MOST_S) if wrong >= FREE_TRIES else 0.0
-            shares = self._shares(origin, wrong)
-            full = [one[0] + MINUTE_S - now for one in shares if len(one) == one.maxlen]
-            left = max(at + pause - now, *full, 0.0)
+            wrong, at = self._failures(place, now)
+            begun = self._begun(place, now)
+            over = wrong + len(begun) - FREE_TRIES
+            pause = min(WAIT_S * 2.0**over, WAIT_MOST_S) if over >= 0 else 0.0
+            shares = min(self._ways(origin, wrong), key=lambda way: _left(way, now))
+            left = max(max([at, *begun]) + pause - now, _left(shares, now))
             if left <= 0:
+                _keep(self._open, place, (*begun, now))
                 for one in shares:
                     one.append(now)
             return left
@@ -99,30 +106,47 @@ class Throttle:
         Args:
             origin: Whose it was.
             right: Whether it was a password.
-            forgiven: Whether a right one makes the wrong ones before it forgotten.
+            forgiven: Whether it was the operator's, which makes the wrong ones before it forgotten, and the
+                address known.
         """
         place = _place(origin.address)
         with self._lock:
             now = self._now()
+            if begun := self._begun(place, now)[1:]:
+                self._open[place] = begun
+            else:
+                self._open.pop(place, None)
             if not right:
-                _keep(self._wrong, place, (self._failures(origin, now)[0] + 1, now))
-                return
-            _keep(self._right, place, True)
-            if forgiven:
+                _keep(self._wrong, place, (self._failures(place, now)[0] + 1, now))
+            elif forgiven:
+                _keep(self._known, place, self._known.get(place) or deque(maxlen=KNOWN_A_MINUTE))
                 self._wrong.pop(place, None)
 
-    def _failures(self, origin: Origin, now: float) -> tuple[int, float]:
+    def _failures(self, place: str, now: float) -> tuple[int, float]:
         """Return how many there were, and when the last one was."""
-        wrong, at = self._wrong.get(_place(origin.address), (0, now))
-        return (0, now) if now - at > FORGET_S else (wrong, at)
+        wrong, at = self._wrong.get(place, (0, -math.inf))
+        return (0, -math.inf) if now - at > FORGET_S else (wrong, at)
 
-    def _shares(self, origin: Origin, wrong: int) -> list[deque[float]]:
-        """Return what a try takes from."""
-        if not wrong and _place(origin.address) in self._right:
-            return [self._known]
+    def _begun(self, place: str, now: float) -> tuple[float, ...]:
+        """Return when those tries began of which nobody knows yet whether they were right."""
+        # What broke off is never told: it must not count for ever.
+        return tuple(at for at in self._open.get(place, ()) if now - at < MINUTE_S)
+
+    def _ways(self, origin: Origin, wrong: int) -> list[list[deque[float]]]:
+        """Return what a try may take from, the first choice first: all of one list."""
+        place = _place(origin.address)
         by_peer = self._peers.get(origin.peer) or deque(maxlen=PEER_A_MINUTE)
+        by_place = self._places.get(place) or deque(maxlen=PLACE_A_MINUTE)
         _keep(self._peers, origin.peer, by_peer)
-        return [self._all, by_peer, self._again] if wrong else [self._all, by_peer]
+        _keep(self._places, place, by_place)
+        common = [self._all, by_peer, by_place, *([self._again] if wrong else [])]
+        own = self._known.get(place)
+        return [common] if own is None else [[own], common]
+
+
+def _left(shares: Sequence[deque[float]], now: float) -> float:
+    """Return how long it takes until each of them has room for a try, seconds."""
+    return max([0.0, *(one[0] + MINUTE_S - now for one in shares if len(one) == one.maxlen)])
 
 
 def _keep(kept: OrderedDict[str, Kept], name: str, what: Kept) -> None:

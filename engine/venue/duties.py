@@ -114,8 +114,9 @@ class Search:
     the same twice: trades may be listed one by one. That there was none is believed once the venue has known
     no such order for ``ABSENT_FOR_S`` and holds the shares that the ledger has without it. While the window
     runs they may differ for a moment, by another order whose trade is not told yet. Some time after it they
-    are paid out: fewer of them say nothing any more, and later neither do more. But what they said before is
-    remembered: an order whose shares differed then stays unknown until a trade of it is found.
+    are paid out: fewer of them say nothing of a buy any more, and later neither does anything. But what they
+    said before is remembered: an order whose shares differed then stays unknown until a trade of it is found,
+    and so does a sale after which fewer are held, paid out or sold.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -182,8 +183,8 @@ class Search:
         ours = await tools.door.ask(lambda: tools.questions.shares(intent.slug, intent.outcome))
         if abs(held - ours) <= DUST_E6:
             return True
-        if held < ours and ended_ms > PAYING_FROM_S * 1000:
-            return True  # paid out, as it seems: nothing is said of an order
+        if intent.side == "BUY" and held < ours and ended_ms > PAYING_FROM_S * 1000:
+            return True  # paid out, as it seems; no buy takes shares away, a sale does just that
         log.warning("search: shares differ", extra={"order": intent.order_id, "venue": held, "own": ours})
         return False
 

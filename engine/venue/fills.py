@@ -74,6 +74,11 @@ def matched(
     Raises:
         Unreadable: Numbers that cannot be.
     """
+    trades = list(trades)
+    for trade in trades:
+        _check(trade.price, trade.size)
+        for maker in trade.maker_orders:
+            _check(maker.price, maker.matched_amount)
     booked: list[Trade] = []
     levels: list[Level] = []
     fee_told = 0
@@ -112,9 +117,6 @@ def _pair(made: Decimal, taken: Decimal, signed_e6: int) -> tuple[int, int]:
 
 def _levels(trade: ClobTrade, venue_order_id: str, intent: OrderIntent) -> tuple[Level, ...]:
     """Return price and size of an order's part of a trade, best known first."""
-    _check(trade.price, trade.size)
-    for maker in trade.maker_orders:
-        _check(maker.price, maker.matched_amount)
     ours = venue_order_id.lower()
     if trade.taker_order_id.lower() != ours:
         parts = [(m.price, m.matched_amount) for m in trade.maker_orders if m.order_id.lower() == ours]

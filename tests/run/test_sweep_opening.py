@@ -1,6 +1,12 @@
 """What a page opens of a sweep: any configuration's trades, and where a window is replayed."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +15,7 @@ from engine.config import load_settings
 from engine.run.markets_table import write_markets
 from engine.run.sweep import job as sweep_job
 from engine.run.sweep import opening, trades
+from engine.run.sweep import report as sweep_report
 from engine.run.sweep.command import main
 from engine.run.sweep.grid import SweepError
 from engine.run.sweep.inputs import Source, session_named
@@ -90,6 +97,90 @@ def test_a_run_that_is_not_there_or_another_versions_report_is_said(report_of, c
         trades.work_out(path, 1, [])
     assert trades.main(["--report", str(path / "x"), "--run", "1", "--sessions", str(path)]) == 1
     assert "no report of a sweep" in capsys.readouterr().err
+
+
+@pytest.fixture
+def sleepers(tmp_path, monkeypatch):
+    """Let a real process that only sleeps stand for the one that works trades out; end all of them."""
+    sleeper = tmp_path / "python"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(sleeper))
+    monkeypatch.setattr(opening, "_children", {})
+    begun = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda *words, **more: begun.append(popen(*words, **more)) or begun[-1]
+    )
+    yield begun
+    for child in begun:
+        child.kill()
+        child.wait()
+
+
+def test_two_tabs_start_one_process(tmp_path, sleepers):
+    """Both looked before either had started; then both wrote the same files."""
+    settings = load_settings(tmp_path / "no.env", data_dir=tmp_path)
+    (tmp_path / "sweeps" / "s").mkdir(parents=True)
+    report, together = {"plan": {"sources": []}}, threading.Barrier(8)
+
+    def tab(run: int) -> str:
+        together.wait(10)
+        return opening.start(settings, "s", report, run)
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(tab, [1, 2] * 4))
+    assert len(sleepers) == 1
+    run = opening.working("s")
+    assert sorted(said) == ["", *[f"the trades of run {run} are being worked out: wait for them"] * 7]
+
+
+def test_no_process_is_left_behind_when_the_console_ends(tmp_path):
+    """It has a session of its own, so nothing else would end it."""
+    (tmp_path / "sweeps" / "s").mkdir(parents=True)
+    sleeper = tmp_path / "python"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    console = (
+        "import sys; from pathlib import Path; from engine.config import load_settings; "
+        "from engine.run.sweep import opening; folder = Path(sys.argv[1]); "
+        "settings = load_settings(folder / 'no.env', data_dir=folder); "
+        "sys.executable = str(folder / 'python'); "
+        "assert opening.start(settings, 's', {'plan': {'sources': []}}, 1) == ''; "
+        "print(*[child.pid for child in opening._children.values()])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", console, tmp_path], capture_output=True, text=True, timeout=60, check=True
+    )
+    pid = int(ran.stdout)
+    try:
+        os.kill(pid, 0)
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return
+    if stat != "Z":
+        os.kill(pid, signal.SIGKILL)
+    assert stat == "Z", "it goes on"
+
+
+def test_two_processes_that_write_one_file_do_not_take_each_others_half(tmp_path, monkeypatch):
+    """The name beside it was the same: who came second moved the other's away, or wrote into it."""
+    path, replace = tmp_path / "run-1.json", os.replace
+
+    def late(old, new):
+        monkeypatch.setattr(os, "replace", replace)
+        pid = os.fork()
+        if pid == 0:
+            sweep_report.write(path, b"theirs")
+            os._exit(0)
+        os.waitpid(pid, 0)
+        assert path.read_bytes() == b"theirs"
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", late)
+    sweep_report.write(path, b"ours")
+    assert path.read_bytes() == b"ours"
+    assert [file.name for file in tmp_path.iterdir()] == ["run-1.json"]
 
 
 def test_a_window_leads_to_its_session_or_a_sentence_says_why_not(tmp_path):

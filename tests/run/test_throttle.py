@@ -1,5 +1,7 @@
 """How often passwords may be tried, and by which address a try is counted."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from engine.run.throttle import (
     KNOWN_A_MINUTE,
     PEER_A_MINUTE,
     TRIES_A_MINUTE,
+    WAIT_S,
     Origin,
     Throttle,
     origin_of,
@@ -90,8 +93,96 @@ def test_who_signed_in_before_is_kept_out_by_no_flood() -> None:
         if throttle.wait_s(nth(n, peer="127.0.0.1")) == 0:
             throttle.note(nth(n, peer="127.0.0.1"), right=False)
     assert throttle.wait_s(nth(60_000, peer="127.0.0.1")) > 0
-    assert [throttle.wait_s(operator) for _ in range(KNOWN_A_MINUTE)] == [0.0] * KNOWN_A_MINUTE
+    for _ in range(KNOWN_A_MINUTE):
+        assert throttle.wait_s(operator) == 0
+        throttle.note(operator, right=True)
     assert throttle.wait_s(operator) > 0, "that share has an end too"
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(("address", "every_s"), [("192.0.2.9", 0.5), (B.address, 5.0)])
+def test_no_viewer_who_signs_in_all_the_time_keeps_an_operator_out(
+    known: bool, address: str, every_s: float
+) -> None:
+    """A monitor does, by the operator's own proxy or from his address, and its password is right."""
+    throttle, now = clocked()
+    operator, viewer = Origin(B.address, "127.0.0.1"), Origin(address, "127.0.0.1")
+    if known:
+        assert throttle.wait_s(operator) == 0
+        throttle.note(operator, right=True)
+    waits = []
+    for n in range(int(3_600 / every_s)):
+        now[0] += every_s
+        if throttle.wait_s(viewer) == 0:
+            throttle.note(viewer, right=True, forgiven=False)
+        if n % int(30 / every_s) == 5:
+            waits.append(throttle.wait_s(operator))
+            if not waits[-1]:
+                throttle.note(operator, right=True)
+    assert len(waits) == 120
+    assert waits == [0.0] * 120
+
+
+def test_one_known_address_uses_up_no_other_ones_share() -> None:
+    """Each operator's address has its own, also while strangers use up what is for all."""
+    throttle, _ = clocked()
+    for one in (A, B):
+        assert throttle.wait_s(one) == 0
+        throttle.note(one, right=True)
+    for n in range(TRIES_A_MINUTE):
+        throttle.wait_s(nth(n))
+    assert [throttle.wait_s(A) for _ in range(4)] == [0.0] * 4
+    for _ in range(FREE_TRIES):
+        throttle.note(A, right=True)
+    while throttle.wait_s(A) == 0:
+        throttle.note(A, right=True)
+    assert throttle.wait_s(B) == 0
+
+
+def test_an_operator_who_mistypes_keeps_his_share() -> None:
+    """Else one slip while strangers try would shut him out for as long as they do."""
+    throttle, _ = clocked()
+    assert throttle.wait_s(B) == 0
+    throttle.note(B, right=True)
+    for n in range(TRIES_A_MINUTE):
+        throttle.wait_s(nth(n))
+    for _ in range(FREE_TRIES):
+        assert throttle.wait_s(B) == 0
+        throttle.note(B, right=False)
+    assert throttle.wait_s(B) > 0, "and no more free tries than others"
+
+
+def test_only_the_operators_password_makes_an_address_known() -> None:
+    """A viewer's loop would take of the share that is kept for operators."""
+    throttle, _ = clocked()
+    assert throttle.wait_s(A) == 0
+    throttle.note(A, right=True, forgiven=False)
+    for n in range(TRIES_A_MINUTE):
+        throttle.wait_s(nth(n))
+    assert throttle.wait_s(A) > 0
+
+
+def test_tries_made_at_once_are_as_many_as_made_one_by_one() -> None:
+    """Each is counted as it begins: thirty at once were all checked before the first was found wrong."""
+    throttle, now = clocked()
+    with ThreadPoolExecutor(30) as pool:
+        waits = list(pool.map(lambda _: throttle.wait_s(A), range(30)))
+    assert waits.count(0.0) == FREE_TRIES
+    for _ in range(FREE_TRIES):
+        throttle.note(A, right=False)
+    now[0] += WAIT_S
+    assert [throttle.wait_s(A) == 0 for _ in range(3)] == [True, False, False]
+    throttle.note(A, right=False)
+    assert throttle.wait_s(A) == 2 * WAIT_S
+
+
+def test_tries_that_nobody_told_the_end_of_are_forgotten() -> None:
+    """A check that breaks off must not shut an address out."""
+    throttle, now = clocked()
+    assert [throttle.wait_s(A) for _ in range(FREE_TRIES)] == [0.0] * FREE_TRIES
+    assert throttle.wait_s(A) > 0
+    now[0] += 61
+    assert throttle.wait_s(A) == 0
 
 
 def test_a_viewers_right_password_forgives_no_wrong_ones() -> None:

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
 import pytest
 
 from engine.clock import ManualClock
@@ -77,13 +78,14 @@ class Looking:
         account = cast("Account", self.account)
         self.search = Search(Tools(exchange, account, self.clock, door, restrictions, questions))
         self.trace = _Trace()
+        self.intent = INTENT
 
     async def for_seconds(self, count: float) -> AnyEvent | None:
         """Ask once a second, until there is an answer or so many seconds are over."""
         for _ in range(round(count)):
             self.wall_s += 1.0
             self.clock.advance(1.0)
-            found = await self.search._asked(Doubt(INTENT, "0xab"), self.trace)
+            found = await self.search._asked(Doubt(self.intent, "0xab"), self.trace)
             if found is not None:
                 return found
         return None
@@ -126,6 +128,17 @@ async def test_a_pay_out_is_not_taken_for_what_an_order_did(monkeypatch: pytest.
     looking.account.shares_e6 = 0
     assert await looking.for_seconds(ABSENT_FOR_S) is None
     assert isinstance(await looking.for_seconds(1), OrderKilled)
+
+
+async def test_a_sale_is_not_called_absent_because_shares_may_be_paid_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a sale leaves and what a pay-out leaves look alike: a person decides, by the venue's page."""
+    looking = Looking(monkeypatch, shares_e6=BOUGHT_E6, booked_e6=BOUGHT_E6)
+    looking.intent = msgspec.structs.replace(INTENT, side="SELL")
+    looking.clock.advance(12 + PAYING_FROM_S + 1)
+    looking.account.shares_e6 = 0
+    assert await looking.for_seconds(LONG_S) is None
 
 
 async def test_fewer_shares_before_any_pay_out_are_what_an_order_sold(

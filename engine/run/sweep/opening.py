@@ -4,8 +4,10 @@ Trades that nobody worked out yet are worked out by a process of its own, which 
 it does not know: how (``engine.run.sweep.trades``).
 """
 
+import atexit
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -25,6 +27,9 @@ NAMED: Final = 3
 
 _children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
 """By sweep and configuration; started by this process, and asked after so that none is left as a zombie."""
+
+_start: Final = threading.Lock()
+"""Two tabs are two threads, and both would find that nobody is at work."""
 
 
 class Opened(NamedTuple):
@@ -56,10 +61,14 @@ def opened(settings: Settings, name: str, report: Mapping[str, Any], run: int) -
 
 def start(settings: Settings, name: str, report: Mapping[str, Any], run: int) -> str:
     """Have a configuration's trades worked out; return why that does not begin, empty where it does."""
-    busy = working(name)
-    if busy is not None:
-        return f"the trades of run {busy} are being worked out: wait for them"
-    path = _report(settings, name)
+    with _start:
+        busy = working(name)
+        if busy is not None:
+            return f"the trades of run {busy} are being worked out: wait for them"
+        return _begin(_report(settings, name), name, report, run)
+
+
+def _begin(path: Path, name: str, report: Mapping[str, Any], run: int) -> str:
     command = [sys.executable, "-m", "engine.run.sweep.trades", "--report", str(path), "--run", str(run)]
     try:
         with (path.parent / LOG).open("wb") as log:
@@ -81,7 +90,15 @@ def working(name: str) -> int | None:
 
     Those trades are there before it ends: it goes on with the other configurations' for some seconds.
     """
-    return next((run for (of, run), child in _children.items() if of == name and child.poll() is None), None)
+    children = list(_children.items())  # another tab may start one meanwhile
+    return next((run for (of, run), child in children if of == name and child.poll() is None), None)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Leave no process behind when the console ends."""
+    for child in list(_children.values()):
+        child.terminate()  # does nothing to one that has ended
 
 
 def failed(settings: Settings, name: str, run: int) -> str:

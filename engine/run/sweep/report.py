@@ -205,9 +205,9 @@ def _cell(value: Any) -> str:
 
 
 def write(path: Path, text: bytes) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all; of two processes that write it the later one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         beside.write_bytes(text)
         os.replace(beside, path)
