@@ -264,7 +264,8 @@ class Session:
         except JournalError as error:
             self._halt(str(error))
             return
-        if isinstance(effect, OrderIntent) and self.broker is not None:
+        # The event that decided it may have been what the ledger's file, or an output before, failed at.
+        if isinstance(effect, OrderIntent) and self.broker is not None and not self.failed.is_set():
             self.broker.submit(effect)
 
     def broke(self, why: str) -> None:

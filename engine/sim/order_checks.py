@@ -68,6 +68,7 @@ class OrderChecks:
         """Forget what only a session knows."""
         self.open: dict[str, OrderIntent] = {}
         self._named_now: set[str] = set()
+        self._unsent: set[str] = set()
         self._killed, self._paused = killed, False
         self._newest_price_ms = self._price_heard_ms = self._event_ms = 0
         self._newest_by_feed: dict[str, int] = {}
@@ -119,6 +120,10 @@ class OrderChecks:
         """Look at an intent before anybody carries it out."""
         if not isinstance(effect, OrderIntent):
             return
+        if session.failed.is_set():
+            # Decided by the event at which recording failed: it must not leave, which `_check_unsent` sees to.
+            self._unsent.add(effect.order_id)
+            return
         self._witness.counts["orders"] += 1
         self._witness.counts[f"orders {effect.side.lower()}"] += 1
         state = session.state
@@ -142,10 +147,6 @@ class OrderChecks:
             self._witness.broke("no order under kill", f"{intent.order_id} is intended")
         if state.halted_why is not None or self._paused or state.breakers:
             self._witness.broke("no order under halt or pause", f"{intent.order_id}: {state.halted_why}")
-        if session.failed.is_set():
-            self._witness.broke(
-                "no order under halt or pause", f"{intent.order_id} after the recorder failed"
-            )
         busy = [name for name, other in self.open.items() if other.slug == intent.slug]
         holding = state.ledger.holdings.get(intent.slug)
         if busy or (holding is not None and any(f.side == "BUY" for f in holding.fills.values())):
@@ -201,6 +202,8 @@ class OrderChecks:
         if name is None:
             self._witness.broke("durable before it leaves", f"{order.id} left without a durable record")
             return
+        if self._check_unsent(name):
+            return
         intent = self.orders[name]
         self._check_leaving(intent)
         self._check_alone(order.id, order.token)
@@ -208,10 +211,19 @@ class OrderChecks:
     def left_on_paper(self, session: SimulatedSession, order_id: str) -> None:
         if not session.state.dry_run:
             return
+        if self._check_unsent(order_id):
+            return
         if self._recorded(order_id, is_venues=False) is None:
             self._witness.broke("durable before it leaves", f"{order_id} left without a durable record")
         else:
             self._check_leaving(self.orders[order_id])
+
+    def _check_unsent(self, name: str) -> bool:
+        """Say whether an order left that was decided once recording had failed."""
+        if name not in self._unsent:
+            return False
+        self._witness.broke("no order under halt or pause", f"{name} after the recorder failed")
+        return True
 
     def _recorded(self, order_id: str, *, is_venues: bool) -> str | None:
         """Return the name of an order whose signing and intent are durable at this moment."""

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from engine.clock import ManualClock
+from engine.core.decide import NO_TRADE, Decision
 from engine.core.state import State
-from engine.core.step import step
+from engine.core.step import Effect, step
 from engine.core.trading import OrderIntent
-from engine.errors import WireError
+from engine.errors import JournalError, WireError
 from engine.events import AnyEvent, FrameIgnored, FrameRefused, SecondPassed
 from engine.journal import Journal, encode_output, read_events, read_outputs
 from engine.run.chart_seconds import CHART_DELAY_S, POINTS_WAITING
@@ -118,6 +119,29 @@ def test_a_recorder_that_fails_halts_the_engine_and_the_snapshot_says_so(opened:
     assert session.broker.intents == []
     assert snapshots[-1].mode.mode == "HALTED"
     assert "disk is full" in (snapshots[-1].mode.halted_why or "")
+
+
+def test_an_intent_is_not_sent_where_something_failed_at_its_own_event(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decision that it follows from was not recorded: the engine halts, though the intent could be."""
+    session, _, journal = opened
+    record_output = journal.record_output
+
+    def fails_once(seq: int, place: int, effect: Effect) -> None:
+        if isinstance(effect, Decision) and effect.action != NO_TRADE:
+            raise JournalError("cannot record: database or disk is full")
+        record_output(seq, place, effect)
+
+    monkeypatch.setattr(journal, "record_output", fails_once)
+    for event in told():
+        session.accept(event)
+    assert session.failed.is_set()
+    assert isinstance(session.broker, Collector)
+    assert session.broker.intents == []
+    journal.close()
+    kinds = [kind for _, _, kind, _ in read_outputs(tmp_path / "s.sqlite")]
+    assert len([kind for kind in kinds if kind == "OrderIntent"]) == 1, "whoever replays it decides it too"
 
 
 def test_every_second_gets_its_chart_point_once_and_late_enough(opened: Opened) -> None:
