@@ -121,7 +121,7 @@ class OrderChecks:
         if not isinstance(effect, OrderIntent):
             return
         if session.failed.is_set():
-            # Decided by the event at which recording failed: it must not leave, which `_check_unsent` sees to.
+            # Decided by the event at which recording failed: it must not leave (`_check_unsent`).
             self._unsent.add(effect.order_id)
             return
         self._witness.counts["orders"] += 1
