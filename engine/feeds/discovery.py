@@ -85,6 +85,8 @@ class Discovery:
         self._settled: set[str] = set()
         self._adopted: dict[str, float] = {}
         """What holds something, with the pause after its next question (seconds)."""
+        self._missing_s: dict[str, float] = {}
+        """Of windows whose outcome Gamma answered with a 404, how long the last pause after it was (seconds)."""
         self._asked_ms: dict[str, float] = {}
         self._connected: bool | None = None
         self._epoch = 0
@@ -145,6 +147,7 @@ class Discovery:
                 self._settled.discard(slug)
                 self._ask_at_ms.pop(slug, None)
                 self._asked_ms.pop(slug, None)
+                self._missing_s.pop(slug, None)
                 self._ask_at_ms.pop(f"outcome {slug}", None)
             elif now_s >= end_s + OUTCOME_AFTER_S and now_s * 1000 >= self._ask_at_ms.get(
                 f"outcome {slug}", 0
@@ -166,9 +169,10 @@ class Discovery:
             if isinstance(event, OutcomeServed) and self._says_all(event):
                 self._settled.add(slug)
             if not isinstance(event, MarketUnavailable):
+                self._missing_s.pop(slug, None)
                 self._later(f"outcome {slug}", self._answered_pause_s(slug))
             elif event.reason == NOT_THERE:  # no answer at all says nothing of the window
-                self._later(f"outcome {slug}", max(GIVEN_UP_AFTER_S, self._answered_pause_s(slug)))
+                self._later(f"outcome {slug}", max(self._missing_pause_s(slug), self._answered_pause_s(slug)))
 
     def _says_all(self, served: OutcomeServed) -> bool:
         """Say whether nothing more is to be learnt; what is held needs its outcome to pay out."""
@@ -180,6 +184,13 @@ class Discovery:
         if slug in self._adopted and self._clock.now_ms() / 1000 > self._ends[slug] + GIVEN_UP_AFTER_S:
             self._adopted[slug] = min(2.0 * pause_s, LONGEST_RETRY_S)
         return pause_s
+
+    def _missing_pause_s(self, slug: str) -> float:
+        """Return how long to wait after a 404, doubled each time: it may be Gamma's own trouble of a minute,
+        and a window that is not listed at all must not be asked about every ten seconds."""
+        pause_s = self._missing_s.get(slug, OUTCOME_RETRY_S / 2)
+        self._missing_s[slug] = min(2.0 * pause_s, GIVEN_UP_AFTER_S)
+        return self._missing_s[slug]
 
     def _later(self, key: str, seconds: float) -> None:
         """Ask again in so many venue seconds, and not within half a wall second."""

@@ -311,3 +311,10 @@ async def test_a_gamma_that_was_away_for_hours_is_asked_about_a_holding_as_soon_
     asked = await asked_about(httpx.Response(503), 86_400.0, steps=60, step_s=10.0)
     assert asked[-1] >= 580.0
     assert max(later - sooner for sooner, later in pairwise(asked)) <= 20.0
+
+
+async def test_an_outcome_that_is_not_there_is_asked_for_again_soon_and_then_ever_less_often() -> None:
+    """Gamma says 404 for a minute just when a window resolved: what is held has to be settled soon after."""
+    asked = await asked_about(httpx.Response(404), 31.0, steps=840, step_s=1.0)
+    pauses = [later - sooner for sooner, later in pairwise(asked)]
+    assert pauses[:6] == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0]
