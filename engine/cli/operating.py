@@ -42,7 +42,8 @@ def kill(
     if json:
         print_json({"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms})
     else:
-        sys.stdout.write(f"killed: {switch.path} (since {latch.since_ms} ms, by {latch.who}: {latch.why})\n")
+        since = f"{datetime.fromtimestamp(latch.since_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        sys.stdout.write(f"killed: {switch.path} (since {since}, by {latch.who}: {latch.why})\n")
 
 
 @app.command("hash-password")

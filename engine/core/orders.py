@@ -78,17 +78,8 @@ def leave(state: State, event: ExitAsked) -> OrderIntent | None:
     Returns:
         The intent; None where nothing is held that can be sold now, which the event tape then says.
     """
-    market = state.markets.get(event.slug)
-    holding = state.ledger.holdings.get(event.slug)
-    held = 0 if holding is None else holding.shares_e6[event.outcome]
-    shares = _sellable(state, event, held) // SELL_LOT_E6 * SELL_LOT_E6
-    refusal = ""
-    if market is None or state.now_ms >= market.contract.end_s * 1000:
-        refusal = "the window is not open"
-    elif shares <= 0:
-        refusal = "nothing of it is held"
-    elif any(_holds_up_an_exit(order, event.slug) for order in state.trading.in_flight.values()):
-        refusal = "an order of this window is under way"
+    market, shares = state.markets.get(event.slug), _sellable(state, event.slug, event.outcome)
+    refusal = why_no_exit(state, event.slug, event.outcome)
     if market is None or refusal:
         state.marks.append(Mark(state.now_ms, "killed", event.slug, f"no exit: {refusal}"))
         return None
@@ -97,10 +88,25 @@ def leave(state: State, event: ExitAsked) -> OrderIntent | None:
     return _intent(state, market, wanted, text)
 
 
-def _sellable(state: State, event: ExitAsked, held: SizeE6) -> SizeE6:
-    """Return the shares that are there to be sold: fills may bring a hundredth less than was matched."""
-    told = state.trading.shares_told.get((event.slug, event.outcome), held)
-    return told if 0 < held - told <= SELL_LOT_E6 else held
+def why_no_exit(state: State, slug: str, outcome: Outcome) -> str:
+    """Say why a holding cannot be sold now; an empty text where it can."""
+    market = state.markets.get(slug)
+    if _sellable(state, slug, outcome) <= 0:
+        return "nothing of it is held"
+    if market is None or state.now_ms >= market.contract.end_s * 1000:
+        return "the window is not open"
+    if any(_holds_up_an_exit(order, slug) for order in state.trading.in_flight.values()):
+        return "an order of this window is under way"
+    return ""
+
+
+def _sellable(state: State, slug: str, outcome: Outcome) -> SizeE6:
+    """Return the shares that are there to be sold, in whole lots: fills may bring a hundredth less than was
+    matched."""
+    holding = state.ledger.holdings.get(slug)
+    held = 0 if holding is None else holding.shares_e6[outcome]
+    told = state.trading.shares_told.get((slug, outcome), held)
+    return (told if 0 < held - told <= SELL_LOT_E6 else held) // SELL_LOT_E6 * SELL_LOT_E6
 
 
 def _holds_up_an_exit(order: Order, slug: str) -> bool:

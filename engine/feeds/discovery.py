@@ -86,7 +86,7 @@ class Discovery:
         self._adopted: dict[str, float] = {}
         """What holds something, with the pause after its next question (seconds)."""
         self._missing_s: dict[str, float] = {}
-        """Of windows whose outcome Gamma answered with a 404, how long the last pause after it was (seconds)."""
+        """Of windows whose outcome Gamma answered with a 404, the pause after the last one (seconds)."""
         self._asked_ms: dict[str, float] = {}
         self._connected: bool | None = None
         self._epoch = 0

@@ -12,11 +12,12 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from engine.clock import Clock
+from engine.contract import Outcome
 from engine.decoded import from_json
 from engine.errors import DecodingError
 from engine.events import AnyEvent, ParamsChanged, TradingPaused
@@ -24,6 +25,7 @@ from engine.params import Limits
 from engine.run.commands import (
     FOLDER_NAME,
     LIMIT_OF,
+    Exit,
     Reply,
     SetParams,
     Told,
@@ -45,11 +47,19 @@ SIZE_LIMIT: Final = 16_384
 log = logging.getLogger("engine.commands")
 
 
+class Known(NamedTuple):
+    """What the core knows now, so that what it would ignore is refused in words."""
+
+    limits: Callable[[], Limits]
+    why_no_exit: Callable[[str, Outcome], str]
+    """Of a contract's slug and an outcome; an empty text where it can be sold."""
+
+
 async def watch_commands(
     folder: Path,
     accept: Callable[[AnyEvent], None],
     clock: Clock,
-    limits: Callable[[], Limits] | None = None,
+    known: Known | None = None,
     book: ParamsBook | None = None,
 ) -> None:
     """Take the commands of operators, in order, for ever; tell each to the core once the trail has it.
@@ -58,11 +68,11 @@ async def watch_commands(
         folder: The data folder.
         accept: The door into the core.
         clock: The engine's.
-        limits: Those in force, so that one that would loosen is refused in words; the core ignores it anyway.
+        known: What the core knows; without it, it alone refuses, and whoever asked was told "taken".
         book: The versions of the parameters; without it none can be changed.
     """
     inbox = Inbox(folder)
-    taking = Taking(inbox, limits, book)
+    taking = Taking(inbox, None if known is None else known.limits, book)
     await asyncio.to_thread(inbox.make)
     await asyncio.to_thread(taking.open)
     while True:
@@ -71,7 +81,10 @@ async def watch_commands(
             if told is None:
                 continue
             if isinstance(told, Told):
-                reply, event = await asyncio.to_thread(taking.take, told, clock.now_ms())
+                exits, wrong = told.command, ""
+                if isinstance(exits, Exit) and known is not None:
+                    wrong = known.why_no_exit(exits.slug, exits.outcome)
+                reply, event = await asyncio.to_thread(taking.take, told, clock.now_ms(), wrong)
                 if event is not None:
                     accept(event)
             else:
@@ -98,10 +111,11 @@ class Taking:
             except OSError as error:
                 log.error("parameters not kept", extra={"reason": str(error)})
 
-    def take(self, told: Told, now_ms: int) -> tuple[Reply, AnyEvent | None]:
-        """Judge and record a command; return the answer, and what the core is to be told."""
+    def take(self, told: Told, now_ms: int, refusal: str = "") -> tuple[Reply, AnyEvent | None]:
+        """Judge and record a command, which the core would refuse if it says so; return the answer, and what
+        the core is to be told."""
         limits = None if self._limits is None else self._limits()
-        wrong = fault_of(told.command, told.why, limits)
+        wrong = fault_of(told.command, told.why, limits) or refusal or None
         if wrong is None and isinstance(told.command, SetParams):
             return self._params(told, told.command, limits, now_ms)
         reply = self._inbox.note(told, wrong, self._in_force(limits))

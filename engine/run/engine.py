@@ -18,6 +18,7 @@ import httpx
 from engine import __version__
 from engine.clock import Clock, ScaledClock, SystemClock
 from engine.config import Settings, live_faults, settings_digest
+from engine.core.orders import why_no_exit
 from engine.errors import JournalError, StartError
 from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
 from engine.feeds.address import is_loopback, without_secrets
@@ -34,7 +35,7 @@ from engine.kill import KillSwitch
 from engine.raw import RawRecorder
 from engine.run.arm_watch import watch_arm
 from engine.run.arming import Arm
-from engine.run.commands_taken import watch_commands
+from engine.run.commands_taken import Known, watch_commands
 from engine.run.endpoints import EmbeddedVenue, Endpoints, credentials_of, external_endpoints
 from engine.run.ledger.file import open_ledger
 from engine.run.lock import FolderLock
@@ -203,7 +204,7 @@ class Engine:
             "backlog": session.watch_backlog(),
             "unsettled": _adopt_unsettled(session, discovery),
             "commands": watch_commands(
-                settings.data_dir, session.accept, clock, lambda: session.state.limits, ParamsBook(settings)
+                settings.data_dir, session.accept, clock, known_of(session), ParamsBook(settings)
             ),
         }
         parts["retention"] = keep_retention(settings, self.journal_path)
@@ -341,6 +342,13 @@ async def _tell_seconds(session: Session) -> None:
         now_ms = session.clock.now_ms()
         await session.clock.sleep((1000 - now_ms % 1000) / 1000)
         session.accept(SecondPassed(ts_recv_ms=session.clock.now_ms()))
+
+
+def known_of(session: Session) -> Known:
+    """Let operators' commands be judged by what the core knows at that moment."""
+    return Known(
+        lambda: session.state.limits, lambda slug, outcome: why_no_exit(session.state, slug, outcome)
+    )
 
 
 async def _publish_regularly(session: Session) -> None:

@@ -33,7 +33,7 @@ from engine.run.commands import (
     Told,
     fault_of,
 )
-from engine.run.commands_taken import OLD_S, Inbox, Taking, watch_commands
+from engine.run.commands_taken import OLD_S, Inbox, Known, Taking, watch_commands
 from engine.run.lock import FolderLock
 from engine.run.pause_file import PauseFile
 from engine.run.tell import NO_ENGINE, tell_engine
@@ -52,13 +52,17 @@ async def until(holds: Callable[[], bool]) -> None:
     raise AssertionError("it did not come")
 
 
+def known(limits: Limits) -> Known:
+    return Known(lambda: limits, lambda _slug, _outcome: "")
+
+
 @asynccontextmanager
 async def engine_on(folder: Path, limits: Limits | None = None) -> AsyncIterator[list[AnyEvent]]:
     """An engine as commands see it: a lock on the folder, and the watch. Yields what its core is told."""
     heard: list[AnyEvent] = []
     with FolderLock(folder):
         watch = watch_commands(
-            folder, heard.append, ManualClock(NOW_MS), None if limits is None else lambda: limits
+            folder, heard.append, ManualClock(NOW_MS), None if limits is None else known(limits)
         )
         task = asyncio.create_task(watch)
         try:
@@ -431,3 +435,28 @@ def test_a_resume_that_would_not_last_is_refused(tmp_path: Path) -> None:
     reply, event = taking.take(Told(NOW_MS, "anna", "on we go", Pause(paused=False)), NOW_MS)
     assert (reply.state, event) == ("refused", None)
     assert "PAUSED cannot be removed" in reply.why
+
+
+async def test_an_exit_of_nothing_is_not_called_taken(tmp_path: Path) -> None:
+    """An operator who reads "taken" believes that he sold."""
+    asked: list[tuple[str, str]] = []
+
+    def why_no_exit(slug: str, outcome: str) -> str:
+        asked.append((slug, outcome))
+        return "nothing of it is held"
+
+    heard: list[AnyEvent] = []
+    with FolderLock(tmp_path):
+        knows = Known(Limits, why_no_exit)
+        watch = watch_commands(tmp_path, heard.append, ManualClock(NOW_MS), knows)
+        task = asyncio.create_task(watch)
+        try:
+            await until((tmp_path / FOLDER_NAME).exists)
+            assert await told(tmp_path, Exit(SLUG, "UP", 9_500)) == Reply("refused", "nothing of it is held")
+            assert await told(tmp_path, Pause(True)) == Reply("taken")
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert asked == [(SLUG, "UP")]
+    assert [type(event) for event in heard] == [TradingPaused]
+    assert [what for what, _ in trail_of(tmp_path)] == ["refused", "paused"]

@@ -16,7 +16,7 @@ from engine.config import Settings, bounds_of, load_settings
 from engine.events import AnyEvent, ParamsChanged
 from engine.params import Limits, Params
 from engine.run.commands import Command, Reply, SetParams
-from engine.run.commands_taken import watch_commands
+from engine.run.commands_taken import Known, watch_commands
 from engine.run.lock import FolderLock
 from engine.run.params_of import (
     PARAM_OF,
@@ -52,7 +52,13 @@ async def engine_on(settings: Settings, limits: Limits | None = None) -> AsyncIt
     folder = settings.data_dir
     in_force = settings.limits() if limits is None else limits
     with FolderLock(folder):
-        watch = watch_commands(folder, heard.append, ManualClock(1), lambda: in_force, ParamsBook(settings))
+        watch = watch_commands(
+            folder,
+            heard.append,
+            ManualClock(1),
+            Known(lambda: in_force, lambda _slug, _outcome: ""),
+            ParamsBook(settings),
+        )
         task = asyncio.create_task(watch)
         try:
             for _ in range(4_000):
