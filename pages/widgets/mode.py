@@ -187,16 +187,18 @@ def pausing() -> None:
     paused = bool(snapshot and snapshot.account.paused_why)
     st.subheader("Resume new orders" if paused else "Pause new orders", anchor="pause")
     st.caption("Holdings stay and settle; exits go on.")
-    with st.form("pause"):
-        st.text_input("Reason", key="pause-reason", autocomplete="off")
-        word = "Resume" if paused else "Pause"
-        st.form_submit_button(word, on_click=_pause, args=(not paused,), disabled=access.locked())
+    # A form of its own for each word: what was typed as the reason to pause is none to resume.
+    word = "Resume" if paused else "Pause"
+    with st.form(f"{word}-form"):
+        st.text_input("Reason", key=f"{word}-reason", autocomplete="off")
+        st.form_submit_button(word, on_click=_pause, args=(word,), disabled=access.locked())
     answer("pause")
 
 
 @access.needs_operator("to pause or resume")
-def _pause(paused: bool) -> None:
-    give("pause", Pause(paused), st.session_state["pause-reason"])
+def _pause(word: str) -> None:
+    give("pause", Pause(word == "Pause"), st.session_state[f"{word}-reason"])
+    st.session_state[f"{word}-reason"] = ""
 
 
 @access.fragment(REFRESH_S)

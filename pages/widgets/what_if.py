@@ -18,6 +18,9 @@ from pages import access
 from pages.widgets import mode, params, plain, tables
 
 JOB_S: Final = 1.0
+RAN: Final = "what-if-ran"
+"""Whether the work was under way when this session looked last."""
+
 SAMPLES: Final = Path(__file__).resolve().parents[2].joinpath("data", "replay_sessions")
 
 ASKED: Final = (
@@ -118,6 +121,9 @@ def _job() -> None:
     job = worker.last(what_if_job.WHAT_IF)
     if job is None:
         return
+    if st.session_state.pop(RAN, False) and not job.runs:
+        st.rerun()  # the form above lies outside of this part: its button is free again
+    st.session_state[RAN] = job.runs
     if job.runs:
         step = job.steps[-1] if job.steps else "starting"
         st.info(f"{plain.marked_down(step)}, for {what_if_job.since_words(job.began_ms)}")

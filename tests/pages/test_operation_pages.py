@@ -108,9 +108,10 @@ def test_pause_gives_the_command_with_its_reason_and_shows_the_answer(
     open_script("live")
     counter = Counter(monkeypatch, Reply("taken"))
     page = opened("mode.py")
-    page.text_input(key="pause-reason").input("lunch")
+    page.text_input(key="Pause-reason").input("lunch")
     press(page, "Pause")
     assert counter.given == [(Pause(True), "lunch")]
+    assert page.text_input(key="Pause-reason").value == "", "it is no reason for the next word"
     assert "Taken" in page.success[0].value
 
 

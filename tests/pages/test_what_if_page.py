@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine import desk
@@ -226,3 +228,24 @@ def test_why_no_trade_shows_the_way_the_miss_and_the_gates(open_script: Open) ->
     ways = next(table for table in tables if "miss" in table.columns)
     assert ways["link"].notna().all()
     assert any("per_share" in table.columns for table in tables)
+
+
+def test_the_button_is_free_again_once_the_work_has_ended(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The form lies outside of the part that looks every second: once, the whole page is drawn again."""
+    counter = open_script("live")
+    keep_one(counter)
+    job = SimpleNamespace(runs=True, steps=[], began_ms=0, error="", result=None)
+    drawn: list[bool] = []
+    monkeypatch.setattr(worker, "last", lambda _name: job)
+    monkeypatch.setattr(st, "rerun", lambda *_a, **_k: drawn.append(True))
+    page = opened()
+    assert "Deciding…" in [button.label for button in page.button]
+    assert drawn == []
+    job.runs, job.error = False, "it failed"
+    page.run()
+    assert "Decide again" in [button.label for button in page.button]
+    assert drawn == [True]
+    page.run()
+    assert drawn == [True]

@@ -169,7 +169,7 @@ class StatusBar {
     const { engine } = store;
     let alarm = "";
     if (!engine.alive)
-      alarm = `The engine does not run: ${engine.error ?? "it was stopped"}. Nothing is traded.${store.head ? " What you see below is its last word." : ""}`;
+      alarm = `The engine does not run: ${engine.error ?? "it was stopped"}. This console trades nothing.${store.head ? " What you see below is its last word." : ""}`;
     else if (mode?.halted_why) alarm = haltWords(mode);
     else if (mode?.kill_latched)
       alarm = `Killed by ${mode.kill_who} at ${clock(mode.kill_since_ms)} UTC: ${mode.kill_why}. No order leaves. To clear: the form in the sidebar.`;
