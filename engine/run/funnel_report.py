@@ -115,7 +115,7 @@ def render(report: dict[str, Any]) -> str:
         lines.append(f"  {row['slug']:<26}{at:<21}{row['reached']:<16}{row['miss'] or row['blocked_by']}")
     if report["gates"]:
         lines.append("refused candidates, settled (dollars after fee; below zero the gate saved it)")
-        lines.append("  gate                   n  won   a share      95 %             quote size")
+        lines.append("  gate                   n  won   a share      95 %      USD at quote size")
     for row in report["gates"]:
         share = "-" if row["per_share"] is None else f"{row['per_share']:+.4f}"
         reach = "too few" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"

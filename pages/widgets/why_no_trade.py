@@ -112,5 +112,5 @@ GATES: Final[dict[str, Any]] = {
     "per_share": tables.number("a share", "mean, dollars after fee", "%+.4f"),
     "low": tables.number("low", "95 % by resampled windows, dollars a share; empty of few", "%+.4f"),
     "high": tables.number("high", "95 % by resampled windows, dollars a share; empty of few", "%+.4f"),
-    "usd": tables.dollars("quote size", "sum of all, dollars after fee", signed=True),
+    "usd": tables.dollars("USD at quote size", "sum of all, dollars after fee", signed=True),
 }

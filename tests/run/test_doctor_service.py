@@ -1,8 +1,12 @@
 """The doctor about what stands round the engine: each line says how it is and what to do."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -10,6 +14,7 @@ from engine.config import Settings, load_settings
 from engine.run.checks import Line
 from engine.run.doctor import service as doctor_service
 from engine.run.lock import FolderLock
+from tests.proxy import free_port
 from tests.run.test_watchers import LONG
 
 
@@ -37,10 +42,50 @@ def test_a_port_that_is_taken_is_known_before_the_start(tmp_path: Path) -> None:
         line = lines_of(tmp_path, metrics_port=port)["metrics"]
         assert (line.state, str(port) in line.what) == ("warn", True)
         assert "METRICS_PORT" in line.todo
-        with FolderLock(tmp_path / "data"):
-            assert lines_of(tmp_path, metrics_port=port)["metrics"].state == "pass"
     assert lines_of(tmp_path, metrics_port=port)["metrics"].what == f"127.0.0.1:{port} is free"
     assert "none" in lines_of(tmp_path)["metrics"].what
+
+
+@pytest.mark.parametrize(("body", "state"), [("# HELP\nupdown_up 1\n", "pass"), ("node_load1 1\n", "warn")])
+def test_a_port_that_another_program_has_is_not_taken_for_the_engines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, state: str
+) -> None:
+    """The engine found it taken, said so once in its log, and serves nothing: a stranger is scraped."""
+    monkeypatch.setattr(doctor_service, "METRICS_S", 0.5)
+    with serving(body) as port, FolderLock(tmp_path / "data"):
+        line = lines_of(tmp_path, metrics_port=port)["metrics"]
+    assert line.state == state
+    assert str(port) in line.what
+
+
+def test_a_port_where_nobody_answers_serves_no_figures(tmp_path: Path) -> None:
+    """As after an engine could not have it, and whoever had it has ended."""
+    with FolderLock(tmp_path / "data"):
+        line = lines_of(tmp_path, metrics_port=free_port())["metrics"]
+    assert (line.state, "restart" in line.todo) == ("warn", True)
+
+
+@contextmanager
+def serving(body: str) -> Iterator[int]:
+    """Answer every GET with a text."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.parametrize(("host", "state"), [("192.0.2.1", "warn"), ("no.such.host.invalid", "warn")])

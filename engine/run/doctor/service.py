@@ -7,11 +7,18 @@ import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
+
+import httpx
 
 from engine.config import Settings, typos
+from engine.metric_names import PREFIX
 from engine.run.checks import Line, failed, passed, warned
 from engine.run.lock import holder_of
 from engine.run.tls_file import SOON_S, UNREAD_TODO, ends_s
+
+METRICS_S: Final = 2.0
+"""How long an engine's own figures may take."""
 
 
 def service_lines(settings: Settings, env_file: Path | None = None) -> list[Line]:
@@ -33,7 +40,7 @@ def _metrics(settings: Settings) -> Line:
     if not port:
         return passed("metrics", "METRICS_PORT is 0: none are served")
     if holder_of(settings.data_dir) is not None:
-        return passed("metrics", f"{host}:{port} is for the engine that runs here")
+        return _metrics_served(host, port)
     try:
         family, kind, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -43,6 +50,21 @@ def _metrics(settings: Settings) -> Line:
         what = f"METRICS_PORT {port} on METRICS_HOST {host} cannot be had: {error.strerror}"
         return warned("metrics", what, "set another METRICS_PORT, or 0 for none")
     return passed("metrics", f"{host}:{port} is free")
+
+
+def _metrics_served(host: str, port: int) -> Line:
+    """Ask whether figures of an engine are there: the port may have been somebody else's when it started."""
+    asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (told apart, not bound)
+    place = f"[{asked}]" if ":" in asked else asked
+    try:
+        answer = httpx.get(f"http://{place}:{port}/metrics", timeout=METRICS_S, trust_env=False)
+        served = answer.status_code == httpx.codes.OK and f"\n{PREFIX}" in answer.text
+    except httpx.HTTPError:
+        served = False
+    if served:
+        return passed("metrics", f"{host}:{port} serves an engine's figures")
+    what = f"METRICS_PORT {port} on METRICS_HOST {host} serves no figures of an engine, and one runs here"
+    return warned("metrics", what, "another program may have the port: set another METRICS_PORT, and restart")
 
 
 def _certificate(path: Path) -> Line:

@@ -281,7 +281,7 @@ def said(before: Played, after: Played, differences: Sequence[Mapping[str, Any]]
     if others:
         parts.append(f"{others} otherwise")
     change = (after.state.ledger.realised_e6 - before.state.ledger.realised_e6) / ONE_E6
-    return f"{', '.join(parts)}; profit {change:+,.2f} USD"
+    return f"{', '.join(parts)}; profit changes by {change:+,.2f} USD"
 
 
 def _span(feed: Feed) -> tuple[Milliseconds | None, Milliseconds | None]:
