@@ -53,6 +53,13 @@ def test_a_peak_is_no_slope() -> None:
     assert judged(run)["figures"]["rss_mb"]["most"] > 350.0
 
 
+def test_two_minutes_are_too_short_for_tens_and_long_enough_for_hundreds() -> None:
+    """A third of them is 20 s: how many tabs were just open is most of it."""
+    noisy, leaking = samples(handles=3_000.0)[:60], samples(handles=12_000.0)[:60]
+    assert judged(noisy)["verdict"] == "flat"
+    assert judged(leaking)["verdict"] == "not flat"
+
+
 def test_warming_up_does_not_count() -> None:
     """The first quarter fills histories and caches."""
     run = samples()
