@@ -12,7 +12,7 @@ LEAST_SAMPLES: Final = 8
 SHORT_S: Final = 600.0
 SHORT_STEPS: Final = 3.0
 """A run shorter than that may end this much higher: its thirds are 20 s, in which five tabs or none are just
-being opened (33 handles between two thirds were seen). It finds what grows by hundreds; the long run, more."""
+being opened (33 handles between two thirds were seen). It finds growth by hundreds; the long run, more."""
 
 LEAST_SHARE: Final = 0.9
 """Of the samples each figure has to be in: a server that did not answer has not been flat."""
