@@ -45,6 +45,15 @@ FIND = """(selector) => {
 }"""
 
 
+def moves(page: Page) -> None:
+    """Wait until the page has shown three more snapshots: on a busy machine each question takes its time."""
+    for _ in range(3):
+        shown = page.evaluate(f"() => ({FIND})('.live').dataset.version")
+        page.wait_for_function(
+            f"(was) => ({FIND})('.live').dataset.version !== was", arg=shown, timeout=20_000
+        )
+
+
 def versions_in(page: Page, seconds: float) -> int:
     """Count the snapshots that the page shows within so long; it paints the same one again meanwhile."""
     watch = """(ms) => new Promise((done) => {
@@ -97,7 +106,7 @@ def test_where_the_push_is_refused_the_fragment_feeds_the_page(tmp_path: Path, v
     ):
         fed(one.page, "fragment")
         expect(one.page.locator(".fed").first).to_have_text("fed by fragment")
-        assert versions_in(one.page, 3.0) >= 3, "it moves"
+        moves(one.page)
         one.page.get_by_role("button", name="KILL").first.click()
         expect(one.page.locator(".control .kill-line").first).to_contain_text(
             "KILLED by", timeout=PATIENCE_MS
@@ -124,7 +133,7 @@ def test_a_page_that_wakes_asks_its_fragments_one_after_the_other(tmp_path: Path
         fed(one.page, "fragment")
         one.page.evaluate(stands_still_then_wakes)
         fed(one.page, "fragment")
-        assert versions_in(one.page, 2.0) >= 2, "it moves"
+        moves(one.page)
         assert [error for error in one.errors if "fragmentId" in error] == []
 
 
