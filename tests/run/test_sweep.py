@@ -435,7 +435,7 @@ def test_a_cancelled_sweep_keeps_and_marks_what_was_done(files, tmp_path, monkey
 
 
 def test_a_cancel_that_comes_with_the_last_result_changes_nothing(files, tmp_path, monkeypatch):
-    """It was labelled partial with 24 of 24 done. Between results it is looked for too, which this is about."""
+    """It was labelled partial with 24 of 24 done. This is about the look between two results."""
     monkeypatch.setattr("engine.run.sweep.said.LOOKED_EVERY_S", 60.0)
     monkeypatch.setattr("engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 7))
     status, report = swept(files, tmp_path, "--cancel-file", str(tmp_path / "cancel"))
