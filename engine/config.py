@@ -17,7 +17,7 @@ from engine import settings_sources
 from engine.errors import SettingsError
 from engine.layer import Kept, kept_layer, layer_path
 from engine.params import Limits, Params
-from engine.settings_bounds import Bounds, bounds_in
+from engine.settings_bounds import Bounds, bounds_in, in_words
 from engine.settings_files import env_path, read_env_file, unread
 from engine.settings_kinds import Address, HttpUrl, Networks, PasswordHash, Positive, SecretUrl, SocketUrl
 from engine.settings_live import LIVE_NEEDS, faults_of_live
@@ -286,7 +286,10 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
         with in_file(read_env_file(env_file)):
             return Settings(_secrets_dir=folder, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own option
     except ValidationError as error:
-        lines = [_fault(item["loc"], item["msg"], env_file) for item in error.errors(include_input=False)]
+        lines = [
+            _fault(item["loc"], _expected(item["type"], item["loc"]) or item["msg"], env_file)
+            for item in error.errors(include_input=False)
+        ]
         raise SettingsError("; ".join(lines)) from None
     except OSError as error:  # of a secret file
         raise unread(error, error.filename or folder or "a file") from None
@@ -339,6 +342,24 @@ def typos(env_file: Path | None = None) -> list[str]:
         env_file: As ``load_settings`` takes it.
     """
     return settings_sources.typos(Settings.model_fields, env_file)
+
+
+PARSED: Final = {
+    "float_parsing": "is no number",
+    "int_parsing": "is no whole number",
+    "int_from_float": "is no whole number",
+    "bool_parsing": "is neither true nor false",
+}
+"""What is wrong with a text that is of another kind, by the library's name for it."""
+
+
+def _expected(kind: str, location: tuple[int | str, ...]) -> str:
+    """Say what a value of another kind should be; an empty text where the library's own words say enough."""
+    if kind not in PARSED or not location:
+        return ""
+    field = Settings.model_fields.get(settings_sources.field_of(str(location[0])))
+    bounds = "" if field is None or kind == "bool_parsing" else in_words(bounds_in(field))
+    return f"it {PARSED[kind]}" + (f", expected is one {bounds}" if bounds else "")
 
 
 def _fault(location: tuple[int | str, ...], message: str, env_file: Path | None) -> str:

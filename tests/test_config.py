@@ -179,6 +179,23 @@ def test_what_is_unsafe_or_wrong_is_refused_by_name(
     assert name in fault(monkeypatch, **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("HAMMER_SECS", "abc", "it is no number, expected is one above 0, to 300"),
+        ("MAX_TRADES_PER_HOUR", "ten", "it is no whole number, expected is one "),
+        ("DRY_RUN", "maybe", "it is neither true nor false"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_with_what_is_expected(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """In the operator's words, not in a library's; without the value, which may be a secret."""
+    text = fault(monkeypatch, **{name: value})
+    assert text.startswith(f"{name} (from the environment): {said}")
+    assert value not in text
+
+
 NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
 MAY_BE_ZERO = {
     "sigma_short_weight", "price_memory", "least_roi", "paper_latency_ms", "venue_hold_ms", "practice_seed",

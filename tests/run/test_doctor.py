@@ -123,6 +123,13 @@ def test_room_is_counted_in_hours_of_journal(
     assert by_check(doctor_machine.folder_lines(settings_in(tmp_path)))["free space"].state == state
 
 
+def test_the_journals_size_is_that_of_the_venues_speed(tmp_path: Path) -> None:
+    """Practice at five times the clock writes five times as much."""
+    line = by_check(doctor_machine.folder_lines(settings_in(tmp_path)))["free space"]
+    assert "130 MB an hour" in line.what
+    assert "raw frames up to" in line.what
+
+
 def test_the_holder_of_the_folder_is_named_and_not_disturbed(tmp_path: Path) -> None:
     """Asking must neither take the lock nor keep it."""
     assert doctor_machine.holder_of(tmp_path) is None

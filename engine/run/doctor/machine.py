@@ -72,7 +72,7 @@ def folder_lines(settings: Settings) -> list[Line]:
     except OSError as error:
         return [failed("data folder", f"{there} cannot be written: {error.strerror}", todo)]
     what = f"{folder} can be written" if there == folder else f"{folder} will be made in {there}"
-    return [passed("data folder", what), _space(there, settings.raw_budget_mb), _holder(folder)]
+    return [passed("data folder", what), _space(there, settings), _holder(folder)]
 
 
 def state_lines(settings: Settings) -> list[Line]:
@@ -158,14 +158,18 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
-def _space(there: Path, raw_budget_mb: float) -> Line:
+def _space(there: Path, settings: Settings) -> Line:
+    """Say whether there is room for a day's journal and for the raw frames' budget."""
     free_mb = shutil.disk_usage(there).free / 1e6
-    what = f"{free_mb:,.0f} MB free, the journal takes about {JOURNAL_MB_AN_HOUR} an hour"
+    journal_mb = JOURNAL_MB_AN_HOUR * (1.0 if settings.is_external else settings.practice_speed)
+    raw_budget_mb = settings.raw_budget_mb if settings.record_raw else 0.0
+    what = f"{free_mb:,.0f} MB free; the journal takes about {journal_mb:,.0f} MB an hour"
+    what += f", raw frames up to {raw_budget_mb:,.0f} MB in all" if raw_budget_mb else ""
     if free_mb < LEAST_FREE_MB:
         return failed(
             "free space", what, "free space, or set DATA_DIR elsewhere: without a journal nothing trades"
         )
-    if free_mb < 24 * JOURNAL_MB_AN_HOUR + raw_budget_mb:
+    if free_mb < 24 * journal_mb + raw_budget_mb:
         return warned("free space", what, "free space for a day and for RAW_BUDGET_MB, or lower that")
     return passed("free space", what)
 
