@@ -65,7 +65,7 @@ async def engine_on(folder: Path, limits: Limits | None = None) -> AsyncIterator
             folder, heard.append, ManualClock(NOW_MS), None if limits is None else known(limits)
         )
         task = asyncio.create_task(watch)
-        await asyncio.sleep(0)  # it has begun: what is given from here on is given to it, and no earlier engine
+        await asyncio.sleep(0)  # it has begun: what is given from here on is not of before its time
         try:
             await until((folder / FOLDER_NAME).exists)
             yield heard
