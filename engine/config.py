@@ -9,17 +9,35 @@ import re
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
-from engine import settings_sources
+from engine import settings_sources, settings_typos
 from engine.errors import SettingsError
 from engine.layer import Kept, kept_layer, layer_path
 from engine.params import Limits, Params
-from engine.settings_bounds import Bounds, bounds_in, in_words
+from engine.settings_bounds import Bounds, bounds_in
+from engine.settings_faults import fault_lines
 from engine.settings_files import env_path, read_env_file, unread
-from engine.settings_kinds import Address, HttpUrl, Networks, PasswordHash, Positive, SecretUrl, SocketUrl
+from engine.settings_kinds import (
+    Address,
+    Chat,
+    HttpUrl,
+    Networks,
+    PasswordHash,
+    Positive,
+    SecretUrl,
+    SocketUrl,
+)
 from engine.settings_live import LIVE_NEEDS, faults_of_live
 from engine.settings_secrets import is_given, secret_values, settings_digest
 from engine.settings_sources import (
@@ -83,7 +101,7 @@ class Settings(BaseSettings):
     spot_url: SocketUrl | None = Field(
         default=None, validation_alias=AliasChoices("spot_url", "chainlink_direct_api_url")
     )
-    symbol: str = Field(default="btc/usd", pattern=r"^btc/usd$")
+    symbol: Literal["btc/usd"] = "btc/usd"
     data_dir: Path = DATA_DIR
 
     # how
@@ -156,7 +174,7 @@ class Settings(BaseSettings):
     log_keep: int = Field(default=5, ge=1, le=1_000)
     alarm_url: SecretUrl | None = None
     alarm_shape: Literal["json", "slack", "telegram"] = "json"
-    alarm_telegram_chat: str | None = Field(default=None, pattern=r"^(-?\d+|@\w+)$")
+    alarm_telegram_chat: Chat | None = None
     alarm_pause_s: Positive = 60.0
     alarm_summary_hour: int = Field(default=0, ge=0, le=23)
     tls_cert_file: Path | None = None
@@ -184,6 +202,23 @@ class Settings(BaseSettings):
         toml, profile = SecretsToml(settings_cls), ProfileSource(settings_cls)
         return init_settings, environment, env_file, file_secret_settings, toml, profile
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _in_any_case(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take a word out of a few for the one that is meant: the seed writes BTC/USD."""
+        field = cls.model_fields.get(info.field_name or "")
+        if not isinstance(value, str) or field is None or field.annotation is bool:
+            return value
+        choices = {str(one).lower(): one for one in bounds_in(field).choices}
+        return choices.get(value.strip().lower(), value)
+
+    @field_validator("calibration_layer")
+    @classmethod
+    def _is_a_layer(cls, named: str | None, info: ValidationInfo) -> str | None:
+        if named is not None and "data_dir" in info.data:
+            _layer_of(named, info.data["data_dir"], "CALIBRATION_LAYER ")
+        return named
+
     @model_validator(mode="after")
     def _one_venue(self) -> "Settings":
         given = [name for name in FEED_URLS if getattr(self, name)]
@@ -205,7 +240,6 @@ class Settings(BaseSettings):
             )
         if self.quote_size_usd > self.max_usd_per_trade:
             raise ValueError("QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE")
-        self.layer()
         return self
 
     @property
@@ -219,12 +253,7 @@ class Settings(BaseSettings):
         Raises:
             ValueError: It cannot be read; the message says why.
         """
-        if self.calibration_layer is None:
-            return None
-        try:
-            return kept_layer(layer_path(self.calibration_layer, self.data_dir).absolute())
-        except SettingsError as error:
-            raise ValueError(str(error)) from None
+        return None if self.calibration_layer is None else _layer_of(self.calibration_layer, self.data_dir)
 
     def params(self) -> Params:
         """Return the strategy's parameters as the core takes them."""
@@ -269,6 +298,22 @@ class Settings(BaseSettings):
         )
 
 
+def _layer_of(named: str, data_folder: Path, less: str = "") -> Kept:
+    """Return a calibration layer.
+
+    Args:
+        named: As the setting names it.
+        data_folder: Where layers are kept.
+        less: What the fault need not begin with, where it is said anyway.
+    Raises:
+        ValueError: It cannot be read.
+    """
+    try:
+        return kept_layer(layer_path(named, data_folder).absolute())
+    except SettingsError as error:
+        raise ValueError(str(error).removeprefix(less)) from None
+
+
 def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings, or say in one line each what is wrong with them.
 
@@ -283,14 +328,10 @@ def load_settings(env_file: Path | None = None, **overrides: Any) -> Settings:
     """
     folder = settings_sources.checked_folder(Settings)
     try:
-        with in_file(read_env_file(env_file)):
+        with in_file(env_path(env_file), read_env_file(env_file)):
             return Settings(_secrets_dir=folder, **overrides)  # type: ignore[call-arg]  # pydantic-settings' own option
     except ValidationError as error:
-        lines = [
-            _fault(item["loc"], _expected(item["type"], item["loc"]) or item["msg"], env_file)
-            for item in error.errors(include_input=False)
-        ]
-        raise SettingsError("; ".join(lines)) from None
+        raise SettingsError("; ".join(fault_lines(error, Settings, env_file))) from None
     except OSError as error:  # of a secret file
         raise unread(error, error.filename or folder or "a file") from None
     except SourceError as error:  # its own words may hold the value
@@ -336,37 +377,9 @@ def sources(env_file: Path | None = None) -> dict[str, str]:
 
 
 def typos(env_file: Path | None = None) -> list[str]:
-    """Name, a line each, what was set under a name that is no setting and looks like one.
+    """Name, a line each, what was set under a name that is no setting.
 
     Args:
         env_file: As ``load_settings`` takes it.
     """
-    return settings_sources.typos(Settings.model_fields, env_file)
-
-
-PARSED: Final = {
-    "float_parsing": "is no number",
-    "int_parsing": "is no whole number",
-    "int_from_float": "is no whole number",
-    "bool_parsing": "is neither true nor false",
-}
-"""What is wrong with a text that is of another kind, by the library's name for it."""
-
-
-def _expected(kind: str, location: tuple[int | str, ...]) -> str:
-    """Say what a value of another kind should be; an empty text where the library's own words say enough."""
-    if kind not in PARSED or not location:
-        return ""
-    field = Settings.model_fields.get(settings_sources.field_of(str(location[0])))
-    bounds = "" if field is None or kind == "bool_parsing" else in_words(bounds_in(field))
-    return f"it {PARSED[kind]}" + (f", expected is one {bounds}" if bounds else "")
-
-
-def _fault(location: tuple[int | str, ...], message: str, env_file: Path | None) -> str:
-    """Write one fault without the value: it may be a secret."""
-    if not location:
-        return message.removeprefix("Value error, ")
-    key, message = str(location[0]), message.removeprefix("Value error, ")
-    where = sources(env_file).get(settings_sources.field_of(key), "default")
-    place = env_path(env_file) if where == "default" else where
-    return f"{key.upper()} (from {place}): {message[0].lower()}{message[1:]}"
+    return settings_typos.typos(Settings.model_fields, env_file)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import SettingsError
-from engine.settings_files import read_secrets_toml
+from engine.settings_toml import read_secrets_toml
 
 FIRST: Final = Path("/proc/self/environ")
 COPIED: Final = {str, int, float}

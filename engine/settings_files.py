@@ -8,8 +8,7 @@ text, which may be a secret. What it does not know: which file wins (``engine.se
 import io
 import os
 import re
-import tomllib
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +25,6 @@ PLACES: Final = ("ENV_FILE", "SECRETS_DIR", "SECRETS_FILE")
 FOLDERS: Final = ("SECRETS_DIR", "CREDENTIALS_DIRECTORY")
 """Those that name a folder of secrets, ours and systemd's."""
 
-SCALARS: Final = (str, int, float, bool)
 NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
 LINES_TOLD: Final = 5
 
@@ -53,6 +51,22 @@ def read_env_file(given: Path | None = None) -> dict[str, str | None]:
     if wrong := _unresolved(bindings):
         raise _named_nothing(file, wrong)
     return _values(bindings)
+
+
+def names_in(given: Path | None = None) -> list[str]:
+    """Return what is set in the file beside the environment, less what stands for a part of another line.
+
+    Args:
+        given: As ``read_env_file`` takes it.
+    Raises:
+        SettingsError: Nothing of it can be read.
+    """
+    bindings = _bindings(env_path(given), "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE")
+    said = [one for one in bindings if one.key is not None and one.value is not None and _says_something(one)]
+    used = {
+        part.name for one in said for part in parse_variables(one.value or "") if isinstance(part, Variable)
+    }
+    return list(dict.fromkeys(one.key for one in said if one.key and one.key not in used))
 
 
 def whatever_is_in(given: Path | None = None) -> dict[str, str | None]:
@@ -85,55 +99,53 @@ def secret_folder() -> Path | None:
     return None
 
 
-def secret_folder_with(names: Collection[str]) -> Path | None:
+def secret_folder_with(names: Mapping[str, str]) -> Path | None:
     """Return the folder with one file a secret, where all that is named like a setting is a file in it.
 
     Anything else of such a name pydantic-settings passes over with a warning: the folder that Docker makes
     where what it is to mount is missing, a link out of the folder.
 
     Args:
-        names: The settings' names, in small letters.
+        names: What each setting is called, in small letters: its name or another, to its name.
     Raises:
-        SettingsError: It names no folder, the folder cannot be read, or an entry is no file.
+        SettingsError: It names no folder, the folder cannot be read, an entry is no file, or two entries give
+            one setting different values.
     """
     folder = secret_folder()
     if folder is None:
         return None
     try:
-        named = [one for one in folder.iterdir() if one.name.lower() in names]
+        named = sorted(one for one in folder.iterdir() if one.name.lower() in names)
         wrong = [one for one in named if not _is_file_in(folder, one)]
+        if wrong:
+            raise SettingsError(
+                f"{wrong[0]} is no file in that folder: give it (Docker makes a folder of what is missing), "
+                "or take it away"
+            )
+        refuse_two({one.name: one.read_bytes().strip() for one in named}, names, str(folder))
     except OSError as error:
         raise unread(error, error.filename or folder) from None
-    if wrong:
-        raise SettingsError(
-            f"{min(wrong)} is no file in that folder: give it (Docker makes a folder of what is missing), "
-            "or take it away"
-        )
     return folder
 
 
-def read_secrets_toml() -> dict[str, Any]:
-    """Return the plain values of Streamlit's secrets by their names in small letters, tables left out.
+def refuse_two(given: Mapping[str, Any], names: Mapping[str, str], place: str) -> None:
+    """Refuse two spellings of one setting's name in one place with different values: either may be meant.
 
-    The project's file wins over the home folder's, as with Streamlit. On its cloud the box "Secrets" becomes
-    the latter.
-
+    Args:
+        given: What stands there, by its name as it is written; empty is not set.
+        names: As ``secret_folder_with`` takes them.
+        place: Where.
     Raises:
-        SettingsError: A file cannot be read, or is no TOML; its text is not repeated.
+        SettingsError: There are two.
     """
-    named = os.environ.get("SECRETS_FILE")
-    folders = (Path(os.path.expanduser("~")), Path())  # Path.home() raises for a user without one
-    files = [Path(named)] if named else [folder / ".streamlit" / "secrets.toml" for folder in folders]
-    found: dict[str, Any] = {}
-    for file in files:
-        text = _text(file, "SECRETS_FILE" if named else "")
-        try:
-            read = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits, brackets without end
-            where = re.search(r"line \d+", str(error))
-            raise SettingsError(f"{file} is not TOML{f' ({where[0]})' if where else ''}: mend it") from None
-        found |= {name.lower(): value for name, value in read.items() if isinstance(value, SCALARS)}
-    return found
+    first: dict[str, str] = {}
+    for name, value in given.items():
+        field = names.get(name.lower())
+        if field is None or value in ("", None):
+            continue
+        other = first.setdefault(field, name)
+        if given[other] != value:
+            raise SettingsError(f"{place} has {other} and {name}, with different values: take one away")
 
 
 def unread(error: OSError, file: Path | str, variable: str = "") -> SettingsError:
@@ -148,7 +160,7 @@ def unread(error: OSError, file: Path | str, variable: str = "") -> SettingsErro
     return SettingsError(f"{file} cannot be read ({error.strerror}): let user {os.getuid()} read it{other}")
 
 
-def _text(file: Path, named_by: str, can_name: str = "SECRETS_FILE") -> str:
+def text_of(file: Path, named_by: str, can_name: str = "SECRETS_FILE") -> str:
     """Return a file's text; empty where it is missing from its usual place.
 
     Args:
@@ -175,7 +187,7 @@ def _text(file: Path, named_by: str, can_name: str = "SECRETS_FILE") -> str:
 
 def _bindings(file: Path, named_by: str) -> list[Binding]:
     expanded = Path(os.path.expanduser(file))  # Path's own raises where there is no such user
-    return list(parse_stream(io.StringIO(_text(expanded, named_by, "ENV_FILE"))))
+    return list(parse_stream(io.StringIO(text_of(expanded, named_by, "ENV_FILE"))))
 
 
 def _values(bindings: list[Binding]) -> dict[str, str | None]:

@@ -4,6 +4,7 @@ A fault is said without the value, which may be a secret. What it does not know:
 """
 
 import ipaddress
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -13,23 +14,51 @@ from engine.passwords import is_hash
 from engine.settings_secrets import is_given
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-SocketUrl = Annotated[str, Field(pattern=r"^wss?://[^\s/]+")]
-HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
-Address = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
 
 
-def _web_address(value: SecretStr) -> SecretStr:
+def _socket_address(text: str) -> str:
+    if not text.startswith(("wss://", "ws://")):
+        raise ValueError("a WebSocket address is needed (wss://...)")
+    return _of_a_host(text)
+
+
+def _http_address(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("a web address is needed (https://...)")
+    return _of_a_host(text)
+
+
+def _of_a_host(text: str) -> str:
+    """Refuse an address whose host can be looked up nowhere: a label of over 63 letters, or of none."""
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")
+    except ValueError:
+        host = None
+    if not host or any(sign.isspace() for sign in text):
+        raise ValueError("it should name a host that can be looked up")
+    return text
+
+
+def _secret_address(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not text.startswith(("https://", "http://")):
         raise ValueError("it should begin with https:// or http://")
-    try:
-        host = urlsplit(text).hostname
-        (host or "").encode("idna")  # a label of over 63 letters, or of none, can be looked up nowhere
-    except ValueError:
-        host = None
-    if not host:
-        raise ValueError("it should name a host that can be looked up")
+    _of_a_host(text)
     return value
+
+
+def _wallet(text: str) -> str:
+    if not re.fullmatch(r"0x[0-9a-fA-F]{40}", text):
+        raise ValueError("a wallet's address is needed: 0x and 40 hexadecimal digits")
+    return text
+
+
+def _chat(text: str) -> str:
+    if not re.fullmatch(r"-?\d+|@\w+", text):
+        raise ValueError("a chat's number or @name is needed")
+    return text
 
 
 def _password_hash(value: SecretStr) -> SecretStr:
@@ -59,4 +88,8 @@ def _networks(text: str) -> str:
 
 Networks = Annotated[str, AfterValidator(_networks)]
 PasswordHash = Annotated[SecretStr, AfterValidator(_password_hash)]
-SecretUrl = Annotated[SecretStr, AfterValidator(_web_address)]
+SecretUrl = Annotated[SecretStr, AfterValidator(_secret_address)]
+SocketUrl = Annotated[str, AfterValidator(_socket_address)]
+HttpUrl = Annotated[str, AfterValidator(_http_address)]
+Address = Annotated[str, AfterValidator(_wallet)]
+Chat = Annotated[str, AfterValidator(_chat)]

@@ -1,13 +1,12 @@
-"""Where settings come from, strongest first, and which names there are none of ours but look like it.
+"""Where settings come from, strongest first.
 
 The order: environment, ``.env`` (or the file that ``ENV_FILE`` names), secret files (one a secret, in the
 folder that ``SECRETS_DIR`` names, or systemd's ``CREDENTIALS_DIRECTORY``), ``.streamlit/secrets.toml`` (or
 the file that ``SECRETS_FILE`` names), the profile, the defaults. What it does not know: what a setting means.
 """
 
-import difflib
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -18,15 +17,16 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 from engine.errors import SettingsError
 from engine.settings_environment import child_environment, own_environment
 from engine.settings_files import (
-    PLACES,
     env_path,
     read_env_file,
-    read_secrets_toml,
+    refuse_two,
     secret_folder,
     secret_folder_with,
     unread,
     whatever_is_in,
 )
+from engine.settings_live import LIVE_NEEDS
+from engine.settings_toml import check_secrets_toml, read_secrets_toml
 
 PROFILES: Final[dict[str, dict[str, float]]] = {
     "paper": {},  # the defaults are the seed's own
@@ -44,23 +44,17 @@ DATA_DIR: Final = Path("data")
 
 ALIASES: Final = {"chainlink_direct_api_url": "spot_url"}
 
-LIKE_IN_FILE: Final = 0.8
-LIKE_IN_ENVIRONMENT: Final = 0.88
-"""How alike a name must be to be called a typo, by difflib's ratio; less in a file of ours than among the
-variables of everybody. MAX_DAILY_LOS and DRYRUN are found in both, OPENAI_API_KEY in neither."""
+IN_FILE: Final[ContextVar[tuple[str, Mapping[str, str | None]]]] = ContextVar("where, and what stands there")
 
-LEAST_LETTERS: Final = 5
-"""Shorter names (HOST, PORT, USER) are like everything."""
-
-IN_FILE: Final[ContextVar[Mapping[str, str | None]]] = ContextVar("what stands in the file beside it")
+ENVIRONMENT: Final = "the environment"
 
 log = logging.getLogger("engine.settings")
 
 
 @contextmanager
-def in_file(given: Mapping[str, str | None]) -> Iterator[None]:
+def in_file(file: Path, given: Mapping[str, str | None]) -> Iterator[None]:
     """Let ``EnvFile`` give what was read: pydantic-settings makes it without asking which file, and once."""
-    token = IN_FILE.set(given)
+    token = IN_FILE.set((str(file), given))
     try:
         yield
     finally:
@@ -74,7 +68,7 @@ class SecretsToml(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        known = {*self.settings_cls.model_fields, *ALIASES}
+        known = names_of(self.settings_cls.model_fields)
         given = read_secrets_toml()
         return {name: value for name, value in given.items() if name in known and value != ""}
 
@@ -83,14 +77,18 @@ class Environment(EnvSettingsSource):
     """The environment, less what Streamlit copied there from its secrets: those stand below ``.env``."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return _folded(own_environment())
+        own, known = own_environment(), names_of(self.settings_cls.model_fields)
+        refuse_two(own, known, ENVIRONMENT)
+        return _folded(own)
 
 
 class EnvFile(EnvSettingsSource):
     """What stands in the file beside the environment; who loads settings has read it, once."""
 
     def _load_env_vars(self) -> Mapping[str, str | None]:
-        return _folded(IN_FILE.get({}))
+        place, given = IN_FILE.get(("", {}))
+        refuse_two(given, names_of(self.settings_cls.model_fields), place)
+        return _folded(given)
 
 
 def _folded(given: Mapping[str, str | None]) -> dict[str, str | None]:
@@ -105,8 +103,17 @@ class ProfileSource(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        name = str(self.current_state.get("settings_profile", "paper"))
-        return dict(PROFILES.get(name, {}))
+        return dict(PROFILES.get(_profile(self.current_state), {}))
+
+
+def _profile(given: Mapping[str, Any]) -> str:
+    """Return which profile is named, in whatever case; empty where none is."""
+    return str(given.get("settings_profile", "")).strip().lower()
+
+
+def names_of(settings: Iterable[str]) -> dict[str, str]:
+    """Return what each setting is called, in small letters: its name or another, to its name."""
+    return {name: name for name in settings} | ALIASES
 
 
 def data_dir(env_file: Path | None = None) -> Path:
@@ -145,9 +152,12 @@ def checked_folder(settings: type[BaseSettings]) -> Path | None:
     """Return the folder of secret files, each of which can be one; None where none is named.
 
     Raises:
-        SettingsError: What is named like a setting there is no file, or it is no folder.
+        SettingsError: What is named like a setting there is no file, or it is no folder; or a setting stands
+            in Streamlit's secrets where nobody reads it.
     """
-    return secret_folder_with({*settings.model_fields, *ALIASES})
+    known = names_of(settings.model_fields)
+    check_secrets_toml(known, LIVE_NEEDS)
+    return secret_folder_with(known)
 
 
 def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> dict[str, str]:
@@ -159,8 +169,8 @@ def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> di
     Raises:
         SettingsError: A file cannot be read.
     """
-    given: dict[str, Mapping[str, Any]] = {"the environment": Environment(settings)()}
-    with in_file(read_env_file(env_file)):
+    given: dict[str, Mapping[str, Any]] = {ENVIRONMENT: Environment(settings)()}
+    with in_file(env_path(env_file), read_env_file(env_file)):
         given[str(env_path(env_file))] = EnvFile(settings)()
     folder = checked_folder(settings)
     if folder is not None:
@@ -169,7 +179,7 @@ def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> di
         except OSError as error:
             raise unread(error, error.filename or folder) from None
     given["secrets.toml"] = SecretsToml(settings)()
-    profile = next((str(one["settings_profile"]) for one in given.values() if "settings_profile" in one), "")
+    profile = next((_profile(one) for one in given.values() if "settings_profile" in one), "")
     given[f"profile {profile}"] = dict(PROFILES.get(profile, {}))
     names = {place: {field_of(name) for name in one} for place, one in given.items()}
     return {
@@ -178,39 +188,44 @@ def sources_of(settings: type[BaseSettings], env_file: Path | None = None) -> di
     }
 
 
-def typos(settings: Collection[str], env_file: Path | None = None) -> list[str]:
-    """Name, a line each, what was set under a name that is no setting and looks like one.
+def other_names_used(env_file: Path | None = None) -> dict[str, str]:
+    """Return each setting whose value in force was given under another name, and that name.
 
     Args:
-        settings: The settings' names.
         env_file: As ``load_settings`` takes it.
     """
-    names, secrets = _names(lambda: whatever_is_in(env_file)), _names(read_secrets_toml)
-    known = {name.upper() for name in (*settings, *ALIASES, *PLACES)}
-    return [
-        *_strangers(names, known, LIKE_IN_FILE, str(env_path(env_file))),
-        *_strangers(secrets, known, LIKE_IN_FILE, "secrets.toml"),
-        *_strangers(child_environment(), known, LIKE_IN_ENVIRONMENT, "the environment"),
-    ]
+    places: tuple[Callable[[], Iterable[str]], ...] = (
+        lambda: _given(child_environment()),
+        lambda: _given(whatever_is_in(env_file)),
+        secret_names,
+        lambda: _given(read_secrets_toml()),
+    )
+    found: dict[str, str] = {}
+    for look in places:
+        names = {name.lower() for name in names_found(look)}
+        for alias, field in ALIASES.items():
+            if field in names or alias in names:
+                found.setdefault(field, field if field in names else alias)
+    return {field: name for field, name in found.items() if name != field}
 
 
-def _names(read: Callable[[], Mapping[str, Any]]) -> list[str]:
+def _given(place: Mapping[str, Any]) -> list[str]:
+    return [name for name, value in place.items() if value not in ("", None)]
+
+
+def names_found(read: Callable[[], Iterable[str]]) -> list[str]:
     """Return the names in a place; none where it cannot be read, which a start says."""
     try:
         return list(read())
-    except SettingsError:
+    except (SettingsError, OSError):
         return []
 
 
-def _strangers(names: Iterable[str], known: set[str], alike: float, place: str) -> list[str]:
-    found = []
-    for name in names:
-        if name.upper() in known or len(name) < LEAST_LETTERS:
-            continue
-        nearest = difflib.get_close_matches(name.upper(), sorted(known), n=1, cutoff=alike)
-        if nearest:
-            found.append(f"{name} (from {place}) is no setting: did you mean {nearest[0]}?")
-    return found
+def secret_names() -> list[str]:
+    """Return the names of secret files; those with a dot before them are Kubernetes' own."""
+    folder = secret_folder()
+    found = [] if folder is None else sorted(folder.iterdir())
+    return [one.name for one in found if one.is_file() and not one.name.startswith(".")]
 
 
 def field_of(name: str) -> str:

@@ -101,7 +101,7 @@ WORDS: Final[dict[str, Words]] = {
     "alarm_url": Words("secret", "Webhook for alarms; its address is a key (docs/alarms.md)"),
     "alarm_shape": Words("", "What the webhook understands"),
     "alarm_telegram_chat": Words("", "Chat of ALARM_SHAPE=telegram: its number or @name"),
-    "alarm_pause_s": Words("s", "The same alarm is not sent again within it"),
+    "alarm_pause_s": Words("s", "The same alarm is not sent again within it; a kill always is"),
     "alarm_summary_hour": Words("hour UTC", "When the day's summary is sent"),
     "tls_cert_file": Words("path", "Certificate of the proxy before the console: its end is watched"),
     # who may do what

@@ -1,5 +1,7 @@
 """Settings: every name of the seed, profiles under the environment, and a clear word for each fault."""
 
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from engine.config import (
     data_dir,
     live_faults,
     load_settings,
+    sources,
 )
 from engine.errors import SettingsError
 from engine.params import Limits
@@ -194,6 +197,84 @@ def test_a_value_of_another_kind_is_told_with_what_is_expected(
     text = fault(monkeypatch, **{name: value})
     assert text.startswith(f"{name} (from the environment): {said}")
     assert value not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meant"),
+    [
+        ("SYMBOL", "BTC/USD", "btc/usd"),
+        ("LOG_LEVEL", "INFO", "info"),
+        ("SETTINGS_PROFILE", "High_Vol", "high_vol"),
+        ("VENUE", "Practice ", "practice"),
+        ("ORDER_KIND", "fak", "FAK"),
+        ("ALARM_SHAPE", "Slack", "slack"),
+        ("KILL_BY", "ANYONE", "anyone"),
+        ("DRY_RUN", "FALSE", False),
+        ("DRY_RUN", "False", False),
+        ("DRY_RUN", "No", False),
+        ("EPHEMERAL_STORAGE", "TRUE", True),
+    ],
+)
+def test_a_word_out_of_a_few_is_taken_in_any_case(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, meant: object
+) -> None:
+    """The seed writes BTC/USD; nothing else can be meant. The profile's own defaults are taken too."""
+    monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert getattr(settings, name.lower()) == meant
+    if name == "SETTINGS_PROFILE":
+        assert settings.d_min == PROFILES["high_vol"]["d_min"]
+        assert sources()["d_min"] == "profile high_vol"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_no_fault_is_told_as_a_pattern(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An operator reads it, not a programmer; those to come too."""
+    monkeypatch.setenv(name.upper(), "s3cr3t nonsense")
+    told = f"{name.upper()} (from the environment): "
+    with suppress(SettingsError):  # any text is a folder or a host; that one is tried when it is used
+        load_settings()
+        return
+    text = fault(monkeypatch)
+    assert text.startswith(told)
+    assert not re.search(r"pattern|regular|\^|\\|literal", text)
+    assert "s3cr3t" not in text or name == "calibration_layer", "a file that cannot be read is named"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CHAINLINK_DIRECT_API_URL", "https://x", "a WebSocket address is needed (wss://...)"),
+        ("SPOT_URL", "https://x", "a WebSocket address is needed (wss://...)"),
+        ("RTDS_WS_URL", "wss://a..b", "it should name a host that can be looked up"),
+        ("RTDS_WS_URL", "wss:///x", "it should name a host that can be looked up"),
+        ("RTDS_WS_URL", "wss://x:port", "it should name a host that can be looked up"),
+        ("GAMMA_API_URL", "wss://x", "a web address is needed (https://...)"),
+        ("WALLET_ADDRESS", "0x1", "a wallet's address is needed: 0x and 40 hexadecimal digits"),
+        ("ALARM_TELEGRAM_CHAT", "ann", "a chat's number or @name is needed"),
+        ("SYMBOL", "eth/usd", "it should be btc/usd"),
+        ("KILL_BY", "me", "it should be anyone or viewer or operator"),
+        ("CALIBRATION_LAYER", "/nowhere", "/nowhere cannot be read: No such file or directory"),
+    ],
+)
+def test_a_fault_names_what_was_written_and_where_and_says_what_is_needed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """Whoever set CHAINLINK_DIRECT_API_URL looked for a SPOT_URL in vain."""
+    for put in (
+        lambda: monkeypatch.setenv(name, value),
+        lambda: Path(".env").write_text(f"{name}={value}\n"),
+    ):
+        put()
+        place = ".env" if Path(".env").exists() else "the environment"
+        assert fault(monkeypatch) == f"{name} (from {place}): {said}"
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_fault_of_several_settings_has_each_as_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other name is the one that stands in the file."""
+    text = fault(monkeypatch, VENUE="practice", CHAINLINK_DIRECT_API_URL="wss://ticker.example")
+    assert text.startswith("VENUE=practice and CHAINLINK_DIRECT_API_URL are both set")
 
 
 NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]

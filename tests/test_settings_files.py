@@ -107,7 +107,10 @@ def test_lines_that_say_something_are_read_as_before() -> None:
     settings = load_settings()
     assert (settings.d_min, settings.hammer_secs, settings.fee_bps) == (6.0, 7.0, 10.0)
     assert (sources()["d_min"], sources()["fee_bps"]) == (".env", "default")
-    assert typos() == []
+    assert typos() == [
+        "OTHER (from .env) is no setting: nothing here reads it",
+        "with.dots-1 (from .env) is no setting: nothing here reads it",
+    ], "BASE is a part of another line"
     shutil.copy(ROOT / ".env.example", ".env")
     assert load_settings().is_external
 
@@ -237,6 +240,155 @@ def test_a_folder_of_credentials_has_to_be_one(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("SECRETS_DIR", "there")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "gone")
     assert load_settings().max_daily_loss == 25.0, "it is not asked for"
+
+
+# --- names that nobody reads ---
+
+
+@pytest.mark.parametrize(
+    "name", ["OPERATOR_PASSWORD_HASH", "viewer_password_hash", "Max_Daily_Loss", "SPOT_URL"]
+)
+@pytest.mark.parametrize("table", ["[auth]", "[auth.google]", "[mine]", "[[mine]]", "[a.b]"])
+def test_a_setting_below_a_line_in_brackets_is_refused(name: str, table: str) -> None:
+    """TOML puts it into that table: the password was none, and the console was open to everybody."""
+    TOML.write_text(f'D_MIN = 7\n\n{table}\nredirect_uri = "x"\n\n# ours\n{name} = "s3cr3t"\n')
+    told, shown = refused(), table.strip("[]")
+    assert told.startswith(
+        f"{TOML}: {name.upper()} stands in the table [{shown}], where nobody reads it: move it above"
+    )
+    assert told.endswith("above the first line in brackets")
+    assert "s3cr3t" not in told
+
+
+def test_the_refusal_names_the_file_that_is_named_and_the_home_folders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On Streamlit Cloud the box "Secrets" is the home folder's."""
+    for place in (Path("home/.streamlit/secrets.toml"), Path("run/any.toml")):
+        place.parent.mkdir(parents=True)
+        place.write_text("[auth]\nkill_by = 'operator'\n")
+        monkeypatch.setenv("SECRETS_FILE", str(place) if place.parent.name == "run" else "")
+        assert f"{place}: KILL_BY stands in the table [auth]" in refused()
+        place.unlink()
+        monkeypatch.setenv("SECRETS_FILE", "")
+
+
+def test_a_key_of_another_connection_is_only_told() -> None:
+    """A table of Streamlit's connections has keys of such names; without ours nothing is live."""
+    TOML.write_text(
+        "[connections.sheets]\nprivate_key = 's3cr3t'\n[auth]\nclient_id = 'x'\nviewer_emals = 'x'\n"
+    )
+    assert load_settings().private_key is None
+    assert typos() == [
+        "private_key (from secrets.toml, table [connections.sheets]) sets nothing there: if it is ours, move "
+        "it above the tables",
+        "viewer_emals (from secrets.toml, table [auth]) is no setting: did you mean VIEWER_EMAILS?",
+    ]
+    TOML.write_text("[auth]\nprivate_key = 's3cr3t'\n")
+    assert "PRIVATE_KEY stands in the table [auth]" in refused()
+
+
+@pytest.mark.parametrize(
+    "value", ["['a@example.com', 's3cr3t@example.com']", "{ a = 's3cr3t' }", "2026-11-29"]
+)
+def test_a_setting_that_is_no_plain_value_is_refused(value: str) -> None:
+    """A list of e-mail addresses was passed over without a word."""
+    TOML.write_text(f"OPERATOR_EMAILS = {value}\n")
+    assert refused() == f"{TOML}: OPERATOR_EMAILS is no plain value: write it in quotes, commas between parts"
+
+
+def test_a_misspelt_secret_file_is_told(mounted: Path) -> None:
+    """With its password nobody was asked for one, and nothing said why."""
+    for name in ("operator_pasword_hash", "chainlink_direct_api_url", "pki.p12", "..data"):
+        (mounted / name).write_text("")
+    (mounted / "tls").mkdir()
+    assert typos() == [
+        "operator_pasword_hash (from the folder of secrets) is no setting: did you mean "
+        "OPERATOR_PASSWORD_HASH?",
+        "pki.p12 (from the folder of secrets) is no setting: nothing here reads it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("DMIN", "D_MIN"), ("D_MI", "D_MIN"), ("VENU", "VENUE"), ("vennue", "VENUE"), ("XYZ", "")],
+)
+def test_in_our_own_files_no_name_is_too_short_to_be_told(name: str, meant: str) -> None:
+    """`.env` and secrets are ours: whatever nobody reads there is a mistake."""
+    Path(".env").write_text(f"{name}=7\n")
+    TOML.write_text(f"{name} = 7\n")
+    said = f"did you mean {meant}?" if meant else "nothing here reads it"
+    assert typos() == [
+        f"{name} (from .env) is no setting: {said}",
+        f"{name.lower()} (from secrets.toml) is no setting: {said}",
+    ]
+
+
+def test_what_may_be_half_a_key_is_not_repeated() -> None:
+    """A key that was broken over two lines is read as a name where a sign of equality ends it."""
+    Path(".env").write_text("API_SECRET=\nS3cr3tS3cr3tS3cr3tS3cr3tS3cr3tS3cr3tS3cr3t0=\nHamer_Secs=7\n")
+    TOML.write_text('["s3cr3t\\ns3cr3t"]\nkill_by = "x"\n')
+    assert typos()[:2] == [
+        "a name of 43 signs (from .env) is no setting: nothing here reads it",
+        "Hamer_Secs (from .env) is no setting: did you mean HAMMER_SECS?",
+    ]
+    assert "s3cr3t" not in "".join(typos())
+    assert "KILL_BY stands in the table […], where" in refused()
+
+
+# --- two spellings of one name ---
+
+
+def two_in_environment(monkeypatch: pytest.MonkeyPatch, first: str, second: str) -> str:
+    monkeypatch.setenv("DRY_RUN", first)
+    monkeypatch.setenv("dry_run", second)
+    return "the environment"
+
+
+def two_in_file(monkeypatch: pytest.MonkeyPatch, first: str, second: str) -> str:
+    Path(".env").write_text(f"DRY_RUN={first}\ndry_run={second}\n")
+    return ".env"
+
+
+def two_in_folder(monkeypatch: pytest.MonkeyPatch, first: str, second: str) -> str:
+    monkeypatch.setenv("SECRETS_DIR", "mounted")
+    Path("mounted").mkdir(exist_ok=True)
+    Path("mounted/DRY_RUN").write_text(f"{first}\n")
+    Path("mounted/dry_run").write_text(second)
+    return "mounted"
+
+
+def two_in_toml(monkeypatch: pytest.MonkeyPatch, first: str, second: str) -> str:
+    TOML.write_text(f"DRY_RUN = '{first}'\ndry_run = '{second}'\n")
+    return str(TOML)
+
+
+@pytest.mark.parametrize("put", [two_in_environment, two_in_file, two_in_folder, two_in_toml])
+@pytest.mark.parametrize(("first", "second"), [("true", "false"), ("false", "true")])
+def test_two_spellings_of_one_name_with_different_values_are_refused(
+    monkeypatch: pytest.MonkeyPatch, put: Callable[..., str], first: str, second: str
+) -> None:
+    """Whichever was set last won without a word; either may be meant."""
+    place = put(monkeypatch, first, second)
+    assert refused() == f"{place} has DRY_RUN and dry_run, with different values: take one away"
+    put(monkeypatch, first, first)
+    assert load_settings().dry_run is (first == "true")
+    put(monkeypatch, first, "")
+    if put is two_in_folder:
+        assert "different values" in refused(), "an empty file is one"
+        return
+    assert load_settings().dry_run is (first == "true"), "empty is not set"
+
+
+def test_a_setting_and_its_other_name_are_two_spellings_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of other programs may differ in case as they like."""
+    monkeypatch.setenv("http_proxy", "http://a")
+    monkeypatch.setenv("HTTP_PROXY", "http://b")
+    assert load_settings().dry_run
+    monkeypatch.setenv("SPOT_URL", "wss://a")
+    monkeypatch.setenv("CHAINLINK_DIRECT_API_URL", "wss://b")
+    assert "SPOT_URL" in refused()
+    assert "CHAINLINK_DIRECT_API_URL" in refused()
 
 
 # --- stopping, whatever is wrong ---
@@ -388,7 +540,7 @@ def test_another_user_can_stop_what_he_may_not_read(shared: Path) -> None:
     assert "NOT KILLED" in err, "a folder that it cannot enter is no latch"
     env = f".env cannot be read (Permission denied): let user {NOBODY} read it"
     env += ", or set ENV_FILE to another file\n"
-    assert told["settings, closed folder"] == told["settings, closed file"] == [1, "", env]
+    assert told["settings, closed folder"] == told["settings, closed file"] == [2, "", env]
     assert told["settings, closed secrets"][2].startswith(
         f"{shared}/open/.env cannot be read (Permission denied)"
     )

@@ -53,7 +53,7 @@ def in_secret_folder(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
 
 
 def in_secrets_toml(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
-    Path(".streamlit/secrets.toml").write_text(f"D_MIN = {value}\n[auth]\nd_min = 99\n")
+    Path(".streamlit/secrets.toml").write_text(f"D_MIN = {value}\n[auth]\nclient_id = 'x'\n")
 
 
 def in_home(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
