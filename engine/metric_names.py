@@ -22,12 +22,14 @@ PREFIX: Final = "updown_"
 METRICS: Final[dict[str, Metric]] = {
     # the engine
     "build_info": Metric("gauge", "Always 1; the labels say what runs", ("version", "venue", "profile")),
-    "mode": Metric("gauge", "1 for the mode of the banner: PRACTICE, PAPER, LIVE or HALTED", ("mode",)),
+    "mode": Metric(
+        "gauge", "1 for the mode of the banner: PRACTICE, PAPER, LIVE, HALTED or KILLED", ("mode",)
+    ),
     "uptime_seconds": Metric("gauge", "Since the session opened"),
     "snapshot_age_seconds": Metric("gauge", "Since the engine last spoke; above 1.5 it is unwell"),
     "events_total": Metric("counter", "Events that were numbered"),
     "inbox_lag_seconds": Metric(
-        "gauge", "Lateness of the engine's loop, where frames are read, over the last minute", ("quantile",)
+        "gauge", "Lateness of the engine's loop, where frames are read, over the last minute", ("stat",)
     ),
     "behind": Metric("gauge", "1 while the engine is behind its feeds and buys nothing"),
     "clock_skew_seconds": Metric("gauge", "Our clock less the venue's"),
@@ -45,7 +47,7 @@ METRICS: Final[dict[str, Metric]] = {
     "topic_fresh": Metric("gauge", "1 while its state is fresh", ("topic",)),
     "topic_age_seconds": Metric("gauge", "Since its last value", ("topic",)),
     "topic_lag_seconds": Metric(
-        "gauge", "Arrival less the time a value is of, over the last 300", ("topic", "quantile")
+        "gauge", "Arrival less the time a value is of, over the last 300", ("topic", "stat")
     ),
     "topic_missing_seconds": Metric("gauge", "Seconds of the last 300 that never came: the gaps", ("topic",)),
     "topic_lost_frames_total": Metric("counter", "Frames that a numbering feed skipped", ("topic",)),

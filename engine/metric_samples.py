@@ -6,9 +6,27 @@ What it does not know: what an earlier snapshot said (``engine.metrics`` adds up
 from collections.abc import Iterator
 from typing import Final, NamedTuple, get_args
 
-from engine.snapshot import ContractView, ModeView, Snapshot
+from engine.core.decide import GATE_NAMES
+from engine.core.reports import COUNTED
+from engine.events import Source
+from engine.snapshot import ContractView, ModeWord, Snapshot
 
-QUANTILES: Final = ("0.5", "0.95", "0.99", "1")
+REASONS: Final = (
+    "closed by the venue", "connection lost", "half-open", "not understood", "not wanted", "other",
+    "refused by the venue", "refused with HTTP", "silent",
+)  # fmt: skip
+"""Why a connection ends, in our own words."""
+
+ERRORS: Final = (
+    "ConnectError", "ConnectTimeout", "ConnectionRefusedError", "ConnectionResetError", "InvalidHandshake",
+    "InvalidMessage", "OSError", "ProxyError", "ReadError", "ReadTimeout", "RemoteProtocolError",
+    "SSLCertVerificationError", "SSLError", "TimeoutError", "gaierror",
+)  # fmt: skip
+"""And by the name of the error, as Python and the libraries have it; any other counts as "other"."""
+
+BEGUN_DECISIONS: Final = dict.fromkeys((*GATE_NAMES.values(), "trade"), 0)
+BEGUN_PRICES: Final = {f"{source}: {told}": 0 for source in get_args(Source) for told in sorted(COUNTED)}
+"""Told from the start, with 0: the increase of a series that begins at 1 leaves the first one out."""
 
 
 class Sample(NamedTuple):
@@ -37,17 +55,17 @@ _Loose = Iterator[tuple[str, tuple[str, ...], float | None]]
 
 
 def _engine(snapshot: Snapshot) -> _Loose:
-    for mode in get_args(ModeView.__annotations__["mode"]):
+    for mode in get_args(ModeWord):
         yield "mode", (mode,), snapshot.mode.mode == mode
     yield "uptime_seconds", (), snapshot.uptime_s
     yield "events_total", (), snapshot.seq
     life = snapshot.life
-    for quantile, lag_ms in (
-        ("0.5", life.loop_p50_ms),
-        ("0.99", life.loop_p99_ms),
-        ("1", life.loop_worst_ms),
+    for stat, lag_ms in (
+        ("p50", life.loop_p50_ms),
+        ("p99", life.loop_p99_ms),
+        ("worst", life.loop_worst_ms),
     ):
-        yield "inbox_lag_seconds", (quantile,), _seconds(lag_ms)
+        yield "inbox_lag_seconds", (stat,), _seconds(lag_ms)
     yield "behind", (), bool(snapshot.mode.behind_why)
     yield "clock_skew_seconds", (), _seconds(snapshot.clock.skew_ms)
     yield "clock_ok", (), snapshot.clock.ok
@@ -71,12 +89,11 @@ def _topics(snapshot: Snapshot) -> _Loose:
     for topic in snapshot.topics:
         yield "topic_fresh", (topic.name,), topic.state == "fresh"
         yield "topic_age_seconds", (topic.name,), topic.age_s
-        lags = (("0.5", topic.lag_p50_s), ("0.95", topic.lag_p95_s), ("0.99", topic.lag_p99_s))
-        for quantile, lag_s in lags:
-            yield "topic_lag_seconds", (topic.name, quantile), lag_s
+        for stat, lag_s in (("p50", topic.lag_p50_s), ("p95", topic.lag_p95_s), ("p99", topic.lag_p99_s)):
+            yield "topic_lag_seconds", (topic.name, stat), lag_s
         yield "topic_missing_seconds", (topic.name,), topic.missing
         yield "topic_lost_frames_total", (topic.name,), topic.lost
-    for reason, count in snapshot.bad_prices.items():
+    for reason, count in (BEGUN_PRICES | snapshot.bad_prices).items():
         yield "bad_prices_total", (reason,), count
     apart_bp = snapshot.divergence_bp
     yield "divergence_ratio", (), None if apart_bp is None else apart_bp / 10_000
@@ -95,7 +112,7 @@ def _books(snapshot: Snapshot) -> _Loose:
         for outcome, book in (("up", contract.up), ("down", contract.down)):
             yield "book_live", (window, outcome), book.state == "live"
             yield "book_touch_age_seconds", (window, outcome), book.age_s
-    for reason, count in snapshot.decisions.items():
+    for reason, count in (BEGUN_DECISIONS | snapshot.decisions).items():
         yield "decisions_total", (reason,), count
 
 
@@ -157,7 +174,7 @@ def reason_of_close(text: str) -> str:
     if "silent for" in text:
         return "silent"
     kind = text.partition(":")[0]
-    return kind if kind.isidentifier() and kind.endswith(("Error", "Refused", "Timeout")) else "other"
+    return kind if kind in ERRORS else "other"
 
 
 def _seconds(milliseconds: float | None) -> float | None:

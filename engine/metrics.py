@@ -5,30 +5,27 @@ for two looks at a clock an event. Names: ``engine.metric_names``. What it does 
 (deploy/prometheus).
 """
 
-import logging
 import shutil
-import socket
 import threading
 import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest, make_wsgi_app
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import Metric as Family
-from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
 
 from engine import __version__
 from engine.journal_read import journal_parts
 from engine.kill import KillSwitch
 from engine.metric_names import METRICS, PREFIX
-from engine.metric_samples import Sample, reason_of_close, samples
+from engine.metric_samples import ERRORS, REASONS, Sample, reason_of_close, samples
+from engine.metric_server import served
 from engine.raw import raw_segments
 from engine.snapshot import OrderView, Snapshot
 
@@ -45,10 +42,7 @@ VERDICTS: Final = ("agrees", "within error", "outside error", "drift")
 REMEMBERED: Final = 2_000
 """Orders and windows that are known as counted; a snapshot shows the last fifty of each."""
 
-SEALED: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), ("Server", "metrics"))
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
-log = logging.getLogger("engine.metrics")
 
 
 class Histogram:
@@ -208,12 +202,11 @@ class Metrics(Collector):
         yield from samples(snapshot)
         with self._lock:
             yield from list(self._sums())
+            yield from list(self._closes(snapshot))
         yield from self._sizes(snapshot.session)
 
     def _sums(self) -> Iterator[Sample]:
         meter, tally = self.meter, self.tally
-        for (feed, reason), count in list(meter.closes.items()):
-            yield Sample("feed_reconnects_total", (feed, reason), count)
         yield Sample("book_resyncs_total", (), tally.resyncs)
         yield from (Sample(*one) for one in meter.decisions.samples("decision_seconds", ()))
         for outcome, count in tally.orders.items():
@@ -225,6 +218,14 @@ class Metrics(Collector):
         yield Sample("ev_claimed_dollars", (), tally.claimed_usd)
         yield Sample("ev_realised_dollars", (), tally.realised_usd)
 
+    def _closes(self, snapshot: Snapshot) -> Iterator[Sample]:
+        """Yield every end of every feed, also those that never came: an increase from nothing is none."""
+        found = dict(self.meter.closes)
+        feeds = {feed.name for feed in snapshot.feeds} | {pulse.name for pulse in snapshot.life.pulses}
+        for feed in sorted(feeds | {feed for feed, _ in found}):
+            for reason in (*REASONS, *ERRORS):
+                yield Sample("feed_reconnects_total", (feed, reason), found.get((feed, reason), 0))
+
     def _sizes(self, session: str) -> Iterator[Sample]:
         journal = self._folder / "sessions" / f"{session}.sqlite"
         raw = [part for segment in raw_segments(journal) for part in journal_parts(segment)]
@@ -235,63 +236,9 @@ class Metrics(Collector):
         except OSError:
             return
 
-    @contextmanager
-    def served(self, host: str, port: int) -> Iterator[None]:
-        """Answer Prometheus at an address as long as this lasts; port 0 is none.
-
-        An address that cannot be had costs the metrics, not the engine: the log says what to do.
-        """
-        if not port:
-            yield
-            return
-        try:
-            server = _server(host, port, self._registry)
-        except OSError as error:
-            why = f"METRICS_PORT {port} on METRICS_HOST {host} cannot be had ({error.strerror})"
-            log.warning("no metrics", extra={"why": f"{why}: set another METRICS_PORT, or 0 for none"})
-            yield
-            return
-        thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="metrics", daemon=True)
-        thread.start()
-        log.info("metrics served", extra={"host": host, "port": port})
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join(1.0)
-
-
-class _Quiet(WSGIRequestHandler):
-    """Scrapes are no events."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing."""
-
-
-def _server(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
-    """Bind a server; it answers each scrape in a thread of its own.
-
-    Raises:
-        OSError: The address cannot be had.
-    """
-
-    class Server(ThreadingWSGIServer):
-        address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-
-    return make_server(host, port, _sealed(make_wsgi_app(registry)), Server, _Quiet)
-
-
-def _sealed(app: Any) -> Any:
-    """Tell whoever asks to keep and to guess nothing, and not which Python answers."""
-
-    def answer(environ: Any, start: Any) -> Any:
-        def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-            return start(status, [*headers, *SEALED], *more)
-
-        return app(environ, begin)
-
-    return answer
+    def served(self, host: str, port: int) -> AbstractContextManager[None]:
+        """Answer Prometheus at an address as long as this lasts; port 0 is none."""
+        return served(self._registry, host, port)
 
 
 def _size(files: Iterable[Path]) -> int:

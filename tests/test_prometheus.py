@@ -1,5 +1,6 @@
 """The files for Prometheus, with Debian's own: it accepts them, every alert fires, and it scrapes us."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -8,6 +9,7 @@ from time import monotonic, sleep
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 import yaml
 
@@ -83,7 +85,8 @@ def asked(port: int, question: str) -> list[dict[str, Any]]:
 
 
 def test_debians_prometheus_scrapes_the_engine(tmp_path: Path) -> None:
-    """The shipped configuration with our port in it: the target is up, and a sample is what we told."""
+    """As docs/metrics.md has it, with our ports: the target is up, and a sample is what we told. Nobody else
+    is answered, and nothing is written into the folder where it is started: `data/` there is ours."""
     ours, theirs = free_port(), free_port()
     text = (FOLDER / "prometheus.yml").read_text()
     assert "127.0.0.1:9102" in text
@@ -93,12 +96,15 @@ def test_debians_prometheus_scrapes_the_engine(tmp_path: Path) -> None:
     metrics = Metrics(KillSwitch(tmp_path), tmp_path)
     metrics.take(snapshot_of(Core(), orders=[order()]))
     metrics.meter.closed("rtds", "twap silent for 12 s")
-    command = [
-        str(PROMETHEUS), f"--config.file={tmp_path}/prometheus.yml", f"--storage.tsdb.path={tmp_path}/store",
-        f"--web.listen-address=127.0.0.1:{theirs}", "--log.level=error",
-    ]  # fmt: skip
+    document = (FOLDER.parent.parent / "docs/metrics.md").read_text()
+    (line,) = re.findall(r"^(prometheus (?:.*\\\n)*.*?) +#", document, re.MULTILINE)
+    assert "127.0.0.1:9090" in line
+    line = line.replace("deploy/prometheus", str(tmp_path)).replace("127.0.0.1:9090", f"127.0.0.1:{theirs}")
+    home, started_in = tmp_path / "home", tmp_path / "started"
+    started_in.mkdir()
+    own, command = os.environ | {"HOME": str(home)}, ["bash", "-c", f"exec {line} --log.level=error"]
     with metrics.served("127.0.0.1", ours), (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=started_in, env=own)
         try:
             until = monotonic() + 30
             while not asked(theirs, 'up{job="updown"} == 1') and monotonic() < until:
@@ -107,9 +113,15 @@ def test_debians_prometheus_scrapes_the_engine(tmp_path: Path) -> None:
             assert asked(theirs, 'up{job="updown"}')[0]["value"][1] == "1", said
             (filled,) = asked(theirs, 'updown_orders_total{outcome="filled"}')
             assert filled["value"][1] == "1"
-            (closed,) = asked(theirs, "updown_feed_reconnects_total")
+            (closed,) = asked(theirs, "updown_feed_reconnects_total > 0")
             assert (closed["metric"]["feed"], closed["metric"]["reason"]) == ("rtds", "silent")
             assert asked(theirs, "updown_order_latency_seconds_bucket{le='+Inf',stage='answer'}")
+            assert (home / ".local/state/updown-prometheus/wal").is_dir()
+            assert list(started_in.iterdir()) == []
+            (listener,) = [
+                one for one in psutil.Process(process.pid).net_connections() if one.status == "LISTEN"
+            ]
+            assert listener.laddr == ("127.0.0.1", theirs)
         finally:
             process.terminate()
             process.wait(10)

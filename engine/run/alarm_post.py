@@ -10,7 +10,7 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +18,7 @@ import httpx
 
 from engine.config import Settings
 from engine.feeds.address import is_loopback
+from engine.run.alarm_text import for_json, for_slack, for_telegram, one_line, short_name
 
 QUEUE_LIMIT: Final = 100
 TIMEOUT_S: Final = 5.0
@@ -27,6 +28,10 @@ PAUSE_S: Final = 1.0
 
 MOST_A_MINUTE: Final = 20
 """Slack and Telegram take about one message a second and a chat 20 a minute (their documents on limits)."""
+
+NEVER_HELD: Final = frozenset(("kill",))
+"""Told however soon after the last: "cleared" must not be the last word on a switch that is tripped. Each is
+somebody's doing, so they do not flicker."""
 
 CLOSE_WAIT_S: Final = 1.5
 """How long the engine's end waits for alarms not posted yet: the whole stop may take three seconds."""
@@ -54,24 +59,17 @@ class PostFailed(Exception):
 
 
 def body_of(alarm: Alarm, settings: Settings) -> dict[str, Any]:
-    """Write an alarm as the webhook wants it: ``ALARM_SHAPE``. What UTF-8 has no bytes for becomes "?"."""
-    alarm = alarm._replace(
-        text=_sendable(alarm.text), contract=_sendable(alarm.contract), order=_sendable(alarm.order)
-    )
-    mode = f"{'practice' if not settings.is_external else 'paper' if settings.dry_run else 'live'}"
-    text = f"[{mode}] {alarm.kind}: {alarm.text}"
+    """Write an alarm as the webhook wants it, ``ALARM_SHAPE``: texts in one line, harmless, and not long."""
+    mode = "practice" if not settings.is_external else "paper" if settings.dry_run else "live"
+    said = one_line(alarm.text)
+    text = f"[{mode}] {alarm.kind}: {said}"
     if settings.alarm_shape == "slack":
-        return {"text": text}
+        return {"text": for_slack(text)}
     if settings.alarm_shape == "telegram":
-        return {"chat_id": settings.alarm_telegram_chat, "text": text, "disable_web_page_preview": True}
-    told = alarm._asdict() | {"mode": mode}
-    del told["about"]
-    return told
-
-
-def _sendable(text: str) -> str:
-    """Return a text that can be sent: half of a surrogate pair comes from broken bytes in a file's name."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+        chat = settings.alarm_telegram_chat
+        return {"chat_id": chat, "text": for_telegram(text), "disable_web_page_preview": True}
+    names = {"contract": short_name(alarm.contract), "order": short_name(alarm.order)}
+    return {"kind": alarm.kind, "text": for_json(said), "at_ms": alarm.at_ms, **names, "mode": mode}
 
 
 def post(client: httpx.Client, alarm: Alarm, settings: Settings) -> None:
@@ -113,6 +111,7 @@ class Poster:
         self._now = now
         self._queue: queue.Queue[Alarm] = queue.Queue(QUEUE_LIMIT)
         self._told_at: dict[tuple[str, str], float] = {}
+        self._held: dict[tuple[str, str], Alarm] = {}
         self._recent: deque[float] = deque(maxlen=MOST_A_MINUTE)
         self._stop = threading.Event()
         self._left_behind = threading.Event()
@@ -136,9 +135,9 @@ class Poster:
         if self._thread is None:
             return
         key, now_s = (alarm.kind, alarm.about), self._now()
-        told_at = self._told_at.get(key)
-        if told_at is not None and now_s - told_at < self._settings.alarm_pause_s:
+        if alarm.kind not in NEVER_HELD and self._is_told(key, now_s):
             self.counts["held back"] += 1
+            self._held[key] = alarm
             return
         try:
             self._queue.put_nowait(alarm)
@@ -149,6 +148,25 @@ class Poster:
             known: at for known, at in self._told_at.items() if now_s - at < self._settings.alarm_pause_s
         }
         self._told_at[key] = now_s
+
+    def tell_held(self, standing: Container[tuple[str, str]]) -> None:
+        """Take over what was held back, once its pause is over, if it still stands; forget it if it does not.
+
+        Args:
+            standing: Kind and ``about`` of each alarm whose cause is there now.
+        """
+        now_s = self._now()
+        for key, alarm in list(self._held.items()):
+            if key not in standing:
+                del self._held[key]
+            elif not self._is_told(key, now_s):
+                del self._held[key]
+                self.tell(alarm)
+
+    def _is_told(self, key: tuple[str, str], now_s: float) -> bool:
+        """Say whether such an alarm was told within ALARM_PAUSE_S."""
+        told_at = self._told_at.get(key)
+        return told_at is not None and now_s - told_at < self._settings.alarm_pause_s
 
     def _run(self) -> None:
         client: httpx.Client | None = None

@@ -5,7 +5,7 @@ What it does not know: how an alarm reaches somebody (``engine.run.alarm_post``)
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -56,6 +56,11 @@ class AlarmWatch:
         """Return the alarm of a halt at once: there may be no snapshot any more."""
         self._told["halt", why] = None
         return Alarm("halt", why, time.time_ns() // 1_000_000, why)
+
+    @property
+    def standing(self) -> Container[tuple[str, str]]:
+        """Kind and ``about`` of each alarm whose cause was there when last looked."""
+        return self._told
 
     def take(self, snapshot: Snapshot) -> list[Alarm]:
         """Return the alarms that a snapshot brings."""
@@ -170,7 +175,7 @@ def _summary(base: Snapshot, snapshot: Snapshot, count: _Count) -> Alarm:
         f"since {since:%Y-%m-%d %H:%M} UTC: P&L {money.realised - before.realised:+,.2f} $",
         f"fees {money.fees - before.fees:,.2f} $, fills {money.trades - before.trades}",
         count.words(),
-        f"open {money.open_cost:,.2f} $, mode {snapshot.mode.mode}",
+        f"open {money.open_cost:,.2f} $, mode {snapshot.word}",
     ]
     if refused:
         parts.append(f"most often in the way: {refused[0][0]}")

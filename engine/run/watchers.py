@@ -59,6 +59,7 @@ class Watchers:
             alarms += self._certificate(snapshot.wall_ms)
         for alarm in alarms:
             self._tell(alarm)
+        self._poster.tell_held(self._alarms.standing)
 
     def halted(self, why: str) -> None:
         """Tell of a halt at once."""

@@ -1,7 +1,9 @@
 """Posting alarms: real webhooks on loopback, that take, refuse, hang; and nobody ever waits for them."""
 
+import html
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -9,12 +11,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from engine.config import Settings, load_settings
 from engine.errors import SettingsError
 from engine.run import alarm_post
 from engine.run.alarm_post import CLOSE_WAIT_S, QUEUE_LIMIT, Alarm, Poster, body_of, try_alarm
+from engine.run.alarm_text import for_json, for_slack, for_telegram
 
 SECRET_PATH = "/services/T0/s3cr3t-of-the-hook"
 
@@ -175,6 +180,40 @@ def test_the_same_alarm_is_held_back_for_a_while_and_another_is_not(hook: Hook) 
     assert poster.counts["held back"] == 5
 
 
+def test_a_kill_is_told_however_soon_after_the_last(hook: Hook) -> None:
+    """Ann trips it, clears it, Bob trips it: "cleared" must not be the last word on it."""
+    poster = Poster(settings_for(hook), lambda: 100.0)
+    poster.open()
+    texts = ["tripped by ann: x", "cleared", "tripped by bob: y", "cleared", "tripped by bob: z"]
+    for text in texts:
+        poster.tell(Alarm("kill", text, 1, text.partition(" ")[0]))
+    hook.wait_for(5)
+    poster.close()
+    assert [body["text"] for body in hook.bodies] == texts
+    assert poster.counts["held back"] == 0
+
+
+def test_what_was_held_back_is_told_when_its_pause_ends_if_it_still_stands(hook: Hook) -> None:
+    """The newest of it, once; what went meanwhile is forgotten, and is news when it comes back."""
+    now = [100.0]
+    poster = Poster(settings_for(hook, alarm_pause_s=60.0), lambda: now[0])
+    poster.open()
+    for text in ("first", "second", "third"):
+        poster.tell(alarm("a", text))
+    poster.tell(alarm("b", "only"))
+    poster.tell(alarm("b", "gone"))
+    now[0] += 59.9
+    poster.tell_held({("halt", "a"): None})
+    now[0] += 0.1
+    for _ in range(3):
+        poster.tell_held({("halt", "a"): None, ("halt", "b"): None})
+    until(lambda: poster.counts["sent"] == 3)
+    now[0] += 600.0
+    poster.tell_held({("halt", "a"): None})
+    poster.close()
+    assert [body["text"] for body in hook.bodies] == ["first", "only", "third"]
+
+
 def test_no_more_leave_in_a_minute_than_a_chat_takes(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest waits; at the end nothing waits."""
     poster = Poster(settings_for(hook))
@@ -244,6 +283,36 @@ def test_whatever_one_post_raises_the_next_alarm_has_its_turn(
     until(lambda: poster.counts["sent"] == 1)
     poster.close()
     assert poster.counts["failed"] == 1
+
+
+STRANGE = "<!channel> <http://x|the console>\n[live] kill: cleared & @channel ann@example.com \u202egp"
+
+
+def test_words_of_strangers_call_nobody_and_fake_no_second_alarm(hook: Hook) -> None:
+    """Whoever may trip the kill switch writes its reason. Telegram reads no marks without a parse mode."""
+    told = alarm(text=STRANGE)
+    slack = body_of(told, settings_for(hook, alarm_shape="slack"))["text"]
+    assert slack == (
+        "[practice] halt: &lt;!channel&gt; &lt;http://x|the console&gt; [live] kill: cleared &amp; "
+        "@\u200bchannel ann@example.com gp"
+    )
+    telegram = body_of(told, settings_for(hook, alarm_shape="telegram", alarm_telegram_chat="-1"))
+    assert "parse_mode" not in telegram
+    assert telegram["text"].startswith("[practice] halt: <!channel> <http://x|the console> [live]")
+    assert "@\u200bchannel ann@example.com" in telegram["text"]
+    assert body_of(told, settings_for(hook))["text"] == " ".join(STRANGE.replace("\u202e", "").split())
+
+
+@given(st.text(st.sampled_from("a&<>@ \n\U0001f600é"), max_size=60), st.integers(1, 200))
+def test_no_text_is_longer_than_what_takes_it(text: str, times: int) -> None:
+    """The webhook refused it, and the alarm was lost. What is cut off is seen, and no sign is cut in two."""
+    for shape, most in ((for_json, 4_000), (for_slack, 3_000), (for_telegram, 4_096)):
+        written = shape(text * times)
+        assert len(written.encode("utf-16-le")) // 2 <= most
+        plain = html.unescape(written) if shape is for_slack else written
+        plain = plain.replace("\u200b", "")
+        assert plain == text * times or (plain[-1] == "…" and (text * times).startswith(plain[:-1]))
+        assert shape is not for_slack or not re.search(r"[<>]|&(?!amp;|lt;|gt;)", written)
 
 
 @pytest.mark.parametrize("shape", ["json", "slack"])

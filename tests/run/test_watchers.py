@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.config import load_settings
@@ -11,6 +12,7 @@ from engine.kill import KillSwitch
 from engine.run.tls_file import ends_s
 from engine.run.watchers import Watchers
 from tests.core.builders import Core
+from tests.run.test_alarm_post import Hook
 from tests.snapshots import order, settlement, snapshot_of
 
 LONG = """-----BEGIN CERTIFICATE-----
@@ -122,3 +124,25 @@ def test_a_halt_is_an_alarm_at_once(tmp_path: Path, caplog: pytest.LogCaptureFix
     """Nobody may be there any more to publish a snapshot."""
     watchers(tmp_path).halted("the journal failed")
     assert [one["why"] for one in events(caplog, "alarm")] == ["the journal failed"]
+
+
+def test_a_cause_that_came_back_too_soon_reaches_the_webhook_when_the_pause_ends(tmp_path: Path) -> None:
+    """It was counted as held back, and the last that anybody heard was of a cause that had gone."""
+    hook = Hook()
+    try:
+        watched = watchers(tmp_path, alarm_url=hook.url, metrics_port=0)
+        now = [100.0]
+        watched._poster._now = lambda: now[0]
+        calm = snapshot_of(Core())
+        ill = msgspec.structs.replace(calm, orders=[order("o9", "unknown", reason="no answer")])
+        with watched.at_work():
+            for snapshot in (calm, ill, calm, ill):
+                watched.take(snapshot)
+            assert watched.metrics.posts is not None
+            assert watched.metrics.posts()["held back"] == 1
+            now[0] += 60.0
+            watched.take(ill)
+            hook.wait_for(2)
+        assert [body["order"] for body in hook.bodies] == ["o9", "o9"]
+    finally:
+        hook.close()

@@ -1,6 +1,8 @@
 """A real engine as its operators watch it: metrics over HTTP, a log in a file, alarms at a webhook."""
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +34,17 @@ def scrape(port: int) -> list[str]:
         return []
 
 
+def linted(text: str) -> str:
+    """Return what Prometheus's own linter says of what an engine serves; nothing where there is no linter."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        return ""
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    return f"{done.stdout}{done.stderr}"
+
+
 def test_a_kill_is_seen_by_prometheus_told_to_the_webhook_and_found_in_the_log(tmp_path: Path) -> None:
     """All without a console; the webhook's address is nowhere. A second engine says why it has no port."""
     hook, port = Hook(), free_port()
@@ -46,6 +59,10 @@ def test_a_kill_is_seen_by_prometheus_told_to_the_webhook_and_found_in_the_log(t
     try:
         until(lambda: 'updown_feed_connected{feed="rtds"} 1.0' in scrape(port))
         assert "updown_kill_latched 0.0" in scrape(port)
+        until(
+            lambda: {"p99", "p95"} <= set(re.findall(r'_lag_seconds{.*stat="(\w+)"', "\n".join(scrape(port))))
+        )
+        assert linted("\n".join(line for line in scrape(port) if "process_" not in line) + "\n") == ""
         second = run_command("run", "--seconds", "1", cwd=tmp_path, METRICS_PORT=str(port), DATA_DIR="other")
         assert second.returncode == 0
         (said,) = [json.loads(line) for line in second.stderr.splitlines() if '"no metrics"' in line]
