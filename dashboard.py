@@ -7,12 +7,15 @@ engine finds as it starts leaves the server up, which says so (docs/settings.md,
 import sys
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from engine import telemetry
 from engine.config import Settings, load_settings
 from engine.errors import SettingsError
 from engine.run.host import EngineHost
-from pages.server import console_routes, engine_beside
+from pages.server import base_path, console_routes, engine_beside
+from pages.server_door import FrontDoor
+from pages.server_entry import DeepLinks
 
 
 def settings_or_exit() -> Settings:
@@ -31,4 +34,5 @@ app = st.App(
     "pages/frame.py",
     lifespan=engine_beside(settings, EngineHost),
     routes=console_routes(),
+    middleware=[Middleware(FrontDoor), Middleware(DeepLinks, base=base_path())],
 )

@@ -92,6 +92,16 @@ def log_to_stderr(level: str, secrets: Iterable[str] = ()) -> None:
     _send_to([logging.StreamHandler(sys.stderr)], level, Redactor(secrets))
 
 
+def hand_over(other: logging.Logger) -> None:
+    """Let another library's logger, and what is below it, speak through the places of the engine's log alone.
+
+    Args:
+        other: Of a library that writes on standard error by itself; its level stays.
+    """
+    other.handlers.clear()
+    other.propagate = True
+
+
 def start_logs(settings: Settings) -> None:
     """Log as the settings say, and warn of names that look like settings and are none.
 

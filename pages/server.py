@@ -7,6 +7,7 @@ The routes answer while every page is busy: measured 3-4 ms where a button waits
 import asyncio
 import importlib
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final
@@ -23,14 +24,19 @@ from engine.config import Settings
 from engine.metrics import CONTENT_TYPE
 from engine.run.access import Role, Rules
 from engine.run.access_rules import observe_only, rules_of
-from engine.run.guard import Guard
+from engine.run.guard import BODY_LIMIT, BODY_WAIT_S, Guard
 from engine.run.host import EngineHost
 from engine.run.kill_door import REASON_LIMIT, has_token, refusal, who_of
 from engine.run.kill_signal import tripped_by_signal
+from engine.run.lock import holding
 from pages import access
 from pages.server_access import AccessRoutes
+from pages.server_body import beginning
+from pages.server_door import SAFE, ask_nobody
+from pages.server_logs import take_logs
 from pages.server_push import Pusher
 from pages.server_replay import Replays
+from pages.server_start import console_url, greet, part, server_port, take_ctrl_c
 
 GUARD_LOOK_S: Final = 1.0
 """How long the guard process may be missing before it is started anew."""
@@ -38,9 +44,6 @@ GUARD_LOOK_S: Final = 1.0
 WARM_AFTER_S: Final = 3.0
 """The first page is served before it."""
 TABLE_LIBRARIES: Final = ("pyarrow", "pandas")
-
-SAFE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""On each answer of these routes: a browser keeps none of it, and takes none for a page."""
 
 log = logging.getLogger("engine.console")
 
@@ -58,18 +61,26 @@ def engine_beside(
         make_host: Makes the engine's thread.
     """
 
+    ctrl_c = take_ctrl_c()  # uvicorn's is there by now: it imports the app after it has taken the signals
+
     @asynccontextmanager
     async def lifespan(_app: Any) -> AsyncIterator[None]:
+        take_logs()
+        ask_nobody()
         rules = server_rules(settings)
         with tripped_by_signal(settings.data_dir):
             await run_in_threadpool(observe_only, settings)
-            counter = await run_in_threadpool(desk.open_desk, settings, make_host)
+            other = await run_in_threadpool(holding, settings.data_dir)
+            counter = await run_in_threadpool(desk.open_desk, settings, _with_port(make_host))
+            greet(console_url(base_path()), other)
             if isinstance(counter.host, EngineHost):
                 counter.host.sessions = lambda: len(counter.hub)
             try:
                 await run_in_threadpool(kill_token.open_token, settings.data_dir)
             except OSError as error:
-                log.warning("no token for the kill route", extra={"reason": str(error)})
+                # Of a folder that nobody can write to the engine says what to do.
+                level = logging.WARNING if os.access(settings.data_dir, os.W_OK) else logging.INFO
+                log.log(level, "no token for the kill route", extra={"reason": str(error)})
             guard = Guard(rules, guard_port())
             guarding = asyncio.create_task(_keep(guard), name="guard")
             warming = asyncio.create_task(_warm(), name="warm")
@@ -82,8 +93,22 @@ def engine_beside(
                         await task
                 await run_in_threadpool(desk.close_desk)
                 await run_in_threadpool(guard.stop)
+                if ctrl_c is not None and ctrl_c.came:
+                    part()
 
     return lifespan
+
+
+def _with_port(make_host: Callable[[Settings, desk.Publish], desk.Host]) -> Callable[..., desk.Host]:
+    """Let whoever finds the data folder held know where this console is."""
+
+    def made(settings: Settings, publish: desk.Publish) -> desk.Host:
+        host = make_host(settings, publish)
+        if isinstance(host, EngineHost):
+            host.port = server_port()
+        return host
+
+    return made
 
 
 def server_rules(settings: Settings) -> Rules:
@@ -180,7 +205,7 @@ async def metrics(request: Request) -> Response:
 
 
 async def kill(request: Request) -> Response:
-    """Trip the kill switch at once. The body, if any, is the reason as plain text.
+    """Trip the kill switch at once. The body, as far as it is there, is the reason as plain text.
 
     Two may: whoever brings the token of the data folder (``Authorization: Bearer``, or ``X-Kill-Token`` where
     a proxy uses that header for its own password), and the console's own pages, which browsers name in
@@ -196,7 +221,8 @@ async def kill(request: Request) -> Response:
     refused = refusal(request.headers, found, access.rules(counter))
     if refused is not None:
         return _json({"latched": None, "error": refused.why}, refused.status)
-    why = (await request.body()).decode("utf-8", "replace").strip()[:REASON_LIMIT]
+    told = await beginning(request, BODY_LIMIT, BODY_WAIT_S)
+    why = told.decode("utf-8", "replace").strip()[:REASON_LIMIT]
     who = who_of(request.headers, found, folder, request.client.host if request.client else "")
     try:
         latch = await run_in_threadpool(counter.trip, who, why or "kill route")

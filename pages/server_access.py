@@ -20,6 +20,7 @@ from engine.run.access import COOKIE, Role, of_pass, same_site
 from engine.run.access_rules import sign_out
 from engine.run.throttle import origin_of
 from pages import access
+from pages.server_body import whole
 
 BODY_MOST: Final = 4_096
 PARAMETER: Final = "pass"
@@ -46,9 +47,20 @@ FORM: Final = """<form method="post" action="{base}/sign-in">
 SIGNED_IN: Final = """<p>You are <strong>{name}</strong>, {role}.</p>
 <p><a href="{base}/">To the console</a></p>
 <form method="post" action="{base}/sign-out"><button>Sign out</button></form>"""
+AS_OPERATOR: Final = "<h2>Sign in as an operator</h2>"
 KILL: Final = (
     '<form method="post" action="{base}/kill"><button class="kill">KILL: stop all trading</button></form>'
 )
+
+
+def form_of(body: bytes) -> tuple[str, str]:
+    """Return name and password of a sign-in's form; empty where it does not tell them, or is no such form."""
+    try:
+        given = parse_qs(body[:BODY_MOST].decode("utf-8", "replace"), max_num_fields=8)
+    except ValueError:  # more fields than that
+        return "", ""
+    name, password = (given.get(field, [""])[0] for field in ("name", "password"))
+    return name, password
 
 
 class AccessRoutes:
@@ -75,7 +87,10 @@ class AccessRoutes:
         found = access.of_request(request)
         if found.held is not None:
             who = {"name": html.escape(found.name), "role": found.role.name.lower(), "base": self._base}
-            return self._page(SIGNED_IN.format(**who))
+            told = SIGNED_IN.format(**who)
+            if found.role < Role.OPERATOR and access.rules(counter).operator_mark:
+                told += AS_OPERATOR + FORM.format(base=self._base)
+            return self._page(told)
         return self._form(counter)
 
     async def sign_in(self, request: Request) -> Response:
@@ -85,10 +100,12 @@ class AccessRoutes:
             return self._page("<p>No engine runs in this process.</p>", 503)
         if request.headers.get("origin") and not same_site(request.headers):
             return self._page("<p>Refused: the request comes from another site.</p>", 403)
-        if int(request.headers.get("content-length") or 0) > BODY_MOST:
-            return self._page("<p>Refused: too long.</p>", 413)
-        given = parse_qs((await request.body())[:BODY_MOST].decode("utf-8", "replace"), max_num_fields=8)
-        name, password = (given.get(field, [""])[0] for field in ("name", "password"))
+        told = await whole(request, BODY_MOST)
+        if told is None:
+            answer = self._page("<p>Refused: too long, or too slow.</p>", 413)
+            answer.headers["Connection"] = "close"  # or all the rest would be taken, and thrown away
+            return answer
+        name, password = form_of(told)
         peer, trusted = request.client.host if request.client else "", counter.settings.trusted_proxies
         origin = origin_of(request.headers.getlist("x-forwarded-for"), peer, trusted)
         made = await run_in_threadpool(access.DOOR.sign_in, counter.settings, name, password, origin)

@@ -50,9 +50,13 @@ __all__ = ["free_port"]
 pytestmark = pytest.mark.skipif(NGINX is None or OPENSSL is None, reason=REASON)
 
 
+STRICT = "default-src 'none'"
+
+
 async def tell_request(request: Request) -> JSONResponse:
     """Answer with what arrived: the proxy's work can be read off it."""
-    return JSONResponse({"path": request.url.path, "headers": dict(request.headers)})
+    own = {"Content-Security-Policy": STRICT} if request.url.path == "/strict" else {}
+    return JSONResponse({"path": request.url.path, "headers": dict(request.headers)}, headers=own)
 
 
 async def tell_socket(socket: WebSocket) -> None:
@@ -139,6 +143,15 @@ def test_browsers_are_told_what_to_refuse(client, path, name, words):
     assert words in client.get(path).headers[name]
 
 
+@pytest.mark.parametrize("path", ["/", "/strict", "/metrics"])
+def test_what_the_console_says_itself_is_not_said_again(client, path):
+    """Of two policies a browser takes both, and nobody knows which one is the matter."""
+    headers = client.get(path).headers
+    for name in ("content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"):
+        assert len(headers.get_list(name)) == 1
+    assert (headers["content-security-policy"] == STRICT) is (path == "/strict")
+
+
 @pytest.mark.parametrize(
     ("most", "accepted"),
     [(ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True), (ssl.TLSVersion.TLSv1_3, True)],
@@ -193,10 +206,34 @@ def test_the_guard_has_an_address_of_its_own(client):
     assert client.post("/kill-guard").json()["path"] == "/kill-guard"
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/_stcore/metrics", "/_stcore/agent/interact"])
+@pytest.mark.parametrize(
+    "path", ["/metrics", "/_stcore/metrics", "/_stcore/agent/interact", "/_stcore/upload_file/a/1"]
+)
 def test_figures_and_remote_control_stay_inside(client, path):
-    """Even for who signed in: they are for the machine's own collectors."""
+    """Even for who signed in: they are for the machine's own collectors; and nothing is uploaded."""
     assert client.get(path).status_code == 403
+
+
+def locations(text: str) -> list[str]:
+    """Return the paths that nginx.conf has rules for."""
+    return [
+        path.rstrip("/") or path for path in re.findall(r"^    location (?:= )?(/\S*) \{", text, re.MULTILINE)
+    ]
+
+
+@pytest.mark.parametrize("path", locations(CONF.read_text()))
+@pytest.mark.parametrize("ending", ["%0a", "%0A?pass=x", "%0d%0a", "%7f", "%01/"])
+def test_no_rule_of_a_path_is_got_round_by_a_control_character(client, path, ending):
+    """``/metrics%0a`` is not ``/metrics`` to nginx, and is to the console, whose patterns end in ``$``."""
+    for method in ("GET", "POST"):
+        assert client.request(method, path + ending).status_code == 400
+
+
+def test_there_are_rules_for_these_paths():
+    """What the test above reads off the file has to be all of it."""
+    found = set(locations(CONF.read_text()))
+    assert {"/", "/sign-in", "/share", "/kill", "/kill-guard", "/metrics", "/_stcore/metrics"} < found
+    assert len(found) == CONF.read_text().count("    location ") - 1, "all but the one that refuses these"
 
 
 def test_the_kill_passes_at_once_and_a_flood_of_it_does_not(client):
@@ -332,6 +369,7 @@ def test_under_a_base_path_the_guard_still_takes_the_kill(console, tmp_path):
             httpx.Client(base_url=running.url, verify=running.trusted, headers=token) as asked,
         ):
             assert asked.get("/ops/metrics").status_code == 403
+            assert asked.get("/ops/metrics%0a").status_code == 400
             assert asked.post("/ops/kill").json()["path"] == "/ops/kill"
             assert not KillSwitch(wanted).is_tripped()
             assert asked.post("/ops/kill-guard").json()["latched"] is True

@@ -36,14 +36,26 @@ LEAVES = textwrap.dedent(
     import asyncio, os, sys
     from pathlib import Path
     os.umask(0o022)
+    from engine.__main__ import main
     from engine.config import load_settings
     from engine.kill import KillSwitch
     from engine.kill_token import open_token
     from engine.run.access_rules import share
     from engine.run.arming import Arm
     from engine.run.headless import run_headless
+    from engine.run.sessions.folder import last_session
     settings = load_settings(Path("no.env"), data_dir=Path("data"), practice_speed=20.0)
-    asyncio.run(run_headless(settings, 1.0))
+    asyncio.run(run_headless(settings, 5.0))
+    session = last_session(settings.data_dir).stem
+    for words in (f"export {session} --csv", f"export {session} --parquet", f"sessions note {session} seen",
+                  f"export {session} --csv --output out/deep/rows.csv", f"sessions rename {session} name",
+                  f"verify {session}", f"replay {session} --index"):
+        sys.argv = ["engine", *words.split()]
+        try:
+            main()
+        except SystemExit as ended:
+            print(words, file=sys.stderr)
+            assert ended.code == 0, words
     open_token(settings.data_dir)
     share(settings, "test", 1.0)
     Arm(settings.data_dir).arm("test", "drill", 5)
@@ -56,7 +68,8 @@ LEAVES = textwrap.dedent(
 
 @pytest.mark.whole
 def test_everything_a_run_leaves_is_its_owners_alone(tmp_path: Path) -> None:
-    """Under the usual umask: journal, frames, ledger, trail, latch, permission and token; and the folder."""
+    """Under the usual umask: journal, frames, ledger, trail, latch, permission and token, what was exported
+    and noted; and the folders."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "METRICS_PORT": "0"}
     done = subprocess.run(
         [sys.executable, "-c", LEAVES],
@@ -69,16 +82,20 @@ def test_everything_a_run_leaves_is_its_owners_alone(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     data = tmp_path / "data"
-    found = {path.relative_to(data) for path in data.rglob("*") if path.is_file()}
+    everything = [data, *data.rglob("*"), *(tmp_path / "out").rglob("*"), tmp_path / "out"]
+    found = {path.relative_to(tmp_path) for path in everything if path.is_file()}
     assert done.stdout.split()[-1] == "0o600", "the permission, before the kill took it away"
-    assert {Path("KILL"), Path("kill-token"), Path("access-key")} <= found
-    assert {"sessions"} <= {path.parts[0] for path in found}
-    assert mode_of(data) == 0o700
-    assert mode_of(data / "sessions") == 0o700
+    names = {path.name for path in found}
+    assert {"KILL", "kill-token", "access-key", "rows.csv", "rows.markets.json"} <= names
+    ends = {path.name.partition(".")[2] for path in found if path.parts[1] == "sessions"}
+    assert {"sqlite", "csv", "markets.json", "note.json", "verdict.json", "parquet"} <= ends
+    folders = {str(path): oct(mode_of(path)) for path in everything if path.is_dir()}
+    assert set(folders.values()) == {"0o700"}, folders
+    assert {"sessions", "deep"} <= {path.name for path in everything if path.is_dir()}
     others = {
-        str(path): oct(mode_of(data / path))
+        str(path): oct(mode_of(tmp_path / path))
         for path in found
-        if path.name != "engine.lock" and mode_of(data / path) & 0o077
+        if path.name != "engine.lock" and mode_of(tmp_path / path) & 0o077
     }
     assert others == {}, "engine.lock alone may be read: it holds a process number"
 
@@ -156,7 +173,7 @@ def test_a_session_that_is_none_is_refused_in_one_line(places: Path, name: str) 
 
 
 def test_nothing_can_be_uploaded() -> None:
-    """No page has a field for it; Streamlit's own route takes a megabyte (tests/pages/test_routes.py)."""
+    """No page has a field for it; Streamlit's own route is refused (tests/whole/test_console_doors.py)."""
     sources = "".join(path.read_text() for path in (ROOT / "pages").rglob("*.py"))
     assert "file_uploader" not in sources
     assert "camera_input" not in sources

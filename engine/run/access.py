@@ -19,9 +19,16 @@ from engine import passes
 
 COOKIE: Final = "updown_pass"
 SHARE_MARK: Final = "share"
-FORWARDED: Final = ("forwarded", "x-real-ip", "via", "true-client-ip", "x-client-ip", "cf-connecting-ip")
-"""Headers that a proxy adds; every name that begins with ``x-forwarded-`` counts too."""
+FORWARDED: Final = ("forwarded", "via", "cdn-loop", "x-remote-addr", "x-envoy-external-address")
+"""Headers that a proxy adds: nginx, HAProxy, Envoy, Traefik, Apache and the big content networks."""
+FORWARDED_BEGIN: Final = ("x-forwarded", "x-original-", "cf-", "x-azure-", "x-appengine-")
+"""So begin others: ``X-Forwarded-For``, ``X-Original-Forwarded-For``, ``CF-Connecting-IPv6``."""
+FORWARDED_END: Final = ("-ip", "-clientip")
+"""And so end the rest: ``X-Real-IP``, ``Client-IP``, ``Fastly-Client-IP``; no browser sends
+one that does."""
 
+DEFAULT_PORTS: Final = (80, 443)
+"""Browsers leave them out of ``Origin`` and ``Host``, some proxies write them."""
 
 SKEW_S: Final = 120.0
 """How far a provider's clock may be ahead of ours."""
@@ -138,7 +145,7 @@ def is_local(headers: Headers, peer: str) -> bool:
     No proxy passed it on (``FORWARDED``), and page and server are named as this machine is: a page of the
     internet whose name was made to mean 127.0.0.1 is not this machine's.
     """
-    if any(name.lower() in FORWARDED or name.lower().startswith("x-forwarded-") for name in headers.keys()):  # noqa: SIM118 (a Protocol of keys and get, not a dict)
+    if any(map(_is_of_a_proxy, headers.keys())):
         return False
     if not is_loopback(peer) or not is_loopback(_host(f"//{headers.get('host', '')}")):
         return False
@@ -159,9 +166,28 @@ def is_loopback(host: str) -> bool:
 
 
 def same_site(headers: Headers) -> bool:
-    """Compare the host names only: a proxy may have dropped or changed the port."""
-    host = _host(headers.get("origin", ""))
-    return bool(host) and host == _host(f"//{headers.get('host', '')}")
+    """Say whether ``Origin`` is where the request was sent to: name and port, for cookies know no ports.
+
+    80 and 443 are the same as none. Where ``Host`` names none, a proxy may have dropped it: what it then says
+    in ``X-Forwarded-Port`` or ``X-Forwarded-Host`` counts too. No page of another site can send either:
+    browsers ask first, and are answered no.
+    """
+    page, place = _place(headers.get("origin", "")), _place(f"//{headers.get('host', '')}")
+    if page is None or place is None or page.name != place.name:
+        return False
+    if page.port == place.port:
+        return True
+    told = headers.get("x-forwarded-port", ""), headers.get("x-forwarded-host", "").rpartition(":")[2]
+    return not place.port and str(page.port) in told
+
+
+def same_name(headers: Headers) -> bool:
+    """Say whether ``Origin`` has the name that the request was sent to, on whatever port.
+
+    For the guard: the page that asks it is always another port's, and all it can do is stop.
+    """
+    page, place = _place(headers.get("origin", "")), _place(f"//{headers.get('host', '')}")
+    return page is not None and place is not None and page.name == place.name
 
 
 def cookie_in(headers: Headers) -> str:
@@ -185,6 +211,28 @@ def _by_provider(signed: Signed | None, rules: Rules) -> Identity | None:
         if email and email in listed:
             return Identity(role, email)
     return None
+
+
+def _is_of_a_proxy(name: str) -> bool:
+    """Say whether a proxy adds the header; some write underscores, and some servers take them for hyphens."""
+    plain = name.lower().replace("_", "-")
+    return plain in FORWARDED or plain.startswith(FORWARDED_BEGIN) or plain.endswith(FORWARDED_END)
+
+
+class _Place(NamedTuple):
+    """Where a page is, or where a request went: ``port`` is 0 for a default one."""
+
+    name: str
+    port: int
+
+
+def _place(url: str) -> _Place | None:
+    try:
+        parts = urlsplit(url)
+        name, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    return _Place(name, 0 if port is None or port in DEFAULT_PORTS else port) if name else None
 
 
 def _host(url: str) -> str:

@@ -131,7 +131,8 @@ def share(settings: Settings, who: str, hours: float) -> str:
     text = passes.issue(settings.data_dir, int(Role.VIEWER), "shared link", SHARE_MARK, hours * 3600)
     held = passes.read(settings.data_dir, text)
     assert held is not None
-    Trail(settings.data_dir).add("shared", who, f"a link for viewers, good for {hours:g} hours ({held.id})")
+    length = f"{hours:g} hour{'' if hours == 1 else 's'}"
+    Trail(settings.data_dir).add("shared", who, f"a link for viewers, good for {length} ({held.id})")
     return text
 
 

@@ -14,19 +14,23 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from engine.kill import KillSwitch
-from engine.run.access import Rules, role_of
+from engine.kill import BY_GUARD, KillSwitch
+from engine.run.access import Rules, role_of, same_name
 from engine.run.kill_door import REASON_LIMIT, refusal, who_of
 
 HOST: Final = "127.0.0.1"
 BODY_LIMIT: Final = 4 * REASON_LIMIT
 """Bytes of a body that are read: a reason in UTF-8."""
+BODY_WAIT_S: Final = 0.3
+"""How long a kill waits for them; a line that is stuck must not keep it away."""
 SLOW_CLIENT_S: Final = 2.0
 START_LIMIT_S: Final = 10.0
 
@@ -52,17 +56,12 @@ class _Door(BaseHTTPRequestHandler):
             return
         peer, folder = self.client_address[0], Path(self.rules.folder)
         found = role_of(self.headers, peer, self.rules)
-        refused = refusal(self.headers, found, self.rules)
+        refused = refusal(self.headers, found, self.rules, same_name)
         if refused is not None:
             self._answer(refused.status, {"latched": None, "error": refused.why})
             return
-        length = self.headers.get("content-length") or ""
-        why = (
-            self.rfile.read(min(int(length), BODY_LIMIT) if length.isdecimal() else 0)
-            .decode("utf-8", "replace")
-            .strip()[:REASON_LIMIT]
-        )
-        who = f"{who_of(self.headers, found, folder, peer)} (guard)"
+        why = self._reason().decode("utf-8", "replace").strip()[:REASON_LIMIT]
+        who = f"{who_of(self.headers, found, folder, peer)}{BY_GUARD}"
         try:
             latch = KillSwitch(folder).trip(who, why or "kill route")
         except OSError as error:
@@ -70,6 +69,22 @@ class _Door(BaseHTTPRequestHandler):
             return
         body = {"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms}
         self._answer(200, body)
+
+    def _reason(self) -> bytes:
+        """Read what of the body comes at once; nothing of what is not sent, or not as was said."""
+        length = self.headers.get("content-length") or ""
+        # One of thousands of digits is more than int() takes.
+        left = (BODY_LIMIT if len(length) > 9 else min(int(length), BODY_LIMIT)) if length.isdecimal() else 0
+        until, read = time.monotonic() + BODY_WAIT_S, b""
+        with suppress(OSError):
+            while len(read) < left and (wait_s := until - time.monotonic()) > 0:
+                self.connection.settimeout(wait_s)
+                part = self.rfile.read1(left - len(read))
+                if not part:
+                    break
+                read += part
+        self.connection.settimeout(SLOW_CLIENT_S)
+        return read
 
     def _answer(self, status: int, body: dict[str, Any]) -> None:
         text = json.dumps(body).encode()
@@ -105,6 +120,16 @@ class _Door(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+
+    def handle_error(self, _request: Any, _client_address: Any) -> None:
+        """Say in one line what is no broken connection; the class writes a traceback for those too."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            line = {"ts": round(time.time() * 1000), "level": "error", "logger": "engine.guard"}
+            print(
+                json.dumps(line | {"event": "request failed", "reason": type(error).__name__}),
+                file=sys.stderr,
+            )
 
 
 class Guard:

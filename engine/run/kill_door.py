@@ -5,6 +5,7 @@ sits before it may (``KILL_BY``). What it does not know: how a role is decided (
 """
 
 import hmac
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -23,13 +24,16 @@ class Refusal(NamedTuple):
     why: str
 
 
-def refusal(headers: Headers, found: Identity, rules: Rules) -> Refusal | None:
+def refusal(
+    headers: Headers, found: Identity, rules: Rules, is_ours: Callable[[Headers], bool] = same_site
+) -> Refusal | None:
     """Judge a request.
 
     Args:
         headers: ``authorization``, ``x-kill-token``, ``origin`` and ``host`` are read.
         found: Who asks.
         rules: The server's.
+        is_ours: Whether a request is of the console's own page.
     Returns:
         None where it may trip the switch.
     """
@@ -37,7 +41,7 @@ def refusal(headers: Headers, found: Identity, rules: Rules) -> Refusal | None:
         return None
     if not headers.get("origin", ""):
         return Refusal(401, f"refused: {NO_TOKEN}")
-    if not same_site(headers):
+    if not is_ours(headers):
         return Refusal(403, "refused: the request comes from another site")
     if may_kill(found, rules):
         return None

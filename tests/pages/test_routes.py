@@ -131,7 +131,8 @@ def test_the_dashboard_serves_exactly_these() -> None:
     ]
     given = {word.arg: ast.unparse(word.value) for word in made.keywords}
     assert given["routes"] == "console_routes()"
-    assert set(given) == {"lifespan", "routes"}
+    assert given["middleware"].startswith("[Middleware(FrontDoor), "), "before everything else"
+    assert set(given) == {"lifespan", "routes", "middleware"}
 
 
 def status_of(client: TestClient, door: tuple[str, str], headers: dict[str, str]) -> int:
@@ -228,6 +229,7 @@ def test_what_streamlit_serves_beside_them_was_looked_at() -> None:
         ("server.enableStaticServing", False),
         ("server.enableAgentApi", False),
         ("server.maxUploadSize", 1),
+        ("server.maxMessageSize", 16),
         ("client.showErrorDetails", "type"),
         ("global.developmentMode", False),
     ],

@@ -70,7 +70,10 @@ def test_the_kill_works_with_a_dead_engine(client: TestClient, open_script: Open
     [
         (None, "console.example.com", 401),
         ("https://console.example.com", "console.example.com", 200),
-        ("http://console.example.com:8501", "console.example.com", 200),
+        ("https://console.example.com:443", "console.example.com", 200),
+        ("http://console.example.com:8501", "console.example.com:8501", 200),
+        ("http://console.example.com:9000", "console.example.com:8501", 403),
+        ("http://console.example.com:8501", "console.example.com", 403),
         ("https://evil.example.net", "console.example.com", 403),
         ("null", "console.example.com", 403),
     ],
@@ -78,7 +81,8 @@ def test_the_kill_works_with_a_dead_engine(client: TestClient, open_script: Open
 def test_only_our_own_pages_may_trip_it_from_a_browser(
     client: TestClient, open_script: Open, origin: str | None, host: str, status: int
 ) -> None:
-    """Another site's page in the operator's browser must not stop his trading; a proxy may drop the port."""
+    """Another site's page in the operator's browser must not stop his trading, nor may another service's on
+    this very host, for which his browser has the same cookies."""
     counter = open_script("live")
     headers = {"host": host} | ({"origin": origin} if origin else {})
     assert client.post("/kill", headers=headers).status_code == status

@@ -83,8 +83,37 @@ def test_without_a_password_this_machine_alone_is_the_operator(
     assert role(headers, rules(tmp_path), peer) == (Role.OPERATOR if is_operator else Role.VIEWER)
 
 
+PROXIES_HEADERS = [
+    "Forwarded", "Via", "X-Real-IP", "X-Forwarded", "X-Forwarded-For", "X_Forwarded_For", "X-ForwardedFor",
+    "X-Client-IP", "Client-IP", "Client_IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For",
+    "X-Original-Host", "X-ProxyUser-Ip", "Fastly-Client-IP", "True-Client-IP", "CF-Connecting-IP",
+    "CF-Connecting-IPv6", "CF-Ray", "CDN-Loop", "X-Envoy-External-Address", "Fly-Client-IP",
+    "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Appengine-User-IP", "X-Remote-Addr", "X-Remote-IP",
+]  # fmt: skip
+BROWSERS_HEADERS = [
+    "Host", "Connection", "User-Agent", "Accept", "Accept-Encoding", "Accept-Language", "Cache-Control",
+    "Cookie", "DNT", "If-None-Match", "Origin", "Pragma", "Referer", "Sec-Fetch-Site", "Sec-CH-UA-Platform",
+    "Sec-GPC", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol", "Upgrade", "Upgrade-Insecure-Requests",
+    "X-Kill-Token", "Authorization", "Content-Type", "Content-Length", "X-Xsrftoken", "X-Streamlit-User",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROXIES_HEADERS)
+def test_each_proxys_header_ends_the_local_operator(tmp_path: Path, name: str) -> None:
+    """With one of these a request from loopback was still taken for the operator's own browser."""
+    headers = HERE | {name: "203.0.113.9"}
+    assert role(headers, rules(tmp_path)) == Role.VIEWER
+    assert role({name_.lower(): value for name_, value in headers.items()}, rules(tmp_path)) == Role.VIEWER
+
+
+def test_what_a_browser_sends_by_itself_does_not() -> None:
+    """A rule that is too wide would take the console from its own operator."""
+    sent = {name: "http://localhost:8501" if name == "Origin" else "x" for name in BROWSERS_HEADERS}
+    assert is_local(Headers(sent | HERE | {"Host": HERE["host"]}), "127.0.0.1")
+
+
 @given(
-    st.sampled_from(["Forwarded", "X-Real-IP", "Via", "True-Client-IP", "X-Client-IP", "CF-Connecting-IP"])
+    st.sampled_from(PROXIES_HEADERS)
     | st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).map(lambda end: f"X-Forwarded-{end}"),
     st.sampled_from(["", "127.0.0.1", "for=127.0.0.1", "localhost"]),
 )
@@ -92,7 +121,7 @@ def test_without_a_password_this_machine_alone_is_the_operator(
 def test_what_a_proxy_passed_on_is_never_local(name: str, value: str) -> None:
     """Whatever it says, even nothing: behind a proxy everybody comes from 127.0.0.1."""
     assert is_local(Headers(HERE), "127.0.0.1")
-    for spelled in (name, name.lower(), name.upper()):
+    for spelled in (name, name.lower(), name.upper(), name.replace("-", "_")):
         assert not is_local(Headers(HERE | {spelled: value}), "127.0.0.1")
 
 
@@ -175,6 +204,38 @@ def test_who_may_kill_is_a_setting(tmp_path: Path, kill_by: str, may: list[Role]
     """Stopping is easy by default: whoever sees it go wrong may stop it."""
     now = rules(tmp_path, kill_by=kill_by)
     assert [one for one in Role if may_kill(Identity(one), now)] == may
+
+
+PORTS = [
+    ("http://host.lan:8501", "host.lan:8501", {}, True),
+    ("http://host.lan:9000", "host.lan:8501", {}, False),
+    ("http://host.lan", "host.lan:8501", {}, False),
+    ("https://host.lan:9000", "host.lan", {}, False),
+    ("https://host.lan", "host.lan", {}, True),
+    ("https://host.lan", "host.lan:443", {}, True),
+    ("https://host.lan:443", "host.lan", {}, True),
+    ("http://host.lan", "host.lan:80", {}, True),
+    ("https://HOST.lan:8443", "host.LAN:8443", {}, True),
+    ("http://[::1]:8501", "[::1]:8501", {}, True),
+    ("http://[::1]:8502", "[::1]:8501", {}, False),
+    # A proxy on another port than the usual ones, which dropped it.
+    ("https://host.lan:8443", "host.lan", {"x-forwarded-port": "8443"}, True),
+    ("https://host.lan:8443", "host.lan", {"x-forwarded-host": "host.lan:8443"}, True),
+    ("https://host.lan:9000", "host.lan", {"x-forwarded-port": "8443"}, False),
+    ("https://host.lan:9000", "host.lan:8501", {"x-forwarded-port": "9000"}, False),
+    ("https://evil.lan:8443", "host.lan", {"x-forwarded-port": "8443"}, False),
+    ("http://host.lan:99999", "host.lan:99999", {}, False),
+    ("null", "host.lan", {}, False),
+    ("", "", {}, False),
+]
+
+
+@pytest.mark.parametrize(("origin", "host", "more", "is_ours"), PORTS)
+def test_another_port_of_the_same_host_is_another_site(
+    origin: str, host: str, more: dict[str, str], is_ours: bool
+) -> None:
+    """A browser sends a host's cookies to all its ports: a service there could use an operator's pass."""
+    assert same_site(Headers({"origin": origin, "host": host} | more)) is is_ours
 
 
 @given(st.text(max_size=30))

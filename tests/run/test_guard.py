@@ -161,3 +161,61 @@ def test_a_port_that_is_taken_is_replaced(guard: Guard, tmp_path: Path) -> None:
     other.start()
     assert other.port not in (None, guard.port)
     other.stop()
+
+
+KILL = b"POST /kill HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://127.0.0.1\r\n"
+
+
+def test_a_kill_does_not_wait_for_its_reason(guard: Guard, tmp_path: Path) -> None:
+    """A line that is stuck, or a length that no number holds, ended in no kill at all."""
+    import socket
+
+    assert guard.port is not None
+    switch = KillSwitch(tmp_path)
+    for rest, why in (
+        (b"Content-Length: 500\r\n\r\nthe line is ", "the line is"),
+        (b"Content-Length: 500\r\n\r\n", "kill route"),
+        (b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\nso many", "so many"),
+        (b"Transfer-Encoding: chunked\r\n\r\n", "kill route"),
+    ):
+        switch.path.unlink(missing_ok=True)
+        with socket.create_connection(("127.0.0.1", guard.port), timeout=10) as stuck:
+            stuck.sendall(KILL + rest)
+            assert b" 200 " in stuck.recv(4_096)
+        latch = switch.read()
+        assert latch is not None
+        assert latch.why == why
+
+
+def test_connections_that_break_off_write_nothing_on_the_servers_standard_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is the server's own: each was a traceback of many lines among the lines of the log."""
+    import socket
+    import struct
+
+    made = Guard(Rules(str(tmp_path), local=True), 0)
+    made.start()
+    assert made.port is not None
+    for start in (b"POST /ki", KILL + b"Content-Length: 500\r\n\r\nx"):
+        odd = socket.create_connection(("127.0.0.1", made.port), timeout=3)
+        odd.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+        odd.sendall(start)
+        time.sleep(0.05)
+        odd.close()
+    assert httpx.post(address(made), headers=PAGE).status_code == 200
+    time.sleep(0.1)
+    made.stop()
+    assert capfd.readouterr().err == ""
+
+
+def test_the_guard_takes_nobody_behind_a_proxy_for_the_operator(tmp_path: Path) -> None:
+    """The same rule as the server's."""
+    made = Guard(Rules(str(tmp_path), local=True, kill_by="operator"), 0)
+    made.start()
+    try:
+        for name in ("X_Forwarded_For", "Client-IP", "X-Original-Forwarded-For"):
+            assert httpx.post(address(made), headers=PAGE | {name: "203.0.113.9"}).status_code == 403
+        assert httpx.post(address(made), headers=PAGE).status_code == 200
+    finally:
+        made.stop()

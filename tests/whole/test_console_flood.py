@@ -64,7 +64,7 @@ class Console:
     def lag_s(self) -> float:
         """Return how late the engine's loop was in the last minute, p99."""
         text = httpx.get(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60).text
-        (found,) = re.findall(r'^updown_inbox_lag_seconds\{quantile="0.99"\} (\S+)', text, re.MULTILINE)
+        (found,) = re.findall(r'^updown_inbox_lag_seconds\{stat="p99"\} (\S+)', text, re.MULTILINE)
         return float(found)
 
     def rss_mb(self) -> float:
