@@ -37,6 +37,7 @@ from engine.journal_read import (
     read_outputs,
     read_trades_told,
 )
+from engine.private_files import make_folder
 
 __all__ = [
     "Journal",
@@ -63,7 +64,6 @@ QUEUE_LIMIT: Final = 200_000
 
 _SCHEMA: Final = """
 PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE block (number INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL,
                     first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, events INTEGER NOT NULL,
@@ -111,16 +111,15 @@ class Journal:
         if path.exists():
             raise JournalError(f"{path} is there already: a session is written once, by one engine")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(path.parent)
+            told = {**meta, "schema": str(SCHEMA_VERSION)}
+            self._packer = Packer(told)
+            _begin(path, {**told, "status": "running"})
             # Few statements are kept: groups differ in size, and the largest weigh a megabyte each.
             self._database = sqlite3.connect(
                 path, check_same_thread=False, isolation_level=None, cached_statements=4
             )
-            path.chmod(0o600)  # what it holds of orders is its owner's; the log beside it follows
-            self._database.executescript(_SCHEMA)
-            told = {**meta, "schema": str(SCHEMA_VERSION)}
-            self._packer = Packer(told)
-            self._keep_meta({**told, "status": "running"})
+            self._database.execute("PRAGMA synchronous = NORMAL")
         except (OSError, sqlite3.Error) as error:
             raise JournalError(
                 f"cannot record in {path}: {error}; free space or set DATA_DIR elsewhere"
@@ -233,9 +232,7 @@ class Journal:
         self._database.close()
 
     def _keep_meta(self, told: dict[str, str]) -> None:
-        rows = ", ".join(["(?, ?)"] * len(told))
-        values = [text for row in told.items() for text in row]
-        self._database.execute(f"INSERT OR REPLACE INTO meta VALUES {rows}", values)  # noqa: S608 (marks only)
+        _put_meta(self._database, told)
 
     def _refuse_the_rest(self) -> None:
         """Answer whoever still waits; there is no writer any more."""
@@ -247,6 +244,26 @@ class Journal:
                     self._database.close()
                     return
             self._queue.done()
+
+
+def _begin(path: Path, meta: dict[str, str]) -> None:
+    """Make a session's file elsewhere and put it in its place: who finds it finds what it says of itself.
+
+    An engine that died between the two left a file without a word, which the next start could not judge.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as database:
+        draft.chmod(0o600)  # what it holds of orders is its owner's; the log beside it follows
+        database.executescript(_SCHEMA)
+        _put_meta(database, meta)
+    draft.replace(path)
+
+
+def _put_meta(database: sqlite3.Connection, told: dict[str, str]) -> None:
+    rows = ", ".join(["(?, ?)"] * len(told))
+    values = [text for row in told.items() for text in row]
+    database.execute(f"INSERT OR REPLACE INTO meta VALUES {rows}", values)  # noqa: S608 (marks only)
 
 
 def _refuse(barrier: _Barrier, why: str) -> None:

@@ -4,7 +4,8 @@ from typing import Final, NamedTuple
 
 
 class Row(NamedTuple):
-    """A fault. ``tests`` are pytest's names below ``tests/``; ``but`` says what is otherwise.
+    """A fault. ``tests`` are pytest's names below ``tests/``; ``but`` says in what the product differs from
+    the catalogue: such a row never simply passes.
 
     ``no_socket``: nothing in the fault comes over a socket, so no test of it needs one.
     """
@@ -23,7 +24,9 @@ class Row(NamedTuple):
 
 
 WHOLE: Final = "whole/test_faults.py::test_a_fault_is_noticed_and_everything_is_well_again_after_it"
-DRILL: Final = "sim/test_drill.py::test_a_bounded_drill_trades_dies_recovers_and_breaks_nothing"
+DRILL: Final = (
+    "sim/test_drill.py::test_a_bounded_drill_trades_dies_recovers_breaks_nothing_and_comes_near_every_limit"
+)
 HERE: Final = "test_fault_rows.py"
 STOOD_STILL: Final = (
     "whole/test_faults.py::test_f27_f54_an_engine_that_stood_still_buys_nothing_until_it_caught_up"
@@ -195,7 +198,10 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             ),
             Row(
                 "F20", "crossed or locked book", "no entry; asked for again until it is right",
-                ("core/test_book.py::test_the_state_says_what_may_be_traded_on", f"{WHOLE}[crossed book]"),
+                ("core/test_book.py::test_the_state_says_what_may_be_traded_on",
+                 f"{HERE}::test_f20_nothing_is_bought_of_a_crossed_book_until_it_is_right",
+                 f"{HERE}::test_f20_a_crossed_book_is_asked_for_again_until_it_is_right",
+                 f"{WHOLE}[crossed book]"),
             ),
             Row(
                 "F21", "empty or one-sided book, empty texts, the shell of REST",
@@ -210,7 +216,13 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "books are void until the next whole one; orders keep to the new grid",
                 ("core/test_book.py::test_a_new_tick_voids_the_book_until_the_next_snapshot",
                  "wire/test_clob_market.py::test_trap_30_a_new_tick_size_is_an_event",
+                 f"{HERE}::test_f22_orders_keep_to_the_new_grid",
+                 f"{HERE}::test_f22_a_change_between_decision_and_answer_makes_no_second_order_of_the_old_grid",
+                 f"{HERE}::"
+                 "test_f22_an_order_of_a_finer_grid_than_the_venues_of_now_leaves_and_does_nothing",
                  f"{WHOLE}[tick change without a book]"),
+                "an order that is signed when the grid changes is sent, not dropped: the venue refuses by "
+                "name what its grid does not hold, and nothing is bought",
             ),
             Row(
                 "F23", "changes of tokens that nobody asked for", "counted; no book is made of them",
@@ -243,6 +255,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "nothing is bought while it is behind, every frame is counted, memory is bounded",
                 ("run/test_backlog.py::test_the_gate_closes_before_the_frame_that_waited_is_seen",
                  "core/test_health.py::test_an_engine_that_fell_behind_does_not_trade",
+                 f"{HERE}::test_f27_what_comes_while_the_engine_stands_still_waits_outside_of_it",
                  "test_benchmarks.py::test_the_flood_reaches_the_core_frame_by_frame",
                  STOOD_STILL),
                 "frames are not merged while they wait: each is recorded",
@@ -294,6 +307,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "both are checked before an order, with what is under way reserved",
                 ("core/test_account.py::test_live_nothing_is_bought_before_the_balance_is_told",
                  "core/test_account.py::test_what_the_venue_s_contracts_may_take_counts_as_well",
+                 "core/test_account.py::test_an_order_under_way_is_reserved_with_its_fee_until_its_answer",
                  "core/test_account.py::test_a_balance_asked_for_before_a_fill_does_not_hold_it_yet",
                  "core/test_fates.py::test_the_breaker_of_order_errors_counts_what_was_refused",
                  "whole/test_live.py::test_f33_what_the_contracts_may_not_take_is_rejected_and_then_not_tried"),
@@ -340,6 +354,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 ("whole/test_live.py::test_each_restriction_is_shown_by_name_and_ends",
                  "feeds/test_sockets.py::test_a_refusal_of_the_keys_stops_polybolt_even_without_its_close",
                  "run/test_doctor.py::test_credentials_of_somebody_else_fail"),
+                "the clock is measured all the time and keys are not derived anew: a person looks at once",
             ),
             Row(
                 "F40", "refused for the region", "never sent again: the kill switch trips",
@@ -360,7 +375,10 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "what it tells is polled as well, and each trade counts once",
                 ("core/test_trades.py::test_the_user_channel_tells_the_same_as_the_poll",
                  "core/test_fates.py::test_an_order_found_again_books_only_the_trades_that_are_new",
-                 "whole/test_live.py::test_user_events_told_twice_change_nothing", DRILL),
+                 "whole/test_live.py::test_user_events_told_twice_change_nothing",
+                 "whole/test_live.py::"
+                 "test_f42_what_happens_while_the_user_channel_is_away_is_booked_all_the_same",
+                 DRILL),
             ),
         ),
     ),
@@ -418,10 +436,16 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             ),
             Row(
                 "F49", "midnight UTC in the middle of a market",
-                "profit belongs to the day of the settlement, once",
+                "profit belongs to the day of the settlement; a send counts the day it is in",
                 ("core/test_ledger.py::test_a_day_is_the_utc_day_of_the_settlement",
                  "core/test_ledger.py::"
-                 "test_a_failure_after_midnight_leaves_the_profit_on_the_day_of_the_settlement"),
+                 "test_a_failure_after_midnight_leaves_the_profit_on_the_day_of_the_settlement",
+                 "core/test_midnight.py::"
+                 "test_a_loss_counts_to_the_last_tenth_of_its_day_and_not_to_the_first_of_the_next",
+                 "core/test_midnight.py::test_what_a_window_lost_counts_on_the_day_that_paid_it_out",
+                 "core/test_midnight.py::test_the_new_day_begins_with_its_first_millisecond",
+                 "core/test_midnight.py::test_no_other_hour_begins_a_day",
+                 "core/test_midnight.py::test_a_day_that_began_does_not_end_again"),
                 no_socket=True,
             ),
             Row(
@@ -474,6 +498,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             Row(
                 "F56", "a task dies in silence", "the engine halts and says why",
                 ("whole/test_secrets.py::test_a_crash_in_a_part_leaves_no_key_behind",
+                 f"{HERE}::test_f56_whichever_part_of_the_engine_ends_it_halts_and_names_the_part",
                  "venue/test_order_thread.py::test_a_duty_that_fails_halts_and_goes_on"),
                 "it is halted, not started again: an error that nobody foresaw is a person's matter",
             ),
@@ -511,6 +536,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F60", "the console crashes while live",
                 "what the crash leaves is recovered; the kill switch works without it",
                 ("browser/test_plumbing.py::test_the_guard_ends_with_its_server_even_when_that_is_killed",
+                 "run/test_crash_points.py::test_an_engine_that_is_killed_anywhere_goes_on_without_a_loss",
                  "whole/test_refusals.py::test_the_kill_command_latches_without_an_engine"),
                 "the engine lives in the server's process and ends with it (docs/console.md): trading does "
                 "not go on without a console; `python -m engine run` trades without one",

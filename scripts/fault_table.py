@@ -33,6 +33,9 @@ RESULTS: Final = ROOT / "docs" / "faults.json"
 STORIES: Final = ("whole/test_commands.py", "whole/test_live.py")
 """Files whose tests share an engine and follow each other: they are run whole."""
 NOT_FOUND: Final = "not found"
+PASSED: Final = "passed"
+DIFFERS: Final = "passes, but differs"
+"""The third state: every test passes, and what they ask for is not all that the catalogue does."""
 
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -44,9 +47,11 @@ HEAD: Final = """# Faults
 
 Written by `python scripts/fault_table.py`; `--run` runs the tests first and keeps their results in
 `faults.json`. A row's last result is that of all its tests, with the day of the oldest and the commits they
-were run on; `+` after one: with changes that were not committed yet. Tests are below `tests/`; those of
-`whole/test_faults.py` break the practice venue's real sockets ([practice](practice.md) lists what it can be
-told). `DRILL` stands for the bounded simulation drill of `sim/test_drill.py` ([reliability](reliability.md)).
+were run on; `+` after one: with changes that were not committed yet. `passes, but differs`: all its tests
+pass, and the product does otherwise than the catalogue asks in what is named. Tests are below `tests/`;
+those of `whole/test_faults.py` break the practice venue's real sockets ([practice](practice.md) lists what it
+can be told). `DRILL` stands for the bounded simulation drill of `sim/test_drill.py`
+([reliability](reliability.md)).
 
 **To run a row's tests**: pytest finds them by the row's name in two digits, `-k F05`, also in the `ARGS` of
 `make test`. What a campaign alone plays comes with `-m "campaign or not campaign"` as well.
@@ -90,31 +95,45 @@ def missing(row: Row) -> list[str]:
 
 def markdown(told: dict[str, dict[str, str]]) -> str:
     """Write the table."""
-    parts = [HEAD]
+    parts = [HEAD, f"{summary(told)}\n\n"]
     for title, rows in GROUPS:
         parts.append(f"## {title}\n\n| | fault | required | tests | level | last result |\n")
         parts.append("|---|---|---|---|---|---|\n")
         for row in rows:
-            required = f"{row.required}. *Not so: {row.but}*" if row.but else row.required
             tests = "<br>".join(f"`{_short(name)}`" for name in row.tests)
-            cells = (row.name, row.fault, required, tests, levels(row, told), outcome(row, told))
+            cells = (row.name, row.fault, row.required, tests, levels(row, told), outcome(row, told))
             parts.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n")
         parts.append("\n")
     return "".join(parts).rstrip("\n") + "\n"
 
 
 def outcome(row: Row, told: dict[str, dict[str, str]]) -> str:
-    """Say what a row's tests came to, when the oldest of them was run, and on which commits."""
+    """Say what a row's tests came to, when the oldest of them was run, and on which commits.
+
+    A row that differs from the catalogue does not pass: what its tests passed is what the product does.
+    """
     found = [told.get(name) for name in row.tests]
     if not row.tests:
         return "not built"
     known = [one for one in found if one is not None]
     if len(known) < len(found):
         return "not run"
-    bad = sorted({one["result"] for one in known} - {"passed"})
+    bad = sorted({one["result"] for one in known} - {PASSED})
     day = min(one["day"] for one in known)
     commits = ", ".join(sorted({one.get("commit", "unknown") for one in known}))
-    return f"{bad[0] if bad else 'passed'} {day} at {commits}"
+    if bad or not row.but:
+        return f"{bad[0] if bad else PASSED} {day} at {commits}"
+    return f"{DIFFERS}: {row.but} ({day} at {commits})"
+
+
+def summary(told: dict[str, dict[str, str]]) -> str:
+    """Count the rows by what they came to."""
+    found = [outcome(row, told) for row in ROWS]
+    passed, differ = (sum(one.startswith(word) for one in found) for word in (f"{PASSED} ", DIFFERS))
+    return (
+        f"{len(ROWS)} faults: {passed} pass, {differ} pass but differ from the catalogue, "
+        f"{len(ROWS) - passed - differ} do neither."
+    )
 
 
 def levels(row: Row, told: dict[str, dict[str, str]]) -> str:

@@ -176,6 +176,22 @@ def test_results_are_read_from_the_report_of_the_run() -> None:
     assert outcome(row, {"a": told["a"]}) == "not run"
 
 
+def test_a_row_that_differs_from_the_catalogue_never_simply_passes() -> None:
+    """A green row is read as: what is required holds. One that fails says so first."""
+    told = {"a": {"result": "passed", "day": "2026-11-02", "commit": "bbbbbbb"}}
+    row = Row("F0", "", "", ("a",), "one is left out")
+    assert outcome(row, told) == "passes, but differs: one is left out (2026-11-02 at bbbbbbb)"
+    failed = {"a": told["a"] | {"result": "failed"}}
+    assert outcome(row, failed) == "failed 2026-11-02 at bbbbbbb"
+    assert outcome(row, {}) == "not run"
+    table = markdown({name: told["a"] for one in ROWS for name in one.tests})
+    lines = {line.split(" ")[1]: line for line in table.splitlines() if line.startswith("| F")}
+    assert len(lines) == len(ROWS)
+    differing = [one for one in ROWS if one.but]
+    assert {one.name for one in differing} == {name for name, line in lines.items() if "differs" in line}
+    assert f"{len(ROWS) - len(differing)} pass, {len(differing)} pass but differ" in table
+
+
 def test_the_practice_venues_faults_are_told_of_elsewhere() -> None:
     """The head of the table points to a document that is there."""
     assert (Path(fault_table.ROOT) / "docs" / "practice.md").is_file()

@@ -22,6 +22,7 @@ from engine import journal as journal_module
 from engine.core.decide import Decision
 from engine.errors import JournalError
 from engine.journal import Journal, encode_output, read_events, read_meta, read_outputs
+from engine.journal_read import session_files
 from tests.core.builders import contract
 
 
@@ -193,6 +194,23 @@ def test_a_disk_that_stands_still_shows_as_lag_and_in_the_end_as_a_failure(
     blocker.close()
     journal.close()
     assert [record.seq for record in read_events(path)] == list(range(1, 302))
+
+
+def test_a_session_that_can_be_found_says_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that dies while it makes the file leaves none under a session's name."""
+    path = tmp_path / "sessions" / "one.sqlite"
+    put, there = journal_module._put_meta, list[list[Path]]()
+
+    def look(database: sqlite3.Connection, told: dict[str, str]) -> None:
+        there.append(session_files(path.parent))
+        put(database, told)
+
+    monkeypatch.setattr(journal_module, "_put_meta", look)
+    begun = Journal(path, {"session": "one"})
+    assert there == [[]]
+    assert read_meta(path)["status"] == "running"
+    assert [one.name for one in path.parent.iterdir() if "new" in one.name] == []
+    begun.close()
 
 
 def test_a_session_has_one_writer(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine import __version__
+from engine.sim.result import Result
 from engine.sim.script import Script, script_of
 from engine.sim.seed_ledger import Done, commit
-from engine.sim.world import Result, run_script
+from engine.sim.world import run_script
 
 LONGEST_S: Final = 300.0
 """Processor seconds of a simulated hour after which a run counts as hung: it takes four."""

@@ -1,18 +1,17 @@
 """What must hold after every event, whatever happened: seen from outside the core, by sums of its own.
 
 The witness knows what the engine cannot: the venue's own orders, trades and bank, and the true prices. It
-computes limits from the fills and the orders under way, not by the gate's code. What each invariant means:
-docs/reliability.md.
+computes limits from the fills and the orders under way, not by the gate's code. Orders have checks of their
+own (``engine.sim.order_checks``), money and prices too (``engine.sim.money_checks``). What each invariant
+means: docs/reliability.md.
 """
 
 import hashlib
 import zlib
 from collections import Counter
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from engine.core.orders import UNKNOWN
-from engine.core.settlement import PriceAt
 from engine.core.state import State
 from engine.core.step import step
 from engine.events import (
@@ -37,15 +36,16 @@ from engine.events import (
     TradePrinted,
 )
 from engine.kill import KillSwitch
-from engine.practice.simulated.market import RULE
 from engine.sim import replayed, sums, truth
 from engine.sim.memory_journal import Item
+from engine.sim.money_checks import MoneyChecks
 from engine.sim.order_checks import OrderChecks
+from engine.sim.result import Result
 from engine.sim.served import Served
 from engine.sim.stand_ins import SimulatedSession
 
 if TYPE_CHECKING:
-    from engine.sim.world import Result, World
+    from engine.sim.world import World
 
 WITHOUT_END_S: Final = 40.0
 """Wall seconds within which an order has ended or is known as unknown: its time-outs, and a slow disk."""
@@ -64,9 +64,6 @@ REPLAYED_ONE_IN: Final = 5
 MODULUS: Final = 2**61 - 1
 MARKS: Final = {kind: zlib.crc32(str(kind.__struct_config__.tag).encode()) for kind in get_args(AnyEvent)}
 """A number for each kind of event, the same in every process, for the digest of what was heard."""
-
-ASKED_WITHIN_S: Final = 12.0
-"""Wall seconds within which an outcome is asked for: taken up every five, and Gamma may pause for eight."""
 
 NAMES: Final = (
     "durable before it leaves",
@@ -104,17 +101,15 @@ class Witness:
         """What the next session has to begin with; empty for whatever it has."""
         self.served = Served(self)
         self.orders = OrderChecks(self)
+        self.paid = MoneyChecks(self)
         self._heard: dict[type[AnyEvent], int] = {}
         self._heard_sum = 0
-        self._life_began_s = 0.0
         self._ends_lost: frozenset[str] = frozenset()
         """Orders whose end no journal has; the ledger's file has it, while there is power."""
         self.may_return: frozenset[str] = frozenset()
         """Those of them that the next session may take for orders of unknown fate."""
         self._is_restored = False
         """Whether the present session was told what earlier ones left."""
-        self.strikes: dict[str, object] = {}
-        self.lied: list[tuple[float, float]] = []
 
     # --- where it looks -------------------------------------------------------------------------------------
 
@@ -132,20 +127,14 @@ class Witness:
         if len(self.violations) < 3:
             self.violations.append({"invariant": invariant, "what": what, "at_s": round(self.world.now_s, 3)})
 
-    def fault(self, args: dict[str, Any]) -> None:
-        """Note when the venue itself tells untrue prices: no strike of that time can be held against us."""
-        if args["name"] in ("frozen-value", "wrong-symbol", "changed-rule"):
-            self.lied.append((self.world.now_s - 5.0, self.world.now_s + args["for_s"] + 70.0))
-
     # --- lives ----------------------------------------------------------------------------------------------
 
     def begin_life(self) -> None:
         """Forget what only a session knows."""
         self.orders.begin_life(killed=KillSwitch(self.world.settings.data_dir).is_tripped())
         self.served.begin_life()
-        self.strikes.clear()
+        self.paid.begin_life()
         self._is_restored = False
-        self._life_began_s = self.world.now_s
 
     def died(self, left: int, point: str, *, has_power: bool = True) -> None:
         """Work out what the files hold after a death, and so what the next session has to know.
@@ -223,17 +212,9 @@ class Witness:
         self.digest.update(f"{event.ts_recv_ms} {tag} {getattr(event, 'order_id', '')}\n".encode())
         if isinstance(event, OrderFilled):
             self.orders.filled(session, event)
-        self._money(session.state)
-
-    # --- money ----------------------------------------------------------------------------------------------
-
-    def _money(self, state: State) -> None:
-        wrong = sums.is_wrong(state.ledger)
-        if wrong:
-            self.broke("money is conserved", wrong)
-        bank = self.world.venue.exchange.chain.settling.bank
-        if any(bank.sums().values()):
-            self.broke("money is conserved", f"the venue's own bank: {bank.sums()}")
+        elif isinstance(event, OrderSigned):
+            self.world.may_die_after("signed")
+        self.paid.add_up(session.state)
 
     def _recovered(self, state: State) -> None:
         expected, self.expected, self._is_restored = self.expected, "", True
@@ -254,14 +235,9 @@ class Witness:
                     self.broke("order ends known or halts", f"{order.intent.order_id}: no alarm")
             elif state.now_ms - order.at_ms > WITHOUT_END_S * 1000 * rate and state.halted_why is None:
                 self.broke("order ends known or halts", f"{order.intent.order_id} is {order.state}")
-        for slug, market in state.markets.items():
-            strike = market.strike
-            if strike is None or strike.source == "estimate" or self.strikes.get(slug) is strike:
-                continue
-            self.strikes[slug] = strike
-            self.check_strike(market.contract.start_s, market.contract.rule, strike, slug)
+        self.paid.look_at_strikes(state)
         if state.now_ms // 1000 % 30 == 0:
-            self._settlements(state)
+            self.paid.settlements(state)
 
     def _replay(self, left: int) -> None:
         if left > REPLAYED_MOST and self.world.script.seed % REPLAYED_ONE_IN:
@@ -279,63 +255,21 @@ class Witness:
         if self.violations or not SimulatedSession.made:
             return
         state, rate = self.world.session.state, self.world.script.terms.rate
-        self._settlements(state)
+        self.paid.settlements(state)
         if state.halted_why is not None or state.killed:
             return
-        self._unsettled(state)
+        self.paid.unsettled(state)
         calm_s, late = self.world.quiet_for_s() / rate, list(state.trading.in_flight)
         if late and calm_s > CALM_S:
             self.broke("order ends known or halts", f"{calm_s:.0f} wall seconds after the last fault: {late}")
         if not state.dry_run:
-            wrong = truth.account_differs(self.world.venue, state.ledger)
+            wrong = truth.account_differs(self.world.venue, state.ledger, self.world.money_e6)
             self.counts["accounts compared"] += wrong is not None
             if wrong:
                 self.broke("account agrees at the end", wrong)
 
-    def _unsettled(self, state: State) -> None:
-        """See that every holding was paid out whose window the venue resolved, if there was time to ask."""
-        world = self.world
-        rate, now_s = world.script.terms.rate, world.now_s
-        if min(now_s - self._life_began_s, world.quiet_for_s()) < ASKED_WITHIN_S * rate:
-            return
-        for slug, holding in state.ledger.holdings.items():
-            since_s = now_s - (holding.end_s - world.start_ms / 1000)
-            if holding.fills and holding.outcome is None and since_s > 120 + ASKED_WITHIN_S * rate:
-                self.broke("profit is the settlement's", f"{slug} was never settled")
-
-    def check_strike(self, start_s: int, rule: Any, strike: PriceAt, of: str) -> None:
-        """See whether a strike that is called proven is the true one; Gamma tells it as a double."""
-        true = self.world.tape.price_at(start_s, RULE)
-        if rule != RULE or true is None or self.was_lied_to(start_s):
-            return
-        self.counts["strikes checked"] += 1
-        told = true if strike.source == "exact" else Decimal(repr(float(true)))
-        if strike.value != told:
-            self.broke("strike exact or marked", f"{of}: {strike.value} ({strike.rung}), not {told}")
-
-    def was_lied_to(self, second: int) -> bool:
-        """Say whether the venue was told to tell untrue prices about a second."""
-        since_s = second - self.world.start_ms / 1000
-        return any(first <= since_s <= last for first, last in self.lied)
-
-    def _settlements(self, state: State) -> None:
-        self._money(state)
-        if state.halted_why is not None:
-            return
-        for slug, holding in state.ledger.holdings.items():
-            true = self.world.tape.truth(slug)
-            if true is None or holding.outcome is None:
-                continue
-            self.counts["settlements checked"] += 1
-            # Our own estimate may stand until the venue has spoken.
-            is_early = self.world.now_s < holding.end_s - self.world.start_ms / 1000 + 120
-            if holding.outcome != true.outcome and not is_early and not self.was_lied_to(holding.end_s):
-                self.broke("profit is the settlement's", f"{slug}: {holding.outcome}, not {true.outcome}")
-
-    def result(self) -> "Result":
+    def result(self) -> Result:
         """Return what became of the run."""
-        from engine.sim.world import Result  # noqa: PLC0415 (it imports this module)
-
         world = self.world
         self.digest.update(sums.told(world.session.state).encode() if SimulatedSession.made else b"")
         for name, value in (("frames", world.network.frames), ("requests", world.network.requests)):

@@ -1,6 +1,6 @@
 """What must hold of orders: when they are intended, when they leave, when they fill.
 
-Limits and freshness are worked out anew, from what was told; none of the gates' code is used.
+None of the gates' code is used. Limits have a module of their own (``engine.sim.limit_checks``).
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from engine.events import (
     AnyEvent,
     BookReplaced,
     KillSwitchChanged,
+    LedgerRestored,
     LevelsChanged,
     OrderDenied,
     OrderFilled,
@@ -30,7 +31,8 @@ from engine.events import (
 from engine.kill import KillSwitch
 from engine.practice.order_errors import Refused
 from engine.practice.order_reading import read_order
-from engine.sim import sums
+from engine.sim import limit_checks, sums
+from engine.sim.limit_checks import LimitChecks
 from engine.sim.memory_journal import Item
 from engine.sim.stand_ins import SimulatedSession
 
@@ -68,6 +70,7 @@ class OrderChecks:
         """Forget what only a session knows."""
         self.open: dict[str, OrderIntent] = {}
         self._named_now: set[str] = set()
+        self._limits = LimitChecks(self._witness, self.open)
         self._unsent: set[str] = set()
         self._killed, self._paused = killed, False
         self._newest_price_ms = self._price_heard_ms = self._event_ms = 0
@@ -105,6 +108,8 @@ class OrderChecks:
                 self._paused = event.paused
             case OrderFilled() | OrderKilled() | OrderDenied() | OrderRejected():
                 self.open.pop(event.order_id, None)
+            case OrderSigned() | LedgerRestored():
+                self._limits.heard(event)
             case _:
                 pass
 
@@ -119,6 +124,8 @@ class OrderChecks:
     def effect(self, session: SimulatedSession, seq: int, effect: Effect) -> None:
         """Look at an intent before anybody carries it out."""
         if not isinstance(effect, OrderIntent):
+            if effect.gates & limit_checks.GATES:
+                self._limits.refused(effect)
             return
         if session.failed.is_set():
             # Decided by the event at which recording failed: it must not leave (`_check_unsent`).
@@ -136,9 +143,10 @@ class OrderChecks:
             self._check_leave(session, effect)
             self._check_data(state, effect)
             self._check_served(effect)
-            self._check_limits(state, effect)
+            self._limits.check(state, effect)
         self._named_now.add(effect.order_id)
         self.orders[effect.order_id] = self.open[effect.order_id] = effect
+        self._world.may_die_after("intended")
         del seq
 
     def _check_leave(self, session: SimulatedSession, intent: OrderIntent) -> None:
@@ -170,7 +178,8 @@ class OrderChecks:
         if strike is None or strike.source == "estimate":
             self._witness.broke("no order on a strike that is not proven", intent.order_id)
         else:
-            self._witness.check_strike(market.contract.start_s, market.contract.rule, strike, intent.order_id)
+            start_s, rule = market.contract.start_s, market.contract.rule
+            self._witness.paid.check_strike(start_s, rule, strike, intent.order_id)
 
     def _check_served(self, intent: OrderIntent) -> None:
         served = self._witness.served
@@ -179,11 +188,6 @@ class OrderChecks:
             self._witness.broke("no order under an unknown rule", f"{intent.order_id}: {objection}")
         if served.drifted:
             self._witness.broke("no order after a drift", f"{intent.order_id}: {served.drifted}")
-
-    def _check_limits(self, state: State, intent: OrderIntent) -> None:
-        broken = sums.beyond(state.ledger, list(self.open.values()), intent, sums.Bounds.of(state))
-        if broken:
-            self._witness.broke("no order beyond a limit", f"{intent.order_id}: {broken}")
 
     # --- the wire -------------------------------------------------------------------------------------------
 

@@ -54,6 +54,8 @@ class LedgerDisk:
         if self.path is None or not self._log.is_file():
             return 0
         place, moved = self._index()
+        if not place.salts:
+            return 0  # nobody read it since the last cut: nothing was added, and no index says what is in it
         data, log = self.path.read_bytes(), self._log.read_bytes()
         certain = self._synced.frames if self._synced.salts == place.salts else 0
         # Frames that a checkpoint moved into the file were synced by it before.

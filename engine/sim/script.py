@@ -62,6 +62,39 @@ OTHER_FAULTS: Final[tuple[tuple[str, dict[str, Value]], ...]] = (
 POWER_SHARE: Final = 0.35
 """Of the crashes, those in which the machine's power fails, and not the process alone."""
 
+NEAR_INTENT_SHARE: Final = 1 / 3
+"""Of the crashes and power cuts, those that wait for the next order's intent: at any other moment there is
+hardly ever an order under way."""
+
+NO_INTENT_S: Final = 100.0
+"""Venue seconds in which no engine has known enough to intend anything: deaths of that time stay in it."""
+
+NEAR_INTENT_S: Final = 3.0
+"""Wall seconds after that intent, or its signing, within which they fall: half in the first 12 ms, as most
+orders are signed at once or within 60 ms, leave 2 to 5 ms later and are filled after 30 ms."""
+
+POWER_NEAR_INTENT: Final = 0.5
+"""Of those, power cuts: what was told since the order was synced is lost, and must not be called unsent."""
+
+STRICT_SHARE: Final = 0.2
+POOR_SHARE: Final = 0.15
+"""Of the runs, those with a day's loss that one window uses up, and those with cash for a single order: in
+the others neither of these limits is ever near."""
+
+MIDNIGHT_SHARE: Final[dict[str, float]] = {"strict": 0.8}
+OTHER_MIDNIGHT_SHARE: Final = 0.15
+"""Of the runs with such limits, and of the others, those that begin before a UTC midnight and end after."""
+
+KEPT_AT_MIDNIGHT: Final = 0.3
+"""Of what ends a session, so much happens in runs with a midnight: one that opened the day before has to be
+there still when something is lost on the new day."""
+ENDS: Final = ("crash", "disk", "restart")
+
+BOUNDARY_S: Final = 310
+QUARTER_S: Final = 900
+"""A run begins 10 s before a boundary that is five minutes, or so many quarters of an hour more, short of a
+full quarter (``engine.practice.simulated.opening``)."""
+
 CRASH_POINTS: Final = ("now", "record", "recorded", "output", "sync", "ledger", "ledgered")
 
 
@@ -89,6 +122,9 @@ class Terms(NamedTuple):
     """Whether seconds of prices are missing as often as recorded, beside what faults take."""
     has_long_windows: bool
     """Whether windows of 15 minutes are listed too."""
+    quarters_to_midnight: int | None = None
+    """How many whole quarters of an hour, with five minutes more, there are to midnight UTC at the beginning;
+    None where it begins at any time."""
 
 
 class Script(NamedTuple):
@@ -144,12 +180,15 @@ def script_of(seed: int, hours: float) -> Script:
     """
     rng = random.Random(f"script {seed}")
     length_s = hours * 3600
-    terms = _terms(rng)
+    terms = _less_usual(seed, length_s, _terms(rng))
     count = 1 + int(rng.expovariate(1.0 / (ACTIONS_AN_HOUR * hours)))
     last_s = max(FIRST_S, (1.0 - QUIET_SHARE) * length_s)
     moments = sorted(round(rng.uniform(FIRST_S, last_s), 1) for _ in range(count))
-    actions = tuple(_action(rng, at_s, terms) for at_s in moments)
-    return Script(seed, length_s, terms, actions, tuple(range(count)))
+    actions = [_action(rng, at_s, terms) for at_s in moments]
+    if terms.quarters_to_midnight is not None:
+        luck = random.Random(f"midnight {seed}")
+        actions = [one for one in actions if one.what not in ENDS or luck.random() < KEPT_AT_MIDNIGHT]
+    return Script(seed, length_s, terms, tuple(actions), tuple(range(len(actions))))
 
 
 def _terms(rng: random.Random) -> Terms:
@@ -173,6 +212,18 @@ def _terms(rng: random.Random) -> Terms:
     )
 
 
+def _less_usual(seed: int, length_s: float, terms: Terms) -> Terms:
+    """Give some runs narrow limits or a midnight, by a luck of its own: the others stay as they were."""
+    rng = random.Random(f"limits {seed}")
+    draw = rng.random()
+    if draw < STRICT_SHARE + POOR_SHARE:
+        terms = terms._replace(limits="strict" if draw < STRICT_SHARE else "poor")
+    last = int((1.0 - QUIET_SHARE) * length_s - BOUNDARY_S) // QUARTER_S
+    if last < 0 or rng.random() >= MIDNIGHT_SHARE.get(terms.limits, OTHER_MIDNIGHT_SHARE):
+        return terms
+    return terms._replace(quarters_to_midnight=min(rng.randint(0, last), rng.randint(0, last)))
+
+
 def _action(rng: random.Random, at_s: float, terms: Terms) -> Action:
     draw = rng.random()
     if draw < 0.25:
@@ -183,6 +234,11 @@ def _action(rng: random.Random, at_s: float, terms: Terms) -> Action:
         }
         # By a luck of its own, so that scripts are what they were before there were power cuts.
         args["power"] = random.Random(f"power {at_s} {args['down_s']}").random() < POWER_SHARE
+        luck = random.Random(f"intent {at_s} {args['down_s']}")
+        if luck.random() < NEAR_INTENT_SHARE and at_s > NO_INTENT_S:
+            args["after_s"] = round(NEAR_INTENT_S * luck.random() ** 8, 5)
+            args["after"] = luck.choice(("intended", "signed"))
+            args["power"] = luck.random() < POWER_NEAR_INTENT
         return Action(at_s, "crash", args)
     if draw < 0.30:
         where = rng.choice(("journal", "ledger", "sync"))

@@ -16,6 +16,8 @@ from typing import IO, Any, Final
 import msgspec
 
 import engine
+from engine.decoded import from_json
+from engine.errors import DecodingError
 
 PACKAGE: Final = Path(engine.__file__).parent
 UNNAMED: Final = "not noted"
@@ -69,8 +71,8 @@ class SeedLedger:
         done: dict[int, Done] = {}
         with contextlib.suppress(FileNotFoundError):
             for line in self.path.read_bytes().splitlines():
-                with contextlib.suppress(msgspec.MsgspecError):
-                    one = msgspec.json.decode(line, type=Done)
+                with contextlib.suppress(DecodingError):
+                    one = from_json(line, Done)
                     done[one.seed] = one
         return list(done.values())
 
@@ -91,7 +93,7 @@ def broken(done: list[Done]) -> list[dict[str, Any]]:
     return [
         {
             "seed": one.seed,
-            "invariants": sorted({violation["invariant"] for violation in one.violations}),
+            "invariants": sorted({str(violation.get("invariant", UNNAMED)) for violation in one.violations}),
             "command": one.command,
             "commit": one.commit or UNNAMED,
         }

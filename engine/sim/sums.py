@@ -27,11 +27,16 @@ class Bounds(NamedTuple):
     exposure: float
     correlated: float
     max_entry_price: float
-    cash_e6: int | None
+    cash_e6: float
 
     @classmethod
-    def of(cls, state: State) -> "Bounds":
-        """Read the operator's numbers: they are told to the core, not made by it."""
+    def of(cls, state: State, cash_e6: float) -> "Bounds":
+        """Read the operator's numbers: they are told to the core, not made by it.
+
+        Args:
+            state: For those.
+            cash_e6: What can be spent beside the orders that are under way.
+        """
         limits, params = state.limits, state.params
         return cls(
             state.now_ms,
@@ -41,7 +46,7 @@ class Bounds(NamedTuple):
             limits.max_exposure_usd,
             limits.max_correlated_usd,
             params.max_entry_price,
-            state.trading.cash_e6,
+            cash_e6,
         )
 
 
@@ -64,6 +69,11 @@ def _profit(holding: Holding) -> int:
     return _shares(holding, holding.outcome or "") - _cost(holding)
 
 
+def worst_e6(order: OrderIntent) -> float:
+    """Return the most that a BUY may take, its fee with it, in millionths of a dollar."""
+    return order.usd_e6 * (1 + WORST_FEE)
+
+
 def beyond(ledger: Ledger, under_way: list[OrderIntent], intent: OrderIntent, bounds: Bounds) -> str:
     """Say which limit an intent exceeds if everything it stands beside pays nothing; empty where none.
 
@@ -81,8 +91,8 @@ def beyond(ledger: Ledger, under_way: list[OrderIntent], intent: OrderIntent, bo
             for holding in ledger.holdings.values()
             if holding.outcome is None and holding.fills and end_s in (None, holding.end_s)
         )
-        orders = sum(order.usd_e6 for order in [*buys, intent] if end_s in (None, order.end_s))
-        return (held + orders * (1 + WORST_FEE)) / 1e6
+        orders = sum(worst_e6(order) for order in [*buys, intent] if end_s in (None, order.end_s))
+        return (held + orders) / 1e6
 
     firsts: dict[str, int] = {}
     for holding in ledger.holdings.values():
@@ -102,8 +112,7 @@ def beyond(ledger: Ledger, under_way: list[OrderIntent], intent: OrderIntent, bo
         "day": lost / 1e6 + stake(None) > bounds.day + slack,
         "exposure": stake(None) > bounds.exposure + slack,
         "correlated": stake(intent.end_s) > bounds.correlated + slack,
-        "cash": bounds.cash_e6 is not None
-        and (bounds.cash_e6 + _cash(ledger)) / 1e6 - stake(None) + _held(ledger) / 1e6 < -slack,
+        "cash": bounds.cash_e6 / 1e6 - stake(None) + _held(ledger) / 1e6 < -slack,
     }
     return ", ".join(name for name, holds in found.items() if holds)
 
@@ -112,7 +121,8 @@ def _held(ledger: Ledger) -> int:
     return sum(_stake(h) for h in ledger.holdings.values() if h.outcome is None and h.fills)
 
 
-def _cash(ledger: Ledger) -> int:
+def cash_of(ledger: Ledger) -> int:
+    """Return what all fills and payouts came to."""
     paid = sum(_shares(h, h.outcome) for h in ledger.holdings.values() if h.outcome is not None)
     return paid - sum(_cost(holding) for holding in ledger.holdings.values())
 
@@ -121,7 +131,7 @@ def is_wrong(ledger: Ledger) -> str:
     """Compare the ledger's kept sums with sums made anew; empty where they agree."""
     settled = [h for h in ledger.holdings.values() if h.outcome is not None]
     found = {
-        "cash": (ledger.cash_e6, _cash(ledger)),
+        "cash": (ledger.cash_e6, cash_of(ledger)),
         "fees": (ledger.fees_e6, sum(f.fee_e6 for h in ledger.holdings.values() for f in h.fills.values())),
         "realised": (ledger.realised_e6, sum(_profit(holding) for holding in settled)),
         "open": (ledger.open_cost_e6(), _held(ledger)),
@@ -139,14 +149,18 @@ def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
     ledger = state.ledger
     held = {
         slug: [
-            holding.outcome if holding.fills else None,
-            sorted([*key, f.shares_e6, f.cost_e6, f.fee_e6, f.is_final] for key, f in holding.fills.items()),
+            holding.outcome,
+            holding.settled_ms,
+            sorted(
+                [*key, f.at_ms, f.side, f.outcome, f.shares_e6, f.cost_e6, f.fee_e6, f.is_final]
+                for key, f in holding.fills.items()
+            ),
         ]
         for slug, holding in sorted(ledger.holdings.items())
         if holding.fills
     }
     lost = sorted(
-        order.venue_order_id
+        [order.venue_order_id, *_asked(order.intent)]
         for order in state.trading.in_flight.values()
         if order.venue_order_id and order.venue_order_id not in never_left
     )
@@ -155,9 +169,17 @@ def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
     )
 
 
+def _asked(intent: OrderIntent) -> list[str | int]:
+    """Return what an order asked for: what it may take counts in the limits until its end is known."""
+    return [
+        intent.order_id, intent.slug, intent.end_s, intent.side, intent.outcome, intent.limit_e4,
+        intent.usd_e6, intent.shares_e6,
+    ]  # fmt: skip
+
+
 def lost_of(what: str) -> frozenset[str]:
-    """Return the orders of unknown fate in what ``told`` writes."""
-    return frozenset(json.loads(what)[1]) if what else frozenset()
+    """Return the venue's ids of the orders of unknown fate in what ``told`` writes."""
+    return frozenset(order[0] for order in json.loads(what)[1]) if what else frozenset()
 
 
 def paper_fill_is_wrong(intent: OrderIntent | None, event: OrderFilled) -> str:

@@ -1,6 +1,7 @@
 """One run: a venue, an engine that lives and dies, and a script that is played to both.
 
-What it does not know: what must hold (``engine.sim.invariants``).
+What it does not know: what must hold (``engine.sim.invariants``), and how a script's actions are done
+(``engine.sim.operator``).
 """
 
 import asyncio
@@ -13,31 +14,31 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from engine.config import Settings, load_settings
+from engine.config import Settings
 from engine.errors import EngineError
-from engine.kill import CLEAR_PHRASE, KillSwitch
-from engine.practice.fault_board import FaultBoard, read_wish
+from engine.kill import KillSwitch
+from engine.practice.fault_board import FaultBoard
 from engine.practice.fault_gate import FaultGate
 from engine.practice.faults import KINDS
-from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
-from engine.practice.serve import _application, urls_of
-from engine.practice.simulated import Opening, opening_start_ms
+from engine.practice.serve import _application
+from engine.practice.simulated import Opening
 from engine.practice.venue import Venue
 from engine.run.arming import Arm
-from engine.run.commands import FOLDER_NAME, Command, Exit, Pause, Told, write_whole
 from engine.run.engine import Engine
+from engine.sim import truth
 from engine.sim.clock import OWNER, VirtualLoop, virtual_time
 from engine.sim.invariants import Witness
 from engine.sim.memory_journal import MemoryJournal
 from engine.sim.net import Network
+from engine.sim.operator import Operator
 from engine.sim.power import LedgerDisk
-from engine.sim.script import Action, Script
+from engine.sim.result import Result
+from engine.sim.run_settings import EPOCH_MS, money_e6_of, settings_of, start_ms_of
+from engine.sim.script import Script
 from engine.sim.stand_ins import (
     Died,
     NotedLock,
@@ -48,43 +49,6 @@ from engine.sim.stand_ins import (
     real_time,
 )
 from engine.sim.tape import ThinTape
-
-EPOCH_MS: Final = 1_830_000_000_000
-"""Unix time near which runs begin, in 2027; each seed at a moment of its own."""
-
-LIMITS: Final[dict[str, dict[str, Any]]] = {
-    "wide": {
-        "max_trades_per_hour": 1_000,
-        "max_daily_loss": 100_000.0,
-        "max_exposure_usd": 100_000.0,
-        "max_correlated_usd": 100_000.0,
-        "max_order_errors": 11,
-    },
-    "hourly": {"max_trades_per_hour": 6, "max_daily_loss": 100_000.0, "max_order_errors": 11},
-    "tight": {
-        "max_trades_per_hour": 30,
-        "max_daily_loss": 40.0,
-        "max_exposure_usd": 23.0,
-        "max_correlated_usd": 12.0,
-        "max_order_errors": 11,
-    },
-}
-
-EAGER: Final[dict[str, Any]] = {
-    "watch_return_threshold": 0.00001,
-    "hammer_secs": 250.0,
-    "d_min": 0.05,
-    "quote_size_usd": 10.0,
-    "max_loss_streak": 1_000,
-    "max_drawdown_usd": 100_000.0,
-    "least_roi": -1.0,
-    "max_surprise": 1_000.0,
-    "sigma_multiplier": 0.05,
-    "sigma_long_s": 120.0,
-    "record_raw": False,
-    "paper_balance_usd": 10_000.0,
-}
-"""Settings with which practice buys in most windows, sure of itself, so that money moves."""
 
 LONGEST_WAIT_S: Final = 60.0
 """Wall seconds, after the script's end, in which what is under way has to become known: an order that the
@@ -97,17 +61,6 @@ HALTED_FOR_S: Final = 120.0
 """Venue seconds after which an operator restarts an engine that halted."""
 
 
-class Result(msgspec.Struct):
-    """What became of a run."""
-
-    seed: int
-    simulated_s: float
-    digest: str
-    violations: list[dict[str, Any]]
-    counts: dict[str, int]
-    cpu_s: float = 0.0
-
-
 class World:
     """See the module. ``until_s`` of the clock is venue time since the beginning."""
 
@@ -117,25 +70,30 @@ class World:
         self.loop = loop
         self.rng = random.Random(f"world {script.seed}")
         self.counts: Counter[str] = Counter()
-        start_ms = opening_start_ms(EPOCH_MS + random.Random(script.seed).randrange(10**7) * 1000)
-        self.start_ms = start_ms
+        start_ms = self.start_ms = start_ms_of(script)
         opening = Opening(0.0005, 60.0, 1.0, 0.97)
         self.tape = ThinTape(script.seed, start_ms, opening if script.seed % 2 else None)
         self.tape.has_holes = script.terms.has_holes
         self.tape.has_long_windows = script.terms.has_long_windows
         self.venue = Venue(self.tape, script.terms.rate, False)
+        self.money_e6 = money_e6_of(script.terms)
+        """What the account begins with at the venue."""
+        truth.give(self.venue, self.money_e6)
         self.venue.keys._wall_s = lambda: time.time()  # noqa: PLW0108 (the clock that is swapped, not today's)
         self.board = FaultBoard(KINDS, self.venue)
         self.board.connections = Ordered()  # type: ignore[assignment]
         gate = FaultGate(_application(self.venue, self.board), self.board)
         self.network = Network(gate, script.seed, script.terms.luck)
         gate.transports = self.network.find
-        self.settings = self._settings()
+        self.settings = settings_of(script.terms, folder)
         self.witness = Witness(self)
+        self.operator = Operator(self)
         self.life = 0
         self.engine: Engine | None = None
         self.owner = ""
         self.fuse: tuple[str, int] | None = None
+        self.next_death: tuple[str, float] | None = None
+        """After what of the next order an engine dies, and how many wall seconds after it; None for none."""
         self.has_power = True
         """Whether the next death is of the process alone, and not of the machine."""
         self.died = asyncio.Event()
@@ -143,23 +101,6 @@ class World:
         self.stop = asyncio.Event()
         self.is_over = False
         self.graveyard: list[Any] = []
-
-    def _settings(self) -> Settings:
-        terms = self.script.terms
-        urls = {name.lower(): url for name, url in urls_of(1).items()}
-        keys = credentials_of(PRACTICE_ADDRESS, 0)
-        return load_settings(
-            self.folder / "no.env",
-            data_dir=self.folder / "data",
-            dry_run=not terms.is_live,
-            order_kind=terms.order_kind,
-            private_key=PRACTICE_KEY,
-            wallet_address=PRACTICE_ADDRESS,
-            api_key=keys.api_key,
-            api_secret=keys.secret,
-            api_passphrase=keys.passphrase,
-            **(EAGER | LIMITS[terms.limits] | urls),
-        )
 
     @property
     def now_s(self) -> float:
@@ -199,7 +140,7 @@ class World:
         """Play the script to its end."""
         playing = asyncio.create_task(self.venue.play())
         await self.venue.clock.sleep(1.0)
-        script = asyncio.create_task(self._play_script())
+        script = asyncio.create_task(self.operator.play_script())
         clock = asyncio.create_task(self._until_the_end())
         while not self.is_over:
             await self._live()
@@ -243,7 +184,7 @@ class World:
         self.owner = f"life {self.life}"
         self.stop, self.died = asyncio.Event(), asyncio.Event()
         SimulatedLedger.fails = False
-        self._watch_points(_nothing if self.fuse is None else self.at_point)
+        self.watch_points(_nothing if self.fuse is None else self.at_point)
         self.witness.begin_life()
         if self.script.terms.is_live and not KillSwitch(self.settings.data_dir).is_tripped():
             Arm(self.settings.data_dir).arm("drill", "a run", 480)
@@ -265,7 +206,7 @@ class World:
             self.witness.end_life(self.journal.written)
         self.network.drop_owner(self.owner)
 
-    def _watch_points(self, look: Callable[[str], None]) -> None:
+    def watch_points(self, look: Callable[[str], None]) -> None:
         """Look at every point of a possible death only where there is to be one: there are many of them."""
         MemoryJournal.before = staticmethod(look)
         SimulatedLedger.before = staticmethod(look)
@@ -285,6 +226,19 @@ class World:
         self.kill_process(point)
         raise Died(point)
 
+    def may_die_after(self, what: str) -> None:
+        """Die a while after an order was intended or signed, if the script says so; called once it is."""
+        if self.next_death is None or self.next_death[0] != what:
+            return
+        (_, delay_s), self.next_death, owner = self.next_death, None, self.owner
+
+        def die() -> None:
+            if self.owner == owner:
+                self.counts["crashes near an intent"] += 1
+                self.kill_process("now")
+
+        self.loop.call_later(delay_s, die, context=Context())  # nobody's: what is the engine's ends with it
+
     def kill_process(self, point: str) -> None:
         """Drop everything the engine is, as SIGKILL does, and keep what the system had of its files; of a
         machine without power what the disk had."""
@@ -293,7 +247,7 @@ class World:
         self.fuse = None
         self.counts["crashes"] += 1
         self.loop.dropped.add(self.owner)
-        self._watch_points(self.at_point)  # whatever is still on the stack ends too
+        self.watch_points(self.at_point)  # whatever is still on the stack ends too
         self.network.drop_owner(self.owner)
         journal = MemoryJournal.made[-1] if MemoryJournal.made else None
         if journal is not None and self.has_journal() and journal.ended is None:
@@ -307,89 +261,6 @@ class World:
             self.counts["commits cut off"] += SimulatedLedger.disk.cut(self.rng)
         NotedLock.release_all()
         self.died.set()
-
-    # --- the script -----------------------------------------------------------------------------------------
-
-    async def _play_script(self) -> None:
-        for action in self.script.actions:
-            await self.venue.clock.sleep(max(0.0, action.at_s - self.now_s))
-            if self.is_over:
-                return
-            self.counts[f"did {action.what}"] += 1
-            self._do(action)
-
-    def _do(self, action: Action) -> None:
-        args = action.args
-        match action.what:
-            case "fault":
-                self.witness.fault(args)
-                self.board.start(*read_wish(KINDS, args))
-                if args["name"] == "geo-403":
-                    self._later(args["for_s"] + 30.0, self._clear_kill)
-            case "crash":
-                self.down_s, self.has_power = args["down_s"], not args["power"]
-                if args["point"] == "now":
-                    self.kill_process("now")
-                else:
-                    self.fuse = (args["point"], args["count"])
-                    self._watch_points(self.at_point)
-            case "disk":
-                self.down_s = args["down_s"]
-                self._break_disk(args["where"])
-            case "kill":
-                KillSwitch(self.settings.data_dir).trip("drill", "the script says so")
-                self._later(args["for_s"], self._clear_kill)
-            case "pause":
-                self._tell(Pause(True))
-                self._later(args["for_s"], lambda: self._tell(Pause(False)))
-            case "disarm":
-                Arm(self.settings.data_dir).disarm("drill", "the script says so")
-                self._later(args["for_s"], self._arm)
-            case "exit":
-                self._exit(args["least_e4"])
-            case "restart":
-                self.down_s = args["down_s"]
-                self.stop.set()
-
-    def _break_disk(self, where: str) -> None:
-        if where == "ledger":
-            SimulatedLedger.fails = True
-        elif self.journal.ended is None:
-            self.journal.fails_from = len(self.journal.items) + (1 if where == "journal" else 0)
-
-    def _later(self, venue_s: float, act: Any) -> None:
-        self.loop.call_later(venue_s / self.script.terms.rate, act)
-
-    def _clear_kill(self) -> None:
-        KillSwitch(self.settings.data_dir).clear(CLEAR_PHRASE, "drill", "the script says so")
-        self._later(5.0, self._arm)
-
-    def _arm(self) -> None:
-        if self.script.terms.is_live and not KillSwitch(self.settings.data_dir).is_tripped():
-            Arm(self.settings.data_dir).arm("drill", "a run", 480)
-
-    def _exit(self, least_e4: int) -> None:
-        state = self.session.state
-        held = [
-            (slug, outcome)
-            for slug, holding in state.ledger.holdings.items()
-            for outcome, shares in holding.shares_e6.items()
-            if shares > 0 and holding.outcome is None
-        ]
-        if held:
-            self.counts["exits asked"] += 1
-            slug, outcome = held[-1]
-            self._tell(Exit(slug, outcome, least_e4))
-
-    def _tell(self, command: Command) -> None:
-        """Give a command as the command line does."""
-        folder = self.settings.data_dir / FOLDER_NAME
-        if not folder.is_dir():
-            return
-        now_ms = time.time_ns() // 1_000_000
-        told = Told(now_ms, "drill", "the script says so", command)
-        self.counts["commands"] += 1
-        write_whole(folder / f"{now_ms}-{self.counts['commands']:06d}.json", msgspec.json.encode(told))
 
 
 def _nothing(_: str) -> None:

@@ -20,7 +20,7 @@ def test_every_bug_still_has_its_place_and_its_tests() -> None:
     for mutant in mutants.MUTANTS:
         assert (ROOT / mutant.file).read_text().count(mutant.old) == 1, mutant.name
         assert mutant.old != mutant.new, mutant.name
-        assert all((ROOT / test).is_file() for test in mutant.tests), mutant.name
+        assert all((ROOT / test.partition("::")[0]).is_file() for test in mutant.tests), mutant.name
         assert mutant.tests or mutant.seeds, mutant.name
     names = [mutant.name for mutant in mutants.MUTANTS]
     assert len(set(names)) == len(names) >= 20

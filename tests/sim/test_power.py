@@ -100,6 +100,17 @@ def test_a_second_cut_takes_nothing_that_the_first_one_left(
     assert left(made) == [1, 2]
 
 
+def test_a_cut_before_anybody_opened_the_file_again_takes_nothing(
+    disk: tuple[LedgerDisk, sqlite3.Connection],
+) -> None:
+    """The index went with the power and nobody made a new one: it says nothing of the log (seed 11362)."""
+    made, database = disk
+    put(made, database, 1, 2, is_synced=True)
+    for _ in range(2):
+        assert made.cut(Luck(0.0)) == 0
+    assert left(made) == [1, 2]
+
+
 def test_a_log_that_nothing_is_in_has_one_end() -> None:
     """A cut before the first commit."""
     assert commit_ends(b"", 0, 0) == [0]

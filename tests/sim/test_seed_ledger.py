@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from engine.__main__ import app
 from engine.sim import campaign, drill, seed_ledger
 from engine.sim.drill import CAMPAIGN_FROM, Asked, Wish
+from engine.sim.result import Result
 from engine.sim.script import Script
 from engine.sim.seed_ledger import Done, SeedLedger
-from engine.sim.world import Result
 
 BROKEN: list[dict[str, Any]] = [{"invariant": "money is conserved", "what": "x", "at_s": 99.0}]
 
