@@ -29,6 +29,7 @@ OWN_CALLS = {
     "engine/practice/fault_orders.py": "the practice venue's own answers, to be altered",
     "engine/run/drill.py": "the practice venue's answers to a drill; it catches what it has to",
     "engine/run/guard.py": "its server's rules, over a pipe of our own",
+    "engine/run/ledger/file.py": "what it has just encoded, to see that its kinds are right",
     "engine/run/replay/index.py": "a cache of our own, removed when it is broken",
     "engine/run/sweep/grid.py": "names that are there twice, in what has just been decoded",
 }
@@ -40,8 +41,8 @@ DECODERS = {
     "engine/journal_read.py": "journal",
     "engine/practice/recorded.py": "recording",
     "engine/raw.py": "raw",
-    "engine/run/audit.py": "line",  # finds a parser of engine/wire; what it cannot find goes to the CLOB's
-    "engine/run/captures.py": "line",  # a line that is not wrapped is a frame
+    "engine/run/audit.py": "frames",  # finds a parser of engine/wire; what it cannot find goes to the CLOB's
+    "engine/run/captures.py": "frames",  # a line that is not wrapped is a frame
     "engine/run/journal_pages.py": "journal",
     "engine/run/ledger/schema.py": "",  # the ledger's own file of an older format: the last test here
     "engine/run/params_of.py": "lines",
@@ -122,7 +123,8 @@ def test_a_calibration_layer_that_is_none_is_named_with_its_setting(
     path.write_bytes(body)
     with pytest.raises(SettingsError) as told:
         load_settings(tmp_path / "no.env", data_dir=tmp_path, calibration_layer=str(path)).params()
-    assert f"CALIBRATION_LAYER {path}" in str(told.value)
+    assert str(told.value).startswith("CALIBRATION_LAYER (from ")
+    assert f"): {path} is no calibration layer: " in str(told.value)
     assert words in str(told.value)
 
 

@@ -222,9 +222,13 @@ def _in_time(request: Request, trade: Trade) -> bool:
     """Say whether a trade is between ``after`` and ``before``, which are Unix seconds."""
     after, before = (request.query_params.get(name, "") for name in ("after", "before"))
     matched_s = trade.matched_ms // 1000
-    return (not after.isdigit() or matched_s >= int(after)) and (
-        not before.isdigit() or matched_s <= int(before)
-    )
+    least, most = _seconds(after), _seconds(before)
+    return (least is None or matched_s >= least) and (most is None or matched_s <= most)
+
+
+def _seconds(text: str) -> int | None:
+    """Return Unix seconds; None for what is no such number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def _matching(request: Request, rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:

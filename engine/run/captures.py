@@ -7,6 +7,7 @@ gzip. What it does not know: what a frame means.
 """
 
 import gzip
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,6 +73,10 @@ class _Wrapped(msgspec.Struct):
 
 _WRAPPED: Final = msgspec.json.Decoder(_Wrapped)
 _TEXTS: Final = msgspec.json.Decoder(str)
+_TEXT_KINDS: Final = (
+    pyarrow.types.is_string, pyarrow.types.is_large_string, pyarrow.types.is_binary,
+    pyarrow.types.is_large_binary,
+)  # fmt: skip
 
 
 def _line(line: bytes) -> Captured:
@@ -84,21 +89,43 @@ def _line(line: bytes) -> Captured:
         text: Text = _TEXTS.decode(payload) if payload.startswith(b'"') else payload
     except DECODE_ERRORS:
         return Captured(BARE, line, 0)  # whatever it is, it is audited as the frame it may be
-    seconds_ms = round(wrapped.capturedAt * 1000) if wrapped.capturedAt is not None else 0
-    return Captured(wrapped.source or BARE, text, wrapped.recv_wall_ts or seconds_ms)
+    return Captured(wrapped.source or BARE, text, wrapped.recv_wall_ts or _stamp_ms(wrapped.capturedAt))
+
+
+def _stamp_ms(seconds: float | None) -> Milliseconds:
+    """Return a file's stamp; 0, as where there is none, for what is no time."""
+    at_ms = (seconds or 0.0) * 1000
+    return round(at_ms) if math.isfinite(at_ms) else 0
+
+
+def _has_times(path: Path, schema: pyarrow.Schema) -> bool:
+    """Say whether a Parquet file of frames has their times.
+
+    Raises:
+        SessionFileError: It has no frames, or not as texts, or times that are no seconds.
+    """
+    if "raw_data" not in schema.names:
+        raise SessionFileError(f"{path}: a Parquet file without a column raw_data holds no frames")
+    kind = schema.field("raw_data").type
+    if not any(is_it(kind) for is_it in _TEXT_KINDS):
+        raise SessionFileError(f"{path}: the column raw_data holds no texts ({kind})")
+    if "timestamp" not in schema.names:
+        return False
+    kind = schema.field("timestamp").type
+    if not (pyarrow.types.is_floating(kind) or pyarrow.types.is_integer(kind)):
+        raise SessionFileError(f"{path}: the column timestamp holds no seconds ({kind})")
+    return True
 
 
 def _rows(path: Path) -> Iterator[Captured]:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            if "raw_data" not in file.schema_arrow.names:
-                raise SessionFileError(f"{path}: a Parquet file without a column raw_data holds no frames")
-            timed = "timestamp" in file.schema_arrow.names
+            timed = _has_times(path, file.schema_arrow)
             columns = ["raw_data", "timestamp"] if timed else ["raw_data"]
             for batch in file.iter_batches(columns=columns):
                 stamps = batch.column("timestamp").to_pylist() if timed else [0.0] * batch.num_rows
                 for text, seconds in zip(batch.column("raw_data").to_pylist(), stamps, strict=True):
-                    yield Captured(BARE, text or "", round((seconds or 0.0) * 1000))
-    except pyarrow.ArrowException as error:
+                    yield Captured(BARE, text or "", _stamp_ms(seconds))
+    except (pyarrow.ArrowException, UnicodeError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SessionFileError(f"{path}: damaged Parquet file ({first_line[:200]})") from error

@@ -58,6 +58,8 @@ def _tick(row: dict[str, str], where: str) -> Tick:
     try:
         exact = row.get("full_accuracy_value")
         value = Decimal(f"{exact}E-18") if exact else Decimal(row["value"])
+        if not (value.is_finite() and value > 0):
+            raise ValueError(value)
         return Tick(int(row["feed_ts_ms"]), int(row["recv_ms"]), value)
     except (TypeError, ValueError, InvalidOperation) as error:
         raise PriceFileError(f"{where}: not a price report") from error

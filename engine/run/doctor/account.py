@@ -16,6 +16,7 @@ from engine.config import Settings
 from engine.decoded import from_json
 from engine.errors import DecodingError
 from engine.feeds.polite import FAILURES
+from engine.nouns import counted
 from engine.run.checks import Line, failed, passed, warned
 from engine.units import ONE_E6
 
@@ -43,6 +44,10 @@ class Account(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Account({self.signer.address})"
+
+
+UNITS_MOST: Final = 80
+"""Digits of an amount."""
 
 
 class Balance(msgspec.Struct):
@@ -309,8 +314,15 @@ def _allowance(told: Balance, needed: float) -> Line:
     if short:
         names = ", ".join(spender[:10] for spender in short)
         return warned("allowance", f"under ${needed:,.2f} for {names}", "approve the exchange's contracts")
-    return passed("allowance", f"enough for {len(told.allowances)} contracts")
+    return passed("allowance", f"enough for {counted(len(told.allowances), 'contract')}")
 
 
 def _dollars(units: str) -> float:
+    """Return dollars of millionths.
+
+    Raises:
+        ValueError: It is no number of them; a contract's 256 bits are 78 digits.
+    """
+    if len(units) > UNITS_MOST:
+        raise ValueError("too many digits")
     return int(units) / ONE_E6

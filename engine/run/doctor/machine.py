@@ -24,7 +24,7 @@ from engine.journal import read_meta
 from engine.kill import KillSwitch
 from engine.run.arming import NOT_ARMED, Arm
 from engine.run.checks import Line, failed, passed, warned
-from engine.run.lock import holder_of
+from engine.run.lock import holder_of, holding
 from engine.run.truth_of_day import sessions_of
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -175,8 +175,8 @@ def _space(there: Path, settings: Settings) -> Line:
 
 
 def _holder(folder: Path) -> Line:
-    holder = holder_of(folder)
-    return passed("engine", "none runs on this data" if holder is None else f"process {holder} runs")
+    holder = holding(folder)
+    return passed("engine", "none runs on this data" if holder is None else f"runs: {holder.words}")
 
 
 def _kill(folder: Path) -> Line:

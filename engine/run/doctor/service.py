@@ -13,6 +13,7 @@ import httpx
 
 from engine.config import Settings, typos
 from engine.metric_names import PREFIX
+from engine.metric_server import why_not
 from engine.run.checks import Line, failed, passed, warned
 from engine.run.lock import holder_of
 from engine.run.tls_file import SOON_S, UNREAD_TODO, ends_s
@@ -28,10 +29,10 @@ def service_lines(settings: Settings, env_file: Path | None = None) -> list[Line
 
 
 def _spelling(env_file: Path | None) -> Line:
-    """Say which names are no settings and look like one: what they were to change stays as it is."""
+    """Say which names are no settings: what they were to change stays as it is."""
     found = typos(env_file)
     if not found:
-        return passed("spelling", "no name that is set looks like a misspelt setting")
+        return passed("spelling", "every name that is set in files of ours is a setting")
     return warned("spelling", "; ".join(found), "correct the name, or take it away: it sets nothing")
 
 
@@ -46,9 +47,8 @@ def _metrics(settings: Settings) -> Line:
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
             probe.bind(place)
-    except OSError as error:
-        what = f"METRICS_PORT {port} on METRICS_HOST {host} cannot be had: {error.strerror}"
-        return warned("metrics", what, "set another METRICS_PORT, or 0 for none")
+    except (OSError, ValueError) as error:
+        return warned("metrics", *why_not(error, host, port))
     return passed("metrics", f"{host}:{port} is free")
 
 
@@ -59,7 +59,7 @@ def _metrics_served(host: str, port: int) -> Line:
     try:
         answer = httpx.get(f"http://{place}:{port}/metrics", timeout=METRICS_S, trust_env=False)
         served = answer.status_code == httpx.codes.OK and f"\n{PREFIX}" in answer.text
-    except httpx.HTTPError:
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         served = False
     if served:
         return passed("metrics", f"{host}:{port} serves an engine's figures")

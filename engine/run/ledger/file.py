@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+import msgspec
+
 from engine.config import Settings
 from engine.core.ledger import Change, OrderChange
 from engine.decoded import UNDECODABLE
@@ -42,6 +44,9 @@ FILE_NAMES: Final[dict[World, str]] = {
     "live": "ledger-live.sqlite",
 }
 FILE_NAME: Final = FILE_NAMES["paper"]
+
+ODD: Final = (sqlite3.Error, *UNDECODABLE, ArithmeticError, TypeError)
+"""All that reading raises where a cell is not what was written."""
 
 log = logging.getLogger("engine.ledger")
 
@@ -168,7 +173,7 @@ class LedgerFile:
             self._breakers = dict(breakers.fetchall())
             orders = rows.past_orders(self._database, self._session)
             doubted = self._database.execute("SELECT DISTINCT slug FROM unresolved").fetchall()
-            return LedgerRestored(
+            told = LedgerRestored(
                 ts_recv_ms=now_ms,
                 fills=rows.past_fills(self._database, since),
                 settlements=rows.past_settlements(self._database, since),
@@ -185,7 +190,9 @@ class LedgerFile:
                 before_e6=rows.realised_before(self._database, since),
                 named=rows.highest_numbers(self._database, now_ms, now_ms - TRADED_KEPT_MS),
             )
-        except sqlite3.Error as error:
+            # SQLite keeps anything in any column: what is told on has to be of the kind that it says it is.
+            return msgspec.msgpack.decode(msgspec.msgpack.encode(told), type=LedgerRestored)
+        except ODD as error:
             raise self._failed(error) from error
 
     def write(
@@ -283,7 +290,7 @@ class LedgerFile:
         what = f"cannot keep the ledger in {self.path}: {error}"
         if isinstance(error, JournalError):
             return JournalError(what)
-        if isinstance(error, UNDECODABLE) or type(error) is sqlite3.DatabaseError:
+        if isinstance(error, ODD[1:]) or type(error) is sqlite3.DatabaseError:
             return JournalError(
                 f"{what}; it is damaged: move it with its -wal and -shm aside and put a copy back "
                 "(without one, losses and open orders of earlier sessions are not known)"
