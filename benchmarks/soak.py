@@ -1,14 +1,12 @@
 """The whole console on practice at ten times the clock, with random faults and tabs that come and go.
 
 Five sessions of a real Chromium open and close while the venue breaks something again and again. Every two
-seconds the server's process is asked what it holds (``soak_console.py``), and at the end each figure is
-judged: flat or not (``soak_sums.py``). ``python -m benchmarks soak --minutes 20``.
+seconds the server's process is asked what it holds (``soak_console.py``); a few times every tab is closed,
+and what is held then is compared: flat or not (``soak_sums.py``). ``python -m benchmarks soak --minutes 20``.
 """
 
 import json
 import os
-import random
-import shutil
 import socket
 import subprocess
 import sys
@@ -23,15 +21,19 @@ from typing import Any, Final
 
 import httpx
 
-from benchmarks.paint import FLAGS, ROOT
-from benchmarks.soak_sums import judged
+from benchmarks.paint import ROOT
+from benchmarks.soak_sums import judged, rests_at
+from benchmarks.soak_tabs import Visitors, visitors
+from engine.nouns import counted
 
 SPEED: Final = 10
 SAMPLE_S: Final = 2.0
 TABS: Final = 5
-TAB_STAYS_S: Final = (4.0, 30.0)
-"""Shortest and longest time that a tab stays open; then another one is opened on another page."""
-PAGES: Final = ("", "decisions", "ledger", "execution", "health", "truth", "sessions", "mode")
+REST_S: Final = 12.0
+SETTLES_S: Final = 6.0
+REST_SAMPLE_S: Final = 0.5
+"""A rest, from the closing of all tabs: its first six seconds are the server's, to end their scripts and
+sockets; what is seen after that, and after garbage was put away, is what counts."""
 PLAN: Final = {"seed": 7, "every": 60, "longest": 120}
 """Of the random faults: a minute of the venue between two on average, each for two at most."""
 FIRST_S: Final = 90.0
@@ -45,33 +47,34 @@ def measure(seconds: float = 360.0, tabs: int = TABS) -> dict[str, Any]:
         seconds: Wall seconds of faults and tabs; 360 are an hour of the venue.
         tabs: Browser sessions at once; 0 needs no browser.
     Returns:
-        ``verdict`` (``broken`` where the engine ended or halted, whatever is flat) and ``figures`` (first,
-        last, most, slope an hour, flat), ``venue_minutes``, ``faults``, ``tabs_opened``, ``tab_errors``,
-        ``healed_s``, ``halted``, ``error``, ``reconnects``, ``refused``, ``bad_prices``, ``verdicts`` of
-        settlements, and whether the session's proof holds.
+        ``verdict`` (``broken`` where the engine halted or pages failed, whatever is flat) and ``figures``
+        (first, last, most, slope an hour, flat), ``venue_minutes``, ``faults``, ``tabs_opened``,
+        ``tab_errors``, ``healed_s``, ``halted``, ``error``, ``reconnects``, ``refused``, ``bad_prices``,
+        ``verdicts`` of settlements, and whether the session's proof holds.
     """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data = Path(folder) / "data"
         venue = stack.enter_context(_venue(Path(folder)))
         console = stack.enter_context(_console(venue, data))
         _until(lambda: _asked(console).get("well") is True, FIRST_S)
-        samples: list[dict[str, Any]] = []
-        opened, errors = _with_tabs(tabs, console, _broken(venue, samples, console, seconds))
+        with visitors(tabs, console) as looking, _broken(venue):
+            run = Run(console, seconds, looking)
+            run.play()
         status = httpx.get(f"{venue['CLOB_HOST']}/status", timeout=10).json()
         healed = _until(lambda: _asked(console).get("well") is True, FIRST_S)
         last = _asked(console)
         stack.close()
         proof = _proof(data)
-    told = judged(samples)
-    if broken := whats_broken(last, proof):
+    told = judged(run.samples, run.rests)
+    if broken := whats_broken(last, proof) or whats_not_seen(looking, tabs):
         told["verdict"] = f"broken: {broken}"
     return told | {
-        "seconds": round(samples[-1]["at_s"], 1),
-        "venue_minutes": round(SPEED * samples[-1]["at_s"] / 60, 1),
+        "seconds": round(run.samples[-1]["at_s"], 1),
+        "venue_minutes": round(SPEED * run.samples[-1]["at_s"] / 60, 1),
         # The venue keeps the last ones only; they are numbered from 1, the plan itself among them.
         "faults": max((one["id"] for one in (*status["faults"], *status["faults_ended"])), default=1) - 1,
-        "tabs_opened": opened,
-        "tab_errors": errors[:5],
+        "tabs_opened": looking.opened,
+        "tab_errors": looking.errors[:5],
         "healed_s": round(healed, 2),
         "proof": proof,
         **{name: last.get(name) for name in ("state", "error", "halted", "reconnects", "refused")},
@@ -93,79 +96,72 @@ def whats_broken(last: dict[str, Any], proof: str) -> str:
     return "" if proof.startswith("identical") else f"the session's proof: {proof}"
 
 
-def _broken(
-    venue: dict[str, str], samples: list[dict[str, Any]], console: str, seconds: float
-) -> Callable[[Callable[[], None]], None]:
-    """Return the run itself: it breaks the venue, samples, and lets the tabs have their turn meanwhile."""
+def whats_not_seen(looking: Visitors, tabs: int) -> str:
+    """Say why nobody looked as was meant, or nothing: a console whose pages fail holds little, and is flat.
 
-    def run(turn: Callable[[], None]) -> None:
-        control = f"{venue['CLOB_HOST']}/control/fault"
-        httpx.post(control, json={"name": "random", "args": PLAN}, timeout=10).raise_for_status()
-        began = next_s = time.monotonic()
-        try:
-            while time.monotonic() - began < seconds:
-                turn()
-                if time.monotonic() >= next_s:
+    Args:
+        looking: Who came and went.
+        tabs: How many were to be there at once.
+    """
+    if looking.errors:
+        return f"{counted(len(looking.errors), 'error')} in pages, the first: {looking.errors[0]}"
+    return "" if looking.opened >= tabs else f"{looking.opened} of {counted(tabs, 'tab')} opened"
+
+
+class Run:
+    """The run itself: the venue is broken at random, tabs come and go, and the server is asked what it holds.
+
+    ``samples`` are of the whole run; ``rests`` of the moments at which every tab was closed, for a while.
+    """
+
+    def __init__(self, console: str, seconds: float, looking: Visitors) -> None:
+        self.samples: list[dict[str, Any]] = []
+        self.rests: list[list[dict[str, Any]]] = []
+        self._console, self._seconds, self._looking = console, seconds, looking
+        self._began = time.monotonic()
+
+    def play(self) -> None:
+        """Go on until the time is over; the last thing is a rest."""
+        next_s = 0.0
+        for rest_s in rests_at(self._seconds):
+            while self._now_s() < rest_s - REST_S:
+                self._looking.turn(self._now_s())
+                if self._now_s() >= next_s:
                     next_s += SAMPLE_S
-                    samples.append(_asked(console) | {"at_s": time.monotonic() - began})
+                    self._sample()
                 time.sleep(0.1)
-        finally:
-            httpx.delete(control, timeout=10).raise_for_status()
+            self.rests.append(self._rest())
+            next_s = self._now_s()
 
-    return run
+    def _rest(self) -> list[dict[str, Any]]:
+        """Close every tab, let the server put away what they held, and look at what is left."""
+        self._looking.close()
+        until_s = self._now_s() + REST_S
+        time.sleep(SETTLES_S)
+        seen = [self._sample("?collect")]
+        while self._now_s() < until_s:
+            time.sleep(REST_SAMPLE_S)
+            seen.append(self._sample())
+        return seen
 
+    def _sample(self, how: str = "") -> dict[str, Any]:
+        told = _asked(self._console, how) | {"at_s": self._now_s()}
+        self.samples.append(told)
+        return told
 
-def _with_tabs(count: int, console: str, run: Callable[[Callable[[], None]], None]) -> tuple[int, list[str]]:
-    """Run something with tabs that come and go; return how many were opened, and what went wrong in them."""
-    if not count:
-        run(lambda: None)
-        return 0, []
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (a test dependency)
-
-    binary = shutil.which("chromium")
-    if binary is None:
-        raise SystemExit("no Chromium: install Debian's package chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=binary, args=FLAGS)
-        tabs = Tabs(chromium, console, count)
-        run(tabs.turn)
-        tabs.close()
-        chromium.close()
-    return tabs.opened, tabs.errors
+    def _now_s(self) -> float:
+        return time.monotonic() - self._began
 
 
-class Tabs:
-    """Browser sessions, each of its own context: opened on some page, closed after a while."""
-
-    def __init__(self, chromium: Any, console: str, count: int) -> None:
-        self.opened = 0
-        self.errors: list[str] = []
-        self._chromium, self._console, self._count = chromium, console, count
-        self._open: list[tuple[float, Any]] = []
-        self._chance = random.Random(11)
-
-    def turn(self) -> None:
-        """Close one whose time is over, open one that is missing; at most one of each: it takes a while."""
-        now = time.monotonic()
-        over = next((one for one in self._open if one[0] <= now), None)
-        if over is not None:
-            self._open.remove(over)
-            over[1].close()
-        if len(self._open) < self._count:
-            context = self._chromium.new_context(viewport={"width": 1280, "height": 800})
-            page = context.new_page()
-            page.on("pageerror", lambda error: self.errors.append(str(error)[:200]))
-            address = f"{self._console}/{self._chance.choice(PAGES)}"
-            page.goto(address, wait_until="commit", timeout=60_000)
-            self.opened += 1
-            self._open.append((now + self._chance.uniform(*TAB_STAYS_S), context))
-        elif self._open:
-            self._open[0][1].pages[0].wait_for_timeout(20)  # lets the browser's own messages through
-
-    def close(self) -> None:
-        """Close all."""
-        for _, context in self._open:
-            context.close()
+@contextmanager
+def _broken(venue: dict[str, str]) -> Iterator[None]:
+    """Break the venue at random meanwhile."""
+    control = f"{venue['CLOB_HOST']}/control/fault"
+    httpx.post(control, json={"name": "random", "args": PLAN}, timeout=10).raise_for_status()
+    try:
+        yield
+    finally:
+        httpx.delete(control, timeout=10).raise_for_status()
 
 
 def _proof(data: Path) -> str:
@@ -176,10 +172,10 @@ def _proof(data: Path) -> str:
     return "; ".join(verify(path).words for path in session_files(data / "sessions")) or "no session"
 
 
-def _asked(console: str) -> dict[str, Any]:
+def _asked(console: str, how: str = "") -> dict[str, Any]:
     """Ask the server what it holds; nothing where it does not answer in time."""
     try:
-        with urllib.request.urlopen(f"{console}/soak", timeout=20) as answer:
+        with urllib.request.urlopen(f"{console}/soak{how}", timeout=20) as answer:
             told: dict[str, Any] = json.loads(answer.read())
             return told
     except (OSError, urllib.error.URLError):

@@ -12,7 +12,8 @@ def test_two_minutes_of_faults_and_tabs_leave_nothing_behind() -> None:
     """Twenty minutes of the venue, broken at random, with five tabs that come and go."""
     told = soak.measure(seconds=120)
     grown = {name: figure for name, figure in told["figures"].items() if not figure["flat"]}
-    assert (told["verdict"], grown) == ("flat", {})
+    assert grown == {}
+    assert told["verdict"].startswith("flat: ")
     assert told["halted"] is None
     assert told["error"] is None
     assert told["state"] == "running"
