@@ -44,7 +44,10 @@ def _start() -> None:
 @access.fragment(LOOK_S)
 def progress() -> None:
     """Say that a report is being made; run the page again once it is there."""
-    if sweep_job.calibration_runs():
+    counter = desk.current()
+    if counter is None:
+        return
+    if sweep_job.calibration_runs(counter.settings):
         st.session_state["calibration-ran"] = True
         st.info("The report is being made: a minute for some hundred windows.")
     elif st.session_state.pop("calibration-ran", None):

@@ -5,7 +5,8 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
-from engine.run.sweep import opening
+from engine.nouns import counted
+from engine.run.sweep import opening, words
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.opening import Opened, Ways
 from pages import access
@@ -20,10 +21,12 @@ def verdict(report: dict[str, Any]) -> None:
     if report["partial"]:
         st.warning(f"Partial: {plain.marked_down(report['why_partial'])}. Only what was done is shown.")
     st.markdown(f"**Verdict: {plain.marked_down(report['verdict'])}**")
+    for still in words.still_words(report):
+        st.info(plain.marked_down(still))
     told = report["plan"]["hypothesis"]
-    expected = f"Expected before: {plain.marked_down(told)}." if told else "Nothing was expected in words."
+    expected = words.expected_words(plain.marked_down(told))
     st.caption(
-        f"{report['tried']:,} configurations tried over {data['windows']:,} windows; "
+        f"{counted(report['tried'], 'configuration')} tried over {counted(data['windows'], 'window')}; "
         f"fingerprint {report['plan']['fingerprint'][:12]}. {expected}"
     )
     st.caption(
@@ -60,12 +63,11 @@ def chosen(report: dict[str, Any], ways: Ways) -> None:
     if one is None:
         return
     st.subheader("Chosen on earlier windows, reported on later ones", anchor=False)
-    words = ", ".join(f"{name} {value:g}" for name, value in one["parameters"].items())
-    luck = one["deflated_sharpe"].get("probability")
-    known = "unknown" if luck is None else f"{luck:.1%}"
+    values = ", ".join(f"{name} {value:g}" for name, value in one["parameters"].items())
+    luck = words.luck_words(one["deflated_sharpe"].get("probability"), report["tried"])
     st.markdown(
-        f"Run {one['run']}: {plain.marked_down(words)}; fee: {plain.marked_down(one['fee'])}. More than the "
-        f"luck of so many tries: **{known}**. Around it: **{one['plateau']['shape']}**."
+        f"Run {one['run']}: {plain.marked_down(values)}; fee: {plain.marked_down(one['fee'])}. "
+        f"{plain.marked_down(luck)} {plain.marked_down(words.SHAPES[one['plateau']['shape']])}"
     )
     rows = [
         {"assumption": name, **_ends(one["held_out_interval"][name]), **one["figures"][name]["held_out"]}

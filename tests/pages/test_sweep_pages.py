@@ -9,15 +9,12 @@ from typing import Any
 import pytest
 
 from engine.errors import EngineError
-from engine.run.markets_table import write_markets
+from engine.run.sweep import background, opening
 from engine.run.sweep import figures as sweep_figures
 from engine.run.sweep import job as sweep_job
-from engine.run.sweep import opening
-from engine.run.sweep.command import main
 from engine.run.sweep.kernel import ASSUMPTIONS
-from engine.run.wide_csv import markets_beside, write_rows
 from tests.pages.test_operation_pages import opened, press, said
-from tests.run.test_sweep_parity import random_rows
+from tests.run.sweeps import swept_in, windows_in
 
 GRID = '{"hammer_secs": [20, 60], "d_min": [0.5, 5], "watch_return_threshold": 0.00001}'
 
@@ -26,15 +23,9 @@ GRID = '{"hammer_secs": [20, 60], "d_min": [0.5, 5], "watch_return_threshold": 0
 def counter(open_script, monkeypatch) -> Iterator[Any]:
     """A desk whose bundled sample is two random windows: the real one takes half a minute to read."""
     made = open_script("live")
-    folder = made.settings.data_dir / "sample"
-    folder.mkdir(parents=True)
-    rows, table = random_rows(3)
-    write_rows(folder / "rows.csv", rows)
-    write_markets(markets_beside(folder / "rows.csv"), table.values())
-    sample = (folder / "rows.csv", markets_beside(folder / "rows.csv"))
-    monkeypatch.setattr(sweep_job, "SAMPLE", sample)
+    monkeypatch.setattr(sweep_job, "SAMPLE", windows_in(made.settings.data_dir / "sample"))
     yield made
-    for children in (sweep_job._children, opening._children):
+    for children in (background._children, opening._children):
         for child in children.values():
             if child.poll() is None:
                 child.terminate()
@@ -106,7 +97,7 @@ def test_a_calibration_report_from_the_page_is_shown(counter):
     page = opened("calibration.py")
     page.button[[one.label for one in page.button].index("Make the report")].click().run()
     deadline = time.monotonic() + 120
-    while sweep_job.calibration_runs():
+    while sweep_job.calibration_runs(counter.settings):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     page.run()
@@ -142,20 +133,7 @@ def test_a_sweep_whose_process_is_gone_has_failed(counter):
 @pytest.fixture(scope="module")
 def told(tmp_path_factory) -> dict[str, Any]:
     """A real sweep's report over the two random windows."""
-    folder = tmp_path_factory.mktemp("told")
-    rows, table = random_rows(3)
-    write_rows(folder / "rows.csv", rows)
-    write_markets(markets_beside(folder / "rows.csv"), table.values())
-    files = [
-        "--replay-csv",
-        str(folder / "rows.csv"),
-        "--markets-json",
-        str(markets_beside(folder / "rows.csv")),
-    ]
-    assert (
-        main([*files, "--grid-json", GRID, "--output-prefix", str(folder / "sweep"), "--workers", "1"]) == 0
-    )
-    report: dict[str, Any] = json.loads((folder / "sweep.json").read_text())
+    report: dict[str, Any] = json.loads(swept_in(tmp_path_factory.mktemp("told"), GRID).read_text())
     return report
 
 
@@ -284,7 +262,7 @@ def test_two_miss_probabilities_are_refused_in_the_pages_own_words(counter):
 def test_a_miss_probability_of_the_page_is_the_commands(counter, monkeypatch):
     """What the form promises has to reach the process."""
     begun: list[list[str]] = []
-    monkeypatch.setattr(sweep_job, "_start", lambda name, folder, command: begun.append(command))
+    monkeypatch.setattr(background, "start", lambda folder, prefix, command: begun.append(command))
     page = opened("sweep.py")
     page.number_input(key="sweep-misses").set_value(0.25)
     press(page, "Start the sweep")

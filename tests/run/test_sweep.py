@@ -33,6 +33,7 @@ from engine.run.sweep.play import (
 from engine.run.sweep.run import Plan, Watch, chunks_of, play_chunk, play_one, run
 from engine.run.sweep.spread import here, over_dask
 from engine.run.sweep.trace import trace_of
+from engine.run.sweep.words import render, still_words
 from engine.run.wide_csv import read_rows
 from tests.run.sweep_files import EAGER_GRID, SEED_GRID, files_in, swept
 from tests.run.sweep_workers import DEADLY, AllDie, Dies, buried
@@ -266,8 +267,8 @@ def test_robust_ranges_of_nothing_are_undefined():
 
 def test_walking_forward_chooses_by_the_past_alone():
     """The configuration that is best later is not chosen before."""
-    told = honesty.walk_forward([(5, 5, -1, -1), (-5, -5, 9, 9)], [(1, 1, 1, 1), (1, 1, 1, 1)])
-    assert [(one["run"], one["total_pnl"]) for one in told] == [(0, 5), (0, -1), (0, -1)]
+    told = honesty.walk_forward([(5, 5, -1, -1), (-5, -5, 30, 9)], [(1, 1, 1, 1), (1, 1, 1, 1)])
+    assert [(one["run"], one["total_pnl"]) for one in told] == [(0, 5), (0, -1), (1, 9)]
 
 
 # --- where it is played -------------------------------------------------------------------------------------
@@ -613,6 +614,17 @@ def test_the_seeds_own_grid_runs(files, tmp_path):
     assert {run["fee"] for run in report["runs"]} == {
         f"{bps} bps of the dollars instead of each market's schedule" for bps in (8, 10)
     }
+
+
+def test_a_watch_rule_that_no_move_reaches_is_named(files, tmp_path):
+    """The seed's grid begins at 0.3 % a minute: who sees nothing traded has to see why."""
+    _, report = swept(files, tmp_path, grid='{"watch_return_threshold":[0.05,0.09]}')
+    (said,) = still_words(report)
+    assert said in render(report)
+    assert "watch_return_threshold begins at 0.05 (5.000%)" in said
+    assert 0.0 < report["data"]["largest_move"] < 0.05
+    _, moved = swept(files, tmp_path / "moved", grid='{"watch_return_threshold":[0.00001,0.09]}')
+    assert still_words(moved) == []
 
 
 @pytest.mark.campaign

@@ -218,8 +218,8 @@ def test_the_words_hold_every_doubt_that_the_report_has(files, tmp_path, capsys)
     told = capsys.readouterr().out
     for words in (
         "miss probability 0 (no order misses what the book shows)", "latency 80 ms",
-        "late and far pays", "1 windows overlap", "1 rows could not be used; the first: ", "line 41",
-        "held out: the last 1 windows, from 2026-09-01 00:10:00 UTC to 2026-09-01 00:15:00 UTC",
+        "late and far pays", "1 window overlapping", "1 row that could not be used; the first: ", "line 41",
+        "held out: the last 1 window, from 2026-09-01 00:10:00 UTC to 2026-09-01 00:15:00 UTC",
         f"of these {report['robust']['configurations']} traded, P&L mean",
         "walk forward: P&L ", "stretch 4: by run", "mean a window within",
     ):  # fmt: skip

@@ -12,36 +12,19 @@ from pathlib import Path
 import pytest
 
 from engine.config import load_settings
-from engine.run.markets_table import write_markets
 from engine.run.sweep import job as sweep_job
 from engine.run.sweep import opening, trades
 from engine.run.sweep import report as sweep_report
-from engine.run.sweep.command import main
 from engine.run.sweep.grid import SweepError
 from engine.run.sweep.inputs import Source, session_named
-from engine.run.wide_csv import markets_beside, write_rows
-from tests.run.test_sweep_parity import random_rows
-
-GRID = '{"hammer_secs": [20, 60], "sigma_multiplier": [1, 1.5], "watch_return_threshold": 0.00001}'
+from engine.run.wide_csv import markets_beside
+from tests.run.sweeps import swept_in
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory) -> Path:
     """The report of a sweep of two models over two random windows."""
-    folder = tmp_path_factory.mktemp("swept")
-    rows, table = random_rows(3)
-    write_rows(folder / "rows.csv", rows)
-    write_markets(markets_beside(folder / "rows.csv"), table.values())
-    files = [
-        "--replay-csv",
-        str(folder / "rows.csv"),
-        "--markets-json",
-        str(markets_beside(folder / "rows.csv")),
-    ]
-    assert (
-        main([*files, "--grid-json", GRID, "--output-prefix", str(folder / "sweep"), "--workers", "1"]) == 0
-    )
-    return folder / "sweep.json"
+    return swept_in(tmp_path_factory.mktemp("swept"))
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from engine.config import Settings, load_settings
-from engine.errors import EngineError
+from engine.errors import EngineError, SettingsError
+from engine.nouns import counted
+from engine.private_files import FILE_MODE, make_folder
 from engine.run.calibration import layer as layering
 from engine.run.calibration.figures import cell_words, figures_of
 from engine.run.calibration.moments import Moment, moments_of
@@ -24,10 +26,14 @@ from engine.run.sweep import inputs as sweep_input
 from engine.run.sweep import report as sweep_report
 from engine.run.sweep.grid import SweepError
 from engine.run.sweep.honesty import split
+from engine.run.sweep.options import OneLine
 from engine.run.sweep.trace import Trace
 from engine.run.table_text import typed
 
 PREFIX: Final = Path("reports/calibration/report")
+EXAMPLES: Final = """examples:
+  python -m engine calibration --replay-csv data/replay.csv --markets-json data/markets.json
+  python -m engine calibration --sessions '2026*' --fit temperature"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = load_settings()
         check(options, settings)
         report = write_report(options, settings)
-    except SweepError as error:
+    except (SweepError, SettingsError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except (EngineError, OSError) as error:
@@ -57,30 +63,52 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    made = argparse.ArgumentParser(
+    made = OneLine(
         prog="python -m engine calibration",
         description="Score p_hat and the market's ask on recorded windows.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXAMPLES,
     )
     add = made.add_argument
-    add("--replay-csv", type=Path, metavar="FILE", help="rows of market data")
+    add(
+        "--replay-csv",
+        type=Path,
+        metavar="FILE",
+        help="rows of market data (data/replay_sessions/README.md); this or --sessions",
+    )
     add(
         "--markets-json",
         type=Path,
         metavar="FILE",
         help="what is known of the windows; goes with --replay-csv",
     )
-    add("--sessions", action="append", default=[], metavar="GLOB", help="recorded sessions; may be repeated")
+    add(
+        "--sessions",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="recorded sessions, by id or name; may be repeated; instead of the two files",
+    )
     add(
         "--output-prefix",
         type=Path,
         default=PREFIX,
         metavar="PATH",
-        help="PATH.json and PATH.html are written",
+        help=f"PATH.json and PATH.html are written; {PREFIX} by default",
     )
-    add("--fit", choices=("temperature", "isotonic"), help="fit a layer on the earlier windows and keep it")
-    add("--layer", type=int, metavar="N", help="show what layer N makes of the windows after its fit")
+    add(
+        "--fit",
+        choices=("temperature", "isotonic"),
+        help="fit a layer on the earlier windows and keep it; none by default",
+    )
+    add(
+        "--layer",
+        type=int,
+        metavar="N",
+        help="show what kept layer N makes of the windows after its fit; none by default",
+    )
     add("--nice", action="store_true", help="give way to everything else on this machine")
-    add("--json", action="store_true", help="print the report as JSON")
+    add("--json", action="store_true", help="print one JSON object instead of words")
     return made
 
 
@@ -96,8 +124,8 @@ def check(options: argparse.Namespace, settings: Settings) -> None:
         _kept(options.layer, settings)
     beside = options.output_prefix.with_name(f".{options.output_prefix.name}.try")
     try:
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        beside.touch()
+        make_folder(beside.parent)
+        beside.touch(mode=FILE_MODE)
         beside.unlink()
     except OSError as error:
         raise SweepError(
@@ -225,10 +253,11 @@ def plotly_js() -> str:
 def words(report: dict[str, Any]) -> list[str]:
     """Say what a reader has to know first."""
     data = report["data"]
+    size = f"{counted(report['windows'], 'window')}, {counted(report['moments'], 'moment')}"
     lines = [
-        f"{report['windows']} windows, {report['moments']} moments; verdict: {report['verdict']}.",
-        f"{data['windows_without_outcome']} windows without an outcome were left out, and "
-        f"{data['rows_refused']} rows.",
+        f"{size}; verdict: {report['verdict']}.",
+        f"Left out: {counted(data['windows_without_outcome'], 'window')} without an outcome, "
+        f"{counted(data['rows_refused'], 'row')}.",
         "Practice and paper data prove nothing of the real market. Formulas: docs/calibration.md.",
     ]
     lines += [f"Left out: {told}." for told in data.get("sources_left_out", ())]

@@ -18,6 +18,8 @@ from engine.core.decide import LAYER_CLIP, tempered
 from engine.decoded import from_json
 from engine.errors import DecodingError, EngineError
 from engine.layer import FOLDER
+from engine.nouns import counted
+from engine.private_files import make_folder, private
 from engine.run.calibration.moments import Moment
 
 LEAST: Final = 200
@@ -52,7 +54,7 @@ class Layer(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """What is to be shown wherever the layer is on."""
         what = f"temperature {self.temperature:.3f}" if self.kind == "temperature" else "isotonic"
-        return f"calibration layer {self.version} ({what}, fitted on {self.windows} windows)"
+        return f"calibration layer {self.version} ({what}, fitted on {counted(self.windows, 'window')})"
 
 
 def fit(moments: Sequence[Moment], kind: Kind, version: int) -> Layer:
@@ -102,10 +104,10 @@ def keep(layer: Layer, data_dir: Path) -> Path:
         LayerError: The number is taken.
     """
     folder = data_dir / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     path = folder / f"layer-{layer.version}.json"
     try:
-        with path.open("xb") as file:
+        with open(path, "xb", opener=private) as file:
             file.write(msgspec.json.encode(layer) + b"\n")
     except FileExistsError:
         raise LayerError(f"{path} is there already") from None

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from engine.config import Settings, load_settings
-from engine.errors import EngineError
+from engine.errors import EngineError, SettingsError
 from engine.run.giving_way import give_way
 from engine.run.sweep import inputs as sweep_input
 from engine.run.sweep import plans
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.nice:
             give_way()
         report = sweep(asked)
-    except SweepError as error:
+    except (SweepError, SettingsError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
     except (EngineError, OSError) as error:

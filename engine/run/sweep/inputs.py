@@ -186,6 +186,7 @@ def usable(trace: Trace, found: int, faults: Faults, sessions: dict[str, str]) -
     kept = chosen(trace, known)
     facts |= {"windows_overlapping": overlapping(kept), "moments": kept.steps, "depth": kept.columns.depth}
     facts["fee_unknown"] = sum(not window.fee_known for window in kept.windows)
+    facts["largest_move"] = float(kept.columns.peak.max(initial=0.0))
     return Usable(kept, facts, sessions)
 
 

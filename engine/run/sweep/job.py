@@ -1,12 +1,12 @@
 """Sweeps and calibration reports that a console starts: each in a process of its own, which gives way to the
 engine, and in a folder of its own, so that a page that was left, or a restart, finds it again.
 
-What it does not know: how a sweep works (``engine.run.sweep.command``).
+One sweep and one report at a time in a data folder, whichever tab or console asks. They go on when the
+console ends, and that is said in its log. What it does not know: how a sweep works
+(``engine.run.sweep.command``).
 """
 
 import glob
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -19,15 +19,16 @@ from engine.config import Settings
 from engine.decoded import from_json
 from engine.errors import DecodingError, EngineError
 from engine.journal_read import session_files
+from engine.private_files import FILE_MODE, FOLDER_MODE
 from engine.run.sessions.kept import folder_of
+from engine.run.sweep import background
 from engine.run.sweep.grid import ASKS_BEFORE, grid_of
-from engine.settings_environment import child_environment
 
 FOLDER: Final = "sweeps"
 CALIBRATION: Final = "calibration"
 PREFIX: Final = "sweep"
+REPORT: Final = "report"
 KEPT: Final = 50
-LOG_MOST: Final = 4_000
 _DATA: Final = Path(__file__).resolve().parents[3] / "data"
 SAMPLE: Final = (_DATA / "replay.csv", _DATA / "markets.json")
 """The bundled practice windows."""
@@ -36,9 +37,6 @@ GRID: Final = (
     '{"watch_return_threshold": [0.0001, 0.0005, 0.001], "hammer_secs": [5, 10, 15, 20], '
     '"d_min": [3, 5], "max_entry_price": [0.9, 0.95]}'
 )
-
-_children: dict[str, subprocess.Popen[bytes]] = {}
-"""Started by this process: asked after, so that none is left behind as a zombie."""
 
 
 class Wish(NamedTuple):
@@ -82,19 +80,33 @@ def start(settings: Settings, wish: Wish) -> str:
         )
     if wish.miss_probability and "miss_probability" in grid.names:
         raise EngineError("the grid has miss_probability: leave the field at 0")
-    running = next((job.name for job in jobs(settings) if job.state == "running"), None)
-    if running is not None:
-        raise EngineError(f"the sweep {running} runs: wait for it, or cancel it")
-    name = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    folder = settings.data_dir / FOLDER / name
-    folder.mkdir(parents=True, exist_ok=False)
+    with background.alone(settings.data_dir / FOLDER):
+        running = next((job.name for job in jobs(settings) if job.state == "running"), None)
+        if running is not None:
+            raise EngineError(f"the sweep {running} runs: wait for it, or cancel it")
+        folder = _new_folder(settings.data_dir / FOLDER)
+        background.start(folder, PREFIX, _command(wish, folder))
+    return folder.name
+
+
+def _new_folder(folder: Path) -> Path:
+    """Make a sweep's folder, named after the second; one that ended within it has the name already."""
+    name, count = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 1
+    made = folder / name
+    while made.exists():
+        count += 1
+        made = folder / f"{name}-{count}"
+    made.mkdir(mode=FOLDER_MODE)
+    return made
+
+
+def _command(wish: Wish, folder: Path) -> list[str]:
     command = [sys.executable, "-m", "engine.parameter_eval", "--nice", "--grid-json", wish.grid]
     command += ["--output-prefix", str(folder / PREFIX), "--cancel-file", str(folder / "cancel")]
     command += ["--hypothesis", wish.hypothesis, "--search", wish.search, "--trials", str(wish.trials)]
     if wish.miss_probability:
         command += ["--miss-probability", str(wish.miss_probability)]
-    _start(name, folder, [*command, *data_of(wish.sessions)])
-    return name
+    return [*command, *data_of(wish.sessions)]
 
 
 def try_start(settings: Settings, wish: Wish) -> tuple[str, str]:
@@ -114,18 +126,6 @@ def try_calibration(settings: Settings, sessions: Sequence[str]) -> str:
     return ""
 
 
-def _start(name: str, folder: Path, command: list[str]) -> None:
-    with (folder / "log").open("wb") as log:
-        _children[name] = subprocess.Popen(  # noqa: S603 (our own module, arguments in a list)
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=child_environment(),
-            start_new_session=True,
-        )
-
-
 def data_of(sessions: Sequence[str]) -> list[str]:
     """Write which data, as options; the sample's own path means the sample, with its table."""
     if list(sessions) in ([], [str(SAMPLE[0])]):
@@ -136,7 +136,7 @@ def data_of(sessions: Sequence[str]) -> list[str]:
 
 def cancel(settings: Settings, name: str) -> None:
     """Ask a sweep to end; what it has done is kept."""
-    (settings.data_dir / FOLDER / Path(name).name / "cancel").touch()
+    (settings.data_dir / FOLDER / Path(name).name / "cancel").touch(mode=FILE_MODE)
 
 
 def jobs(settings: Settings) -> list[Job]:
@@ -173,48 +173,52 @@ def start_calibration(settings: Settings, sessions: Sequence[str]) -> None:
     Raises:
         EngineError: One is being made already.
     """
-    if calibration_runs():
-        raise EngineError("a calibration report is being made already")
     folder = settings.data_dir / CALIBRATION
-    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "engine", "calibration", "--nice"]
-    _start(CALIBRATION, folder, [*command, "--output-prefix", str(folder / "report"), *data_of(sessions)])
+    command += ["--output-prefix", str(folder / REPORT), *data_of(sessions)]
+    with background.alone(folder):
+        if calibration_runs(settings):
+            raise EngineError("a calibration report is being made already")
+        background.start(folder, REPORT, command)
 
 
-def calibration_runs() -> bool:
-    """Say whether a calibration report is being made."""
-    child = _children.get(CALIBRATION)
-    return child is not None and child.poll() is None
+def calibration_runs(settings: Settings) -> bool:
+    """Say whether a calibration report is being made, by this console, one before it or another."""
+    folder = settings.data_dir / CALIBRATION
+    child = background.child_of(folder, REPORT)
+    if child is not None:
+        return child.poll() is None
+    return background.is_ours(background.pid_of(folder), folder, REPORT)
 
 
 def calibration(settings: Settings) -> tuple[dict[str, Any] | None, str]:
     """Return the newest calibration report, and why the last attempt at one failed."""
     folder = settings.data_dir / CALIBRATION
-    child = _children.get(CALIBRATION)
+    child = background.child_of(folder, REPORT)
     failed = child is not None and child.poll() not in (None, 0)
     try:
-        told: dict[str, Any] | None = from_json((folder / "report.json").read_bytes(), dict[str, Any])
+        told: dict[str, Any] | None = from_json((folder / f"{REPORT}.json").read_bytes(), dict[str, Any])
     except (OSError, DecodingError):
         told = None
-    return told, last_words(folder / "log") if failed else ""
+    return told, background.last_words(folder / "log") if failed else ""
 
 
 def calibration_html(settings: Settings) -> str:
     """Return the newest report's HTML file."""
-    return (settings.data_dir / CALIBRATION / "report.html").read_text(encoding="utf-8")
+    return (settings.data_dir / CALIBRATION / f"{REPORT}.html").read_text(encoding="utf-8")
 
 
 def _job(folder: Path) -> Job:
-    child = _children.get(folder.name)
+    child = background.child_of(folder, PREFIX)
     ended = child is not None and child.poll() is not None
     try:
         told = from_json((folder / f"{PREFIX}.progress.json").read_bytes(), _Told)
     except (OSError, DecodingError):
-        told = _Told("running", "starting", 0, 0, None, 0 if child is None else child.pid)
+        told = _Told("running", "starting", 0, 0, None, background.pid_of(folder))
     state = told.state
-    if state == "running" and (ended or (child is None and not _is_ours(told.pid))):
+    if state == "running" and (ended or (child is None and not background.is_ours(told.pid, folder, PREFIX))):
         state = "failed"
-    text = told.text if state != "failed" else last_words(folder / "log")
+    text = told.text if state != "failed" else background.last_words(folder / "log")
     return Job(folder.name, state, text, told.done, told.total, told.left_s)
 
 
@@ -225,22 +229,3 @@ class _Told(msgspec.Struct, frozen=True):
     total: int
     left_s: float | None
     pid: int
-
-
-def _is_ours(pid: int) -> bool:
-    """Say whether a process is there and is a sweep: numbers are given out again."""
-    try:
-        return b"engine.parameter_eval" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-def last_words(log: Path) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - LOG_MOST))
-            lines = file.read().decode(errors="replace").split("\n")
-    except OSError:
-        return "no log"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "ended without a word")

@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 from engine.config import Settings
 from engine.decoded import from_json
 from engine.errors import DecodingError
+from engine.private_files import private
 from engine.run.replay.listing import source_of
+from engine.run.sweep import background
 from engine.run.sweep import job as sweep_job
 from engine.run.sweep.report import BOOKED
 from engine.run.sweep.trades import file_of
@@ -71,7 +73,7 @@ def start(settings: Settings, name: str, report: Mapping[str, Any], run: int) ->
 def _begin(path: Path, name: str, report: Mapping[str, Any], run: int) -> str:
     command = [sys.executable, "-m", "engine.run.sweep.trades", "--report", str(path), "--run", str(run)]
     try:
-        with (path.parent / LOG).open("wb") as log:
+        with open(path.parent / LOG, "wb", opener=private) as log:
             _children[name, run] = subprocess.Popen(  # noqa: S603 (our own module, arguments in a list)
                 [*command, *sweep_job.data_of(report["plan"]["sources"])],
                 stdin=subprocess.DEVNULL,
@@ -106,7 +108,7 @@ def failed(settings: Settings, name: str, run: int) -> str:
     child = _children.get((name, run))
     if child is None or child.poll() in (None, 0):
         return ""
-    return sweep_job.last_words(_report(settings, name).parent / LOG)
+    return background.last_words(_report(settings, name).parent / LOG)
 
 
 def _report(settings: Settings, name: str) -> Path:

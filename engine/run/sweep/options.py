@@ -2,24 +2,42 @@
 
 import argparse
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from engine.run.sweep.grid import ASKS_BEFORE
 from engine.run.sweep.play import PATHS
 
 PREFIX: Final = Path("reports/calibration/latest")
 TRIALS: Final = 200
+EXAMPLES: Final = """examples:
+  python -m engine.parameter_eval --replay-csv data/replay.csv --markets-json data/markets.json \\
+      --grid-json '{"hammer_secs": [10, 15, 20], "d_min": [3, 5]}'
+  python -m engine sweep --sessions '2026*' --grid-json '{"max_entry_price": [0.9, 0.95]}' --hypothesis 'less'
+  python -m engine sweep --sessions '2026*' --grid-json '{"d_min": [1, 20]}' --search tpe --trials 100"""
+
+
+class OneLine(argparse.ArgumentParser):
+    """A command line whose errors are one line, as those of every other command are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and end with status 2."""
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line; the first four options are the seed's."""
-    made = argparse.ArgumentParser(
+    made = OneLine(
         prog="python -m engine.parameter_eval",
         description="Try parameters on recorded windows: chosen on earlier ones, reported on later ones.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXAMPLES,
     )
     add = made.add_argument
     add(
-        "--replay-csv", type=Path, metavar="FILE", help="rows of market data (data/replay_sessions/README.md)"
+        "--replay-csv",
+        type=Path,
+        metavar="FILE",
+        help="rows of market data (data/replay_sessions/README.md); this or --sessions",
     )
     add(
         "--markets-json",
@@ -33,18 +51,39 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         default=PREFIX,
         metavar="PATH",
-        help="PATH.csv and PATH.json are written",
+        help=f"PATH.csv, PATH.json and PATH.plan.json are written; {PREFIX} by default",
     )
-    add("--sessions", action="append", default=[], metavar="GLOB", help="recorded sessions; may be repeated")
+    add(
+        "--sessions",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="recorded sessions, by id or name; may be repeated; instead of the two files",
+    )
     add(
         "--hypothesis",
         default="",
         metavar="TEXT",
-        help="what you expect; written down before anything is played",
+        help="what you expect, in words; written down before anything is played; nothing by default",
     )
-    add("--search", choices=("grid", "tpe"), default="grid", help="every combination, or Optuna's TPE")
-    add("--trials", type=int, default=TRIALS, metavar="N", help="how many with --search tpe")
-    add("--dask", metavar="ADDRESS", help="local, or a scheduler's address (tcp://...)")
+    add(
+        "--search",
+        choices=("grid", "tpe"),
+        default="grid",
+        help="every combination (grid, the default), or Optuna's TPE",
+    )
+    add(
+        "--trials",
+        type=int,
+        default=TRIALS,
+        metavar="N",
+        help=f"how many configurations --search tpe tries; {TRIALS} by default",
+    )
+    add(
+        "--dask",
+        metavar="ADDRESS",
+        help="spread the work by Dask: local, or a scheduler's address (tcp://HOST:PORT); not by default",
+    )
     add(
         "--workers",
         type=int,
@@ -61,9 +100,15 @@ def parser() -> argparse.ArgumentParser:
         "--path",
         choices=("auto", *PATHS),
         default="auto",
-        help="plain Python, or numba where it is installed and there is enough to play",
+        help="by what it is played: plain Python, numba, or auto (the default): numba where that is worth it",
     )
-    add("--seed", type=int, default=1, metavar="N", help="of the bootstrap and of the search")
+    add(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="seed of the bootstrap and of the search, a whole number; 1 by default",
+    )
     add("--yes", action="store_true", help=f"more than {ASKS_BEFORE:,} configurations are meant")
     add("--fresh", action="store_true", help="remove what an interrupted sweep left, and begin anew")
     add("--every-moment", action="store_true", help="play moments out of hammer time too (slower, the same)")

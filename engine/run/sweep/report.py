@@ -5,21 +5,21 @@ What it does not know: how configurations were played.
 
 import csv
 import io
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
+from engine.private_files import make_folder
 from engine.run.sweep import honesty
 from engine.run.sweep.grid import Grid, Values
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.metrics import FIGURES, column, rounded
 from engine.run.sweep.run import Row
 from engine.run.sweep.trace import Floats, Window
+from engine.run.whole_file import write_whole
 
 BOOKED: Final = "arrival"
 """The assumption that configurations are chosen by, as the paper venue books it."""
@@ -206,15 +206,8 @@ def _cell(value: Any) -> str:
 
 def write(path: Path, text: bytes) -> None:
     """Write a file, whole or not at all; of two processes that write it the later one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        beside.write_bytes(text)
-        os.replace(beside, path)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)  # a disk that is full has no room for half a file either
-        raise
+    make_folder(path.parent)
+    write_whole(path, text)
 
 
 def as_json(told: Any) -> bytes:

@@ -6,7 +6,6 @@ the same sweep, however it was cut into chunks. What it does not know: where chu
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,12 +16,14 @@ import numpy as np
 
 from engine.decoded import from_json
 from engine.errors import DecodingError
+from engine.private_files import make_folder
 from engine.run.sweep.grid import Values, configuration
 from engine.run.sweep.honesty import split
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.metrics import column, figures, rounded
 from engine.run.sweep.play import Configuration, Loaded, loaded, play
 from engine.run.sweep.trace import Trace
+from engine.run.whole_file import ENDING, write_whole
 
 CHUNK_MOST: Final = 24
 """Configurations in one piece of work: under a second with numba, a minute or two without."""
@@ -140,15 +141,13 @@ class Kept:
 
     def keep(self, number: int, rows: list[Row]) -> None:
         """Write a chunk's result, whole or not at all."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         path = self._folder / f"chunk-{number:06d}.json"
-        beside = path.with_suffix(".part")
-        beside.write_bytes(msgspec.json.encode(_File(self._fingerprint, number, rows)))
-        os.replace(beside, path)
+        write_whole(path, msgspec.json.encode(_File(self._fingerprint, number, rows)))
 
     def clear(self) -> None:
         """Remove everything, of whatever sweep: the whole is written, or somebody begins anew."""
-        for path in [*self._folder.glob("chunk-*.json"), *self._folder.glob("chunk-*.part")]:
+        for path in [*self._folder.glob("chunk-*.json"), *self._folder.glob(f".chunk-*{ENDING}")]:
             path.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()

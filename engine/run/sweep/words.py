@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
+from engine.nouns import counted
 from engine.run.sweep.kernel import ASSUMPTIONS
 
 
@@ -11,9 +12,10 @@ def render(report: dict[str, Any]) -> str:
     """Say what came of it, in lines for people."""
     data, one = report["data"], report["chosen"]
     lines = [
-        f"{report['tried']} configurations over {data['windows']} windows"
+        f"{counted(report['tried'], 'configuration')} over {counted(data['windows'], 'window')}"
         + (f" (partial: {report['why_partial']})" if report["partial"] else "")
         + f"; {report['traded']} of them traded on the windows to choose on",
+        *still_words(report),
         *_of_plan(report["plan"]),
         *_of_data(data),
     ]
@@ -29,6 +31,46 @@ def render(report: dict[str, Any]) -> str:
     )
     return "\n".join([*lines, *_of_robust(report["robust"]), *_of_walk(report["walk_forward"]),
                       f"verdict: {report['verdict']}"])  # fmt: skip
+
+
+def still_words(report: dict[str, Any]) -> list[str]:
+    """Say that no price moved as far as the watch rule asks, where that kept every configuration still."""
+    plan, largest = report["plan"], report["data"].get("largest_move")
+    name = "watch_return_threshold"
+    least = min(plan["grid"].get(name) or [plan["base"][name]])
+    if largest is None or largest >= least:
+        return []
+    return [
+        f"Nothing could trade: the largest move that the watch rule saw on these windows is {largest:.6f} "
+        f"({largest:.3%}), and {name} begins at {least:g} ({least:.3%})"
+    ]
+
+
+def luck_words(probability: float | None, tried: int) -> str:
+    """Say whether the chosen configuration is better than the best of as many worthless ones would look."""
+    if probability is None:
+        return "Whether it is more than luck cannot be said: too few windows, or all came out alike."
+    if tried == 1:
+        return f"The chance that its profit on the earlier windows is more than luck is {probability:.1%}."
+    return (
+        f"The best of {tried:,} tries looks good by luck alone: the chance that this one is more than that "
+        f"is {probability:.1%}."
+    )
+
+
+SHAPES: Final = {
+    "plateau": "Its neighbours in the grid, one step away, did about as well: small changes do little harm.",
+    "peak": "Its neighbours in the grid, one step away, did much worse: a lone peak is more likely luck.",
+    "undefined": "There is nothing one step away in the grid to compare it with.",
+}
+"""What the shape round the chosen configuration means (``honesty.plateau``)."""
+
+
+def expected_words(hypothesis: str) -> str:
+    """Say what was expected before anything was played."""
+    return (
+        f"Expected before: {hypothesis}." if hypothesis else "No expectation was written down before it ran."
+    )
 
 
 def _of_plan(plan: dict[str, Any]) -> list[str]:
@@ -54,20 +96,26 @@ def _of_plan(plan: dict[str, Any]) -> list[str]:
 
 def _of_data(data: dict[str, Any]) -> list[str]:
     """Say what the data lacks: each line only where there is something to say."""
-    counted = (
-        ("windows_without_outcome", "windows without an outcome were left out"),
-        ("windows_told_twice", "windows were told twice: the first of each counts"),
-        ("windows_overlapping", "windows overlap in time with one before: they are not independent"),
-        ("fee_unknown", "windows have no fee schedule: the fallback rate was taken"),
-        ("rows_refused", "rows could not be used"),
+    lacks = (
+        ("windows_without_outcome", "windows without an outcome, left out"),
+        ("windows_told_twice", "windows told twice: the first of each counts"),
+        ("windows_overlapping", "windows overlapping in time with one before: they are not independent"),
+        ("fee_unknown", "windows without a fee schedule: the fallback rate was taken"),
+        ("rows_refused", "rows that could not be used"),
     )
-    lines = [f"{data[name]} {words}" for name, words in counted if data[name]]
+    lines = [
+        f"{data[name]} {words if data[name] != 1 else words.replace('s ', ' ', 1)}"
+        for name, words in lacks
+        if data[name]
+    ]
     if data["rows_refused"] and data["faults"]:
         lines[-1] += f"; the first: {data['faults'][0]}"
     lines += [f"left out: {told}" for told in data["sources_left_out"]]
     if data["held_out_from_s"] is not None:
         first, last = (_time(data[name] * 1000) for name in ("held_out_from_s", "held_out_until_s"))
-        lines.append(f"held out: the last {data['windows_held_out']} windows, from {first} to {last}")
+        lines.append(
+            f"held out: the last {counted(data['windows_held_out'], 'window')}, from {first} to {last}"
+        )
     return lines
 
 
@@ -76,12 +124,12 @@ def _of_chosen(one: dict[str, Any], tried: int) -> list[str]:
     for assumption in ASSUMPTIONS:
         held = one["figures"][assumption]["held_out"]
         lines.append(
-            f"  held out, {assumption}: {held['trades']} trades, P&L {_dollars(held['total_pnl'])}, "
+            f"  held out, {assumption}: {counted(held['trades'], 'trade')}, "
+            f"P&L {_dollars(held['total_pnl'])}, "
             f"mean a window within {_interval(one['held_out_interval'][assumption])}"
         )
-    luck = one["deflated_sharpe"]["probability"]
-    told = "unknown" if luck is None else f"{luck:.3f}"
-    return [*lines, f"  more than luck of {tried} tries: probability {told}; {one['plateau']['shape']}"]
+    luck = luck_words(one["deflated_sharpe"]["probability"], tried)
+    return [*lines, f"  {luck}", f"  {SHAPES[one['plateau']['shape']]}"]
 
 
 def _of_robust(robust: dict[str, Any]) -> list[str]:
@@ -99,7 +147,11 @@ def _of_walk(walk: dict[str, Any]) -> list[str]:
     lines = [f"walk forward: P&L {_dollars(walk['total_pnl'])}"]
     for fold in walk["stretches"]:
         by = "no configuration had traded before" if fold["run"] is None else f"by run {fold['run']}"
-        trades = "" if fold["run"] is None else f", {fold['trades']} trades, {_dollars(fold['total_pnl'])}"
+        trades = (
+            ""
+            if fold["run"] is None
+            else f", {counted(fold['trades'], 'trade')}, {_dollars(fold['total_pnl'])}"
+        )
         lines.append(f"  stretch {fold['fold']}: {by}{trades}")
     return lines
 

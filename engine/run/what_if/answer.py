@@ -12,6 +12,7 @@ from engine.config import Settings
 from engine.core.ledger import HOUR_MS
 from engine.core.trading import Order
 from engine.errors import EngineError
+from engine.nouns import counted
 from engine.params import Limits, Params
 from engine.run.params_of import PARAM_OF, changed
 from engine.run.what_if.feed import Feed, feed_of
@@ -275,7 +276,7 @@ def said(before: Played, after: Played, differences: Sequence[Mapping[str, Any]]
     if not was and not would:
         return "no order before, none after"
     others = len(differences) - skipped - gained
-    parts = [f"{skipped} of {was} trades skipped" if was else "no trade before"]
+    parts = [f"{skipped} of {counted(was, 'trade')} skipped" if was else "no trade before"]
     if gained:
         parts.append(f"{gained} new")
     if others:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.config import Settings
 from engine.core.ledger import DAY_MS
+from engine.nouns import counted
 from engine.run.export import Progress, nothing
 from engine.run.funnel_report import why_no_trade
 from engine.run.market_rows import Faults, MarketRowError
@@ -113,7 +114,7 @@ def why(
 
 def render(report: Mapping[str, Any]) -> str:
     """Write a what-if for a terminal."""
-    lines = [f"{report['windows']} windows, {report['rows']:,} rows: {report['said']}"]
+    lines = [f"{counted(report['windows'], 'window')}, {counted(report['rows'], 'row')}: {report['said']}"]
     lines += [f"  {row['name']} {row['base']:g} -> {row['changed']:g}" for row in report["parameters"]]
     for name in ("base", "changed"):
         told = report[name]
@@ -123,7 +124,7 @@ def render(report: Mapping[str, Any]) -> str:
             for assumption, figures in told["assumptions"].items()
         )
         lines.append(
-            f"  {name:<8} {told['orders']} orders, {told['filled']} filled ({rate}), "
+            f"  {name:<8} {counted(told['orders'], 'order')}, {told['filled']} filled ({rate}), "
             f"profit {told['profit_usd']:+,.2f} USD after {told['fees_usd']:.2f} of fees ({others})"
         )
         if told["halted"]:

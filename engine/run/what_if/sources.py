@@ -21,6 +21,7 @@ from engine.run.market_rows import Faults, MarketRow, MarketRowError, WindowTerm
 from engine.run.markets_table import read_markets
 from engine.run.row_records import known_terms
 from engine.run.sessions.folder import find
+from engine.run.whole_file import write_whole
 from engine.run.wide_csv import markets_beside, read_rows
 from engine.run.window_files import (
     WindowRows,
@@ -165,9 +166,7 @@ def write_progress(path: Path, what: str) -> Callable[[int, int], bool]:
     """Return a teller of progress that writes into a file, whole at each step."""
 
     def tell(done: int, total: int) -> bool:
-        beside = path.with_name(f"{path.name}.part")
-        beside.write_bytes(msgspec.json.encode((what, done, total)))
-        beside.replace(path)
+        write_whole(path, msgspec.json.encode((what, done, total)))
         return True
 
     return tell
