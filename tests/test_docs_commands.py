@@ -66,6 +66,20 @@ def commands() -> list[tuple[str, str]]:
     return list(found.items())
 
 
+NO_COMMANDS = {
+    ("README.md", "dashboard.py "): "the tree of folders",
+    ("docs/access.md", "OPERATOR_EMAILS="): "settings; tests/test_env_example.py has their names",
+    ("docs/console.md", "engine thread"): "a drawing",
+    ("docs/replay.md", "journal -> Scene"): "a drawing",
+    ("docs/logs.md", '{"ts"'): "a line of the log; tests/test_telemetry.py",
+    ("docs/metrics.md", "route:"): "an Alertmanager's file, of which none runs here",
+    ("docs/deploy/caddy.md", "console.example.com {"): "no test holds it: the guide says so",
+    ("docs/deploy/traefik.md", "http:"): "tests/test_deploy.py",
+    ("docs/deploy/streamlit-cloud.md", "VIEWER_PASSWORD_HASH"): "tests/whole/test_streamlit_cloud.py",
+}
+"""Fenced blocks without commands: document, first words, and what they are or who reads them."""
+
+
 def is_run(command: str) -> bool:
     return any(re.fullmatch(pattern, command) for pattern in RUN)
 
@@ -79,6 +93,19 @@ def test_documents_have_commands_and_each_is_run_or_excused() -> None:
     ]
     assert unknown == []
     assert sum(is_run(command) for command, _ in commands()) > 8
+
+
+def test_every_fenced_block_is_of_commands_or_said_to_be_none() -> None:
+    """Commands in a block that is not marked as such are run by nobody."""
+    told = {}
+    for document in DOCUMENTS:
+        name = str(document.relative_to(ROOT))
+        for kind, first in re.findall(r"^```(\w*)\n(.*)\n(?:.*\n)*?```$", document.read_text(), re.MULTILINE):
+            if kind != "bash":
+                found = [key for key in NO_COMMANDS if key[0] == name and first.strip().startswith(key[1])]
+                told[name, first] = found
+    assert {block for block, found in told.items() if not found} == set()
+    assert {key for found in told.values() for key in found} == set(NO_COMMANDS)
 
 
 def test_no_excuse_is_left_over() -> None:

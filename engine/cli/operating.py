@@ -5,31 +5,39 @@ import getpass
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
 
-from engine.cli.shell import Json, ask, keep_quiet, print_json, tell, who
+from engine.cli.shell import ACCESS, RUN, STOP, Json, ask, keep_quiet, like, print_json, say, tell, who
 from engine.config import data_dir, load_settings
 from engine.errors import EngineError
 from engine.kill import CLEAR_PHRASE, KillSwitch
+from engine.nouns import counted
 from engine.trail import Trail
 
 app = typer.Typer()
 
+USUAL_PORT: Final = 8501
+"""Where the console listens unless told otherwise (Streamlit's own, and the Makefile's)."""
 
-@app.command()
+
+@app.command(rich_help_panel=STOP, epilog=like("kill --reason 'the feeds disagree'", "kill --history"))
 def kill(
     reason: Annotated[
-        str, typer.Option("--reason", "--why", help="For the record.")
+        str, typer.Option("--reason", "--why", help="Why, in words, for the audit trail.")
     ] = "tripped from the command line",
     history: Annotated[
-        bool, typer.Option("--history", help="Trip nothing; show who did what, when and why.")
+        bool, typer.Option("--history", help="Trip nothing; show who stopped and changed what, when and why.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Trip the kill switch: nothing new is sent, from this moment and after any restart."""
+    """Trip the kill switch: from now on no order leaves.
+
+    It stays tripped after any restart, until clear-kill. Works beside a running engine and without one.
+    """
     folder = data_dir()
     if history:
         _show_history(Trail(folder), json)
@@ -46,9 +54,13 @@ def kill(
         sys.stdout.write(f"killed: {switch.path} (since {since}, by {latch.who}: {latch.why})\n")
 
 
-@app.command("hash-password")
+@app.command("hash-password", rich_help_panel=ACCESS, epilog=like("hash-password"))
 def hash_password(json: Json = False) -> None:
-    """Turn a password into what VIEWER_PASSWORD_HASH or OPERATOR_PASSWORD_HASH takes; asks for it twice."""
+    """Make a password's hash for the settings.
+
+    For VIEWER_PASSWORD_HASH or OPERATOR_PASSWORD_HASH. Asks for the password twice, or reads it from standard
+    input where there is no terminal.
+    """
     from engine.passwords import hash_password as made  # noqa: PLC0415 (other commands start without it)
 
     if sys.stdin.isatty():
@@ -67,14 +79,29 @@ def hash_password(json: Json = False) -> None:
         sys.stdout.write(f"{hashed}\n")
 
 
-@app.command("share")
+@app.command(
+    "share",
+    rich_help_panel=ACCESS,
+    epilog=like("share --url https://console.example.com --hours 2", "share --end-all"),
+)
 def share_link(
-    hours: Annotated[float, typer.Option(help="How long the link is good.")] = 8.0,
-    url: Annotated[str, typer.Option(help="Address of the console, put before the link.")] = "",
-    end_all: Annotated[bool, typer.Option("--end-all", help="End every link and every sign-in.")] = False,
+    hours: Annotated[float, typer.Option(help="Hours the link is good for.")] = 8.0,
+    url: Annotated[
+        str,
+        typer.Option(
+            help="Address of the console as the viewer opens it, such as https://console.example.com; "
+            "without it that of the console that runs here, for a browser on this machine."
+        ),
+    ] = "",
+    end_all: Annotated[
+        bool, typer.Option("--end-all", help="End every link and every sign-in instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Make a link that shows the console to whoever has it, until it ends; it lets nobody act."""
+    """Make a link for a viewer, good for some hours.
+
+    Whoever has it sees the console until it ends, and may not act.
+    """
     from engine import passes  # noqa: PLC0415 (other commands start without it)
     from engine.run.access_rules import note, share, share_link  # noqa: PLC0415 (same)
 
@@ -84,15 +111,39 @@ def share_link(
         note(settings.data_dir, "signed out", who(), "everybody: every sign-in and every link has ended")
         told: dict[str, Any] = {"ended": True}
     else:
+        place, note_on_it = _console_at(url, settings.data_dir)
         try:
-            link = share_link(url, "", share(settings, who(), hours))
+            link = share_link(place, "", share(settings, who(), hours))
         except ValueError as error:
-            raise EngineError(str(error)) from None
+            raise typer.BadParameter(str(error), param_hint="--hours") from None
         told = {"link": link, "hours": hours}
+        if note_on_it:
+            say(note_on_it)
     if json:
         print_json(told)
     else:
         sys.stdout.write("Every sign-in and every link has ended.\n" if end_all else f"{told['link']}\n")
+
+
+def _console_at(url: str, folder: Path) -> tuple[str, str]:
+    """Return the address that a link begins with, and what is to be said of it.
+
+    Raises:
+        BadParameter: What was given is no address.
+    """
+    if url:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise typer.BadParameter(f"{url!r}: write https://HOST or http://HOST:PORT", param_hint="--url")
+        return url, ""
+    from engine.run.lock import holding  # noqa: PLC0415 (other commands start without it)
+
+    todo = "for others give the address that they open: --url https://console.example.com"
+    holder = holding(folder)
+    if holder is None or holder.port is None:
+        guessed = f"no console runs on {folder}: the link is for one at port {USUAL_PORT} of this machine"
+        return f"http://localhost:{USUAL_PORT}", f"{guessed}; {todo}"
+    return f"http://localhost:{holder.port}", f"the link opens on this machine alone; {todo}"
 
 
 def _not_killed(folder: Path, error: OSError) -> str:
@@ -113,16 +164,22 @@ def _show_history(trail: Trail, json: bool) -> None:
         at = datetime.fromtimestamp(deed.at_ms / 1000, UTC)
         sys.stdout.write(f"{at:%Y-%m-%d %H:%M:%S} UTC  {deed.what:<9} {deed.who}: {deed.why}\n")
     if unread:
-        sys.stdout.write(f"{unread} lines of {trail.path} could not be read\n")
+        sys.stdout.write(f"{counted(unread, 'line')} of {trail.path} could not be read\n")
 
 
-@app.command("clear-kill")
+@app.command(
+    "clear-kill", rich_help_panel=STOP, epilog=like("clear-kill --phrase CLEAR --reason 'feeds agree again'")
+)
 def clear_kill(
-    phrase: Annotated[str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why trading may go on; for the record.")] = None,
+    phrase: Annotated[
+        str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}; asked for on a terminal.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why trading may go on, for the audit trail; asked for on a terminal.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Release the kill switch: takes the typed phrase and a reason, and asks for them on a terminal."""
+    """Release the kill switch, with a typed phrase and a reason."""
     switch = KillSwitch(data_dir())
     if not switch.is_tripped():
         if json:
@@ -141,13 +198,24 @@ def clear_kill(
         raise typer.Exit(1)
 
 
-@app.command("clear-breakers")
+@app.command(
+    "clear-breakers",
+    rich_help_panel=STOP,
+    epilog=like("clear-breakers --phrase CLEAR --reason 'loss looked into'"),
+)
 def clear_breakers(
-    phrase: Annotated[str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why trading may go on; for the record.")] = None,
+    phrase: Annotated[
+        str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}; asked for on a terminal.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why trading may go on, for the audit trail; asked for on a terminal.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Clear the tripped breakers: takes the typed phrase and a reason. The engine has to be stopped."""
+    """Clear the tripped breakers of a stopped engine.
+
+    Takes the typed phrase and a reason. A breaker is a limit that was reached, such as the loss of a day.
+    """
     from engine.run.ledger.file import clear_tripped  # noqa: PLC0415 (other commands start without it)
 
     phrase = ask(phrase, "--phrase", f"Type {CLEAR_PHRASE} to clear the breakers")
@@ -162,9 +230,12 @@ def clear_breakers(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN, epilog=like("doctor", "doctor --json"))
 def doctor(json: Json = False) -> None:
-    """Check everything that a run needs, and say what to do; exit status 1 when something fails."""
+    """Check everything that a run needs, and say what to do.
+
+    Exit status 1 when something fails. Works beside a running engine.
+    """
     from engine.run.checks import as_json, is_green, table  # noqa: PLC0415 (other commands start without it)
     from engine.run.doctor.checkup import examine  # noqa: PLC0415 (same)
 
@@ -179,14 +250,23 @@ def doctor(json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=STOP, epilog=like("arm --minutes 30 --phrase 'TRADE LIVE' --reason 'first hour'")
+)
 def arm(
-    minutes: Annotated[int, typer.Option(help="It expires after so many.")],
-    phrase: Annotated[str | None, typer.Option(help="Has to be TRADE LIVE.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why; for the record.")] = None,
+    minutes: Annotated[
+        int, typer.Option(help="The permission ends by itself after so many minutes; has to be given.")
+    ],
+    phrase: Annotated[str | None, typer.Option(help="Has to be TRADE LIVE; asked for on a terminal.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why, for the audit trail; asked for on a terminal.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Let live orders leave for some minutes, if every check holds."""
+    """Let live orders leave for some minutes.
+
+    Every condition is looked at and listed; one that fails, and nothing is armed.
+    """
     from engine.run.arm_command import ARM_PHRASE, Wish, try_to_arm  # noqa: PLC0415 (slow)
     from engine.run.checks import as_json, table  # noqa: PLC0415 (same)
 
@@ -209,12 +289,17 @@ def arm(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=STOP, epilog=like("disarm --reason 'end of the shift'"))
 def disarm(
-    reason: Annotated[str, typer.Option(help="For the record.")] = "disarmed from the command line",
+    reason: Annotated[
+        str, typer.Option(help="Why, in words, for the audit trail.")
+    ] = "disarmed from the command line",
     json: Json = False,
 ) -> None:
-    """Take the permission to trade live away at once; without one nothing happens."""
+    """Take the permission for live orders away at once.
+
+    Without a permission nothing happens.
+    """
     from engine.run.arming import Arm  # noqa: PLC0415 (other commands start without it)
 
     was_armed = Arm(data_dir()).disarm(who(), reason)
@@ -224,35 +309,45 @@ def disarm(
         sys.stdout.write("disarmed\n" if was_armed else "was not armed\n")
 
 
-Why = Annotated[str, typer.Option("--reason", "--why", help="For the record.")]
+Why = Annotated[str, typer.Option("--reason", "--why", help="Why, in words, for the audit trail.")]
 
 
-@app.command()
+@app.command(rich_help_panel=STOP, epilog=like("pause --reason 'news at 14:30'"))
 def pause(reason: Why = "paused from the command line", json: Json = False) -> None:
-    """Stop new orders of the engine that runs here; open ones and exits go on. It ends with `resume`."""
+    """Stop new orders of the engine that runs here.
+
+    Open orders and exits go on. It ends with resume.
+    """
     from engine.run.commands import Pause  # noqa: PLC0415 (other commands start without it)
 
     tell(Pause(True), reason, json)
 
 
-@app.command()
+@app.command(rich_help_panel=STOP, epilog=like("resume --reason 'news is out'"))
 def resume(
-    reason: Annotated[str | None, typer.Option(help="Why trading may go on; for the record.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(help="Why trading may go on, for the audit trail; asked for on a terminal.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Let the engine that runs here buy again after a pause; takes a reason, or asks for it."""
+    """Let the engine that runs here buy again after a pause."""
     from engine.run.commands import Pause  # noqa: PLC0415 (same)
 
     tell(Pause(False), ask(reason, "--reason", "Reason"), json)
 
 
-@app.command()
+@app.command(rich_help_panel=STOP, epilog=like("tighten MAX_DAILY_LOSS=100 --reason 'rough day'"))
 def tighten(
-    limit: Annotated[str, typer.Argument(help="NAME=VALUE, a limit by its setting's name.")],
+    limit: Annotated[
+        str, typer.Argument(help="NAME=VALUE: a limit by its setting's name, in that setting's unit.")
+    ],
     reason: Why = "tightened from the command line",
     json: Json = False,
 ) -> None:
-    """Make one limit of the engine that runs here stricter, until it is started anew."""
+    """Make one limit of the engine that runs here stricter.
+
+    Until it is started anew. Looser takes a changed setting and a restart.
+    """
     from engine.run.commands import Tighten, fault_of  # noqa: PLC0415 (same)
 
     name, _, number = limit.partition("=")
@@ -266,15 +361,23 @@ def tighten(
     tell(command, reason, json)
 
 
-@app.command("exit")
+@app.command(
+    "exit", rich_help_panel=STOP, epilog=like("exit btc-updown-5m-1790000100 up --least 0.55 --reason 'out'")
+)
 def exit_(
     slug: Annotated[str, typer.Argument(help="The contract, such as btc-updown-5m-1790000100.")],
-    outcome: Annotated[str, typer.Argument(help="up or down.")],
-    least: Annotated[float, typer.Option(help="Dollars a share, at least; more is taken gladly.")],
+    outcome: Annotated[str, typer.Argument(help="Which side is held: up or down.")],
+    least: Annotated[
+        float,
+        typer.Option(help="Sell at this price or better: dollars a share, 0.01 to 0.99; has to be given."),
+    ],
     reason: Why = "exit from the command line",
     json: Json = False,
 ) -> None:
-    """Sell what the engine that runs here holds of an outcome, also while it is paused or killed."""
+    """Sell what the engine that runs here holds of an outcome.
+
+    Also while it is paused or killed.
+    """
     from engine.run.commands import Exit, fault_of  # noqa: PLC0415 (same)
     from engine.units import price_e4  # noqa: PLC0415 (same)
 

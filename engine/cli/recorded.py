@@ -8,23 +8,42 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from engine.cli.shell import TIMES, Json, ask, print_json, who
+from engine.cli.shell import RECORDED, TIMES, Json, ask, like, print_json, who
 from engine.config import data_dir, load_settings
+from engine.errors import EngineError
+from engine.nouns import counted
 
 app = typer.Typer()
 
 
-@app.command()
+@app.command(
+    rich_help_panel=RECORDED,
+    epilog=like("replay SESSION", "replay SESSION --at 2026-08-22T06:15:10Z", "replay SESSION --speed 10"),
+)
 def replay(
-    session: Annotated[str, typer.Argument(help="A session's id, or the path of its journal.")],
-    at: Annotated[datetime | None, typer.Option(formats=TIMES, help="The moment, UTC; else the end.")] = None,
-    speed: Annotated[
-        float | None, typer.Option(help="Play the decisions, so many times as fast.", min=0.01)
+    session: Annotated[
+        str, typer.Argument(help="A session's id, its name or path; or a CSV or a recording of one window.")
+    ],
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=TIMES, help="The moment shown, ISO 8601, UTC; without it the end."),
     ] = None,
-    index: Annotated[bool, typer.Option("--index", help="Build the index that makes seeking fast.")] = False,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            help="Play the decisions, so many times as fast as it happened; without it one moment is shown.",
+            min=0.01,
+        ),
+    ] = None,
+    index: Annotated[
+        bool, typer.Option("--index", help="Build the index that makes seeking fast, and show nothing.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show a recorded session as it was at a time: contracts, prices, decisions and their gates."""
+    """Show a recorded session as it was at a time.
+
+    Contracts, prices, decisions and their gates; or play its decisions to the terminal.
+    """
     from engine.run.replay import command as replay_command  # noqa: PLC0415 (other commands start without it)
 
     journal = replay_command.session_path(data_dir(), session)
@@ -51,13 +70,18 @@ def _tell_built(built: Any) -> None:
     sys.stdout.write(f"{built.seq:,} of {built.last_seq:,} events\n")
 
 
-@app.command()
+@app.command(rich_help_panel=RECORDED, epilog=like("verify --last", "verify SESSION --json"))
 def verify(
-    sessions: Annotated[list[str] | None, typer.Argument(help="Paths, ids or names.")] = None,
-    last: Annotated[bool, typer.Option("--last", help="The newest session.")] = False,
+    sessions: Annotated[
+        list[str] | None, typer.Argument(help="Sessions, by path, id or name; or --last.")
+    ] = None,
+    last: Annotated[bool, typer.Option("--last", help="Take the newest session.")] = False,
     json: Json = False,
 ) -> None:
-    """Play sessions through today's core and compare every decision with the recorded one."""
+    """Prove that today's core decides as was recorded.
+
+    Plays sessions through it and compares every decision; exit status 1 where one differs.
+    """
     from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
     from engine.run.verify.command import prove, render, report  # noqa: PLC0415 (same)
 
@@ -77,18 +101,26 @@ def verify(
         raise typer.Exit(1)
 
 
-sessions_app = typer.Typer(help="List, rename, annotate and delete recorded sessions.")
-app.add_typer(sessions_app, name="sessions")
+sessions_app = typer.Typer()
+app.add_typer(
+    sessions_app,
+    name="sessions",
+    rich_help_panel=RECORDED,
+    epilog=like("sessions", "sessions note SESSION 'feeds flapped'", "sessions delete SESSION --yes"),
+)
 
 
 @sessions_app.callback(invoke_without_command=True)
 def sessions(context: typer.Context, json: Json = False) -> None:
-    """List, rename, annotate and delete recorded sessions; without a word, list them."""
+    """List, rename, annotate and delete recorded sessions.
+
+    Without a word it lists them.
+    """
     if context.invoked_subcommand is None:
         sessions_list(json)
 
 
-@sessions_app.command("list")
+@sessions_app.command("list", epilog=like("sessions list --json"))
 def sessions_list(json: Json = False) -> None:
     """List the sessions of the data folder, newest first."""
     from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
@@ -101,9 +133,9 @@ def sessions_list(json: Json = False) -> None:
         sys.stdout.write(store.render(rows) + "\n")
 
 
-@sessions_app.command("rename")
+@sessions_app.command("rename", epilog=like("sessions rename SESSION 'first live hour'"))
 def sessions_rename(
-    session: Annotated[str, typer.Argument(help="Id, name or path.")],
+    session: Annotated[str, typer.Argument(help="Which session: its id, name or path.")],
     name: Annotated[str, typer.Argument(help="The new name; an empty one takes it away.")],
     json: Json = False,
 ) -> None:
@@ -116,9 +148,9 @@ def sessions_rename(
     print_json({"session": path.stem, "name": name}) if json else sys.stdout.write(f"{path.stem}: {name}\n")
 
 
-@sessions_app.command("note")
+@sessions_app.command("note", epilog=like("sessions note SESSION 'feeds flapped'"))
 def sessions_note(
-    session: Annotated[str, typer.Argument(help="Id, name or path.")],
+    session: Annotated[str, typer.Argument(help="Which session: its id, name or path.")],
     text: Annotated[str, typer.Argument(help="The note; an empty one takes it away.")],
     json: Json = False,
 ) -> None:
@@ -131,13 +163,16 @@ def sessions_note(
     print_json({"session": path.stem, "note": text}) if json else sys.stdout.write(f"{path.stem}: {text}\n")
 
 
-@sessions_app.command("delete")
+@sessions_app.command("delete", epilog=like("sessions delete SESSION --yes"))
 def sessions_delete(
-    session: Annotated[str, typer.Argument(help="Id, name or path.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for the id.")] = False,
+    session: Annotated[str, typer.Argument(help="Which session: its id, name or path.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete it without asking for its id.")] = False,
     json: Json = False,
 ) -> None:
-    """Delete a session with its raw frames and everything made from it; asks for its id."""
+    """Delete a session and all that was made from it.
+
+    Its raw frames too. Asks for its id.
+    """
     from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
 
     folder = data_dir()
@@ -150,18 +185,26 @@ def sessions_delete(
         sys.stdout.write(f"{path.stem} deleted, {freed_mb:,.1f} MB freed\n")
 
 
-@app.command()
+@app.command(
+    rich_help_panel=RECORDED, epilog=like("export SESSION --csv", "export SESSION --parquet --output windows")
+)
 def export(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this command line is written)
-    session: Annotated[str, typer.Argument(help="A session's id, or the path of its journal.")],
-    csv: Annotated[bool, typer.Option("--csv", help="One wide CSV, and its markets table.")] = False,
-    parquet: Annotated[bool, typer.Option("--parquet", help="A Parquet file for each window.")] = False,
+    session: Annotated[str, typer.Argument(help="A session's id, its name or the path of its journal.")],
+    csv: Annotated[bool, typer.Option("--csv", help="Write one wide CSV, and its table of markets.")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write a Parquet file for each window.")] = False,
     output: Annotated[
-        Path | None, typer.Option(help="File (CSV) or folder; else beside the journal.")
+        Path | None,
+        typer.Option(help="The file (CSV) or the folder (Parquet); without it beside the journal."),
     ] = None,
-    rows: Annotated[int | None, typer.Option(help="CSV: at most so many rows a window.", min=1)] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="CSV: at most so many rows a window; without it all.", min=1)
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Write a session's market data as rows: the format of data/replay_sessions/README.md."""
+    """Write a session's market data as CSV or Parquet.
+
+    In the format of data/replay_sessions/README.md.
+    """
     from engine.run.export import export_session  # noqa: PLC0415 (it brings pyarrow)
 
     if csv == parquet:
@@ -171,28 +214,41 @@ def export(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this
         print_json(told)
     else:
         where = told.get("csv", told.get("folder"))
-        sys.stdout.write(f"{where}: {told['rows']:,} rows of {told['windows']} windows\n")
+        sys.stdout.write(f"{where}: {counted(told['rows'], 'row')} of {counted(told['windows'], 'window')}\n")
 
 
-@app.command("what-if")
+@app.command(
+    "what-if",
+    rich_help_panel=RECORDED,
+    epilog=like("what-if SESSION --set HAMMER_SECS=20", "what-if SESSION --set D_MIN=8 --base current"),
+)
 def what_if(  # noqa: PLR0913, PLR0917 (as above)
-    sessions: Annotated[list[str], typer.Argument(help="Sessions, folders of windows, CSVs.")],
-    change: Annotated[list[str], typer.Option("--set", help="NAME=VALUE, may be repeated.")],
+    sessions: Annotated[list[str], typer.Argument(help="Sessions, folders of windows, or CSVs.")],
+    change: Annotated[
+        list[str],
+        typer.Option("--set", help="What differs: NAME=VALUE, in the setting's unit; may be repeated."),
+    ],
     base: Annotated[
-        str, typer.Option(help="Compare with what was recorded, or with the current settings.")
+        str, typer.Option(help="What to compare with: recorded (the settings then) or current (those now).")
     ] = "recorded",
     in_force: Annotated[list[str] | None, typer.Option("--in-force", hidden=True)] = None,
     from_ms: Annotated[int | None, typer.Option("--from-ms", hidden=True)] = None,
     progress: Annotated[Path | None, typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:
-    """Let the core decide again over recorded market data by other parameters; nothing is changed."""
+    """Decide recorded markets again by other parameters.
+
+    Nothing is changed: it says what would have been bought, and what it would have come to.
+    """
     from engine.run.what_if import command  # noqa: PLC0415 (it brings pyarrow)
 
     if base not in command.BASES:
         raise typer.BadParameter(f"{base!r}: {' or '.join(command.BASES)}", param_hint="--base")
-    current = None if base == "recorded" else command.values_of_words(in_force or [])
-    wish = command.Wish(tuple(sessions), command.values_of_words(change), current, from_ms)
+    try:
+        current = None if base == "recorded" else command.values_of_words(in_force or [])
+        wish = command.Wish(tuple(sessions), command.values_of_words(change), current, from_ms)
+    except EngineError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from None
     report = command.what_if(load_settings(), wish, progress)
     if json:
         print_json(report)
@@ -200,14 +256,24 @@ def what_if(  # noqa: PLR0913, PLR0917 (as above)
         sys.stdout.write(command.render(report) + "\n")
 
 
-@app.command("why-no-trade")
+@app.command(
+    "why-no-trade",
+    rich_help_panel=RECORDED,
+    epilog=like("why-no-trade SESSION", "why-no-trade --day 2026-08-22"),
+)
 def why_no_trade(
-    session: Annotated[str | None, typer.Argument(help="A session, or a recording.")] = None,
-    day: Annotated[datetime | None, typer.Option(help="All windows of a UTC day.", formats=TIMES[:1])] = None,
+    session: Annotated[str | None, typer.Argument(help="A session or a recording; or --day.")] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option(help="All windows of a UTC day, instead of a session.", formats=TIMES[:1]),
+    ] = None,
     progress: Annotated[Path | None, typer.Option(hidden=True)] = None,
     json: Json = False,
 ) -> None:
-    """Say how far each window came, what stopped it, and what each gate saved or cost."""
+    """Say how far each window came and what stopped it.
+
+    And what each gate saved or cost.
+    """
     from engine.run.funnel_report import render  # noqa: PLC0415 (it brings pyarrow)
     from engine.run.what_if.command import why  # noqa: PLC0415 (same)
 

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from engine import telemetry
-from engine.cli.shell import Json, print_json
+from engine.cli.shell import RECORDED, RUN, Json, like, print_json
 from engine.config import Settings, load_settings, secret_values, typos
 from engine.errors import EngineError
 from engine.run.kill_signal import tripped_by_signal
@@ -20,24 +20,30 @@ from engine.run.kill_signal import tripped_by_signal
 app = typer.Typer()
 
 
-Seconds = Annotated[float | None, typer.Option(help="Wall seconds; without it until Ctrl-C.", min=0.1)]
+Seconds = Annotated[float | None, typer.Option(help="Wall seconds to run; without it until Ctrl-C.", min=0.1)]
 
 
-LastLine = Annotated[bool, typer.Option("--json", help="Accepted everywhere; the last line is JSON anyway.")]
+LastLine = Annotated[bool, typer.Option("--json", help="Changes nothing here: the last line is JSON anyway.")]
 
 
-@app.command()
+@app.command(rich_help_panel=RUN, epilog=like("run", "run --seconds 60"))
 def run(seconds: Seconds = None, json: LastLine = True) -> None:
-    """Run the engine without a console; the last line is one JSON object."""
+    """Run the engine without a console.
+
+    Logs are JSON lines on standard error; the last line of standard output is one JSON object.
+    """
     from engine.run.headless import run_headless  # noqa: PLC0415 (other commands start without it)
 
     del json
     _to_the_end(run_headless, seconds)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN, epilog=like("record", "record --seconds 3600"))
 def record(seconds: Seconds = None, json: LastLine = True) -> None:
-    """Record every frame and event, and trade nothing; the last line is one JSON object."""
+    """Record every frame and event, and trade nothing.
+
+    The last line of standard output is one JSON object.
+    """
     from engine.run.record import run_recorder  # noqa: PLC0415 (other commands start without it)
 
     del json
@@ -57,22 +63,53 @@ def _to_the_end(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=RUN,
+    epilog=like(
+        "practice --seed 1 --speed 5",
+        "practice --session WINDOW.json.gz --to-now",
+        "practice --seed 1 --fault slow-gamma",
+    ),
+)
 def practice(  # noqa: PLR0913, PLR0917 (one parameter for each option is how this command line is written)
-    seed: Annotated[int | None, typer.Option(help="Simulate from this seed.", min=0)] = None,
-    session: Annotated[Path | None, typer.Option(help="Play this recorded session.")] = None,
-    speed: Annotated[float, typer.Option(help="Venue seconds in one second of the wall.", min=0.1)] = 1.0,
-    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 0,
-    all_updates: Annotated[bool, typer.Option("--all-updates", help="Send every recorded row.")] = False,
-    to_now: Annotated[bool, typer.Option("--to-now", help="Shift a recording by whole windows.")] = False,
-    fault: Annotated[
-        list[str] | None, typer.Option(help="What goes wrong: NAME or NAME:key=value,... May be repeated.")
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Simulate a market: a whole number; the same one gives the same market.", min=0),
     ] = None,
-    list_faults: Annotated[bool, typer.Option("--list-faults", help="Describe every fault and end.")] = False,
+    session: Annotated[
+        Path | None, typer.Option(help="Play this recording instead of a simulated market: a file.")
+    ] = None,
+    speed: Annotated[
+        float, typer.Option(help="Seconds of the venue in one second of the wall.", min=0.1)
+    ] = 1.0,
+    port: Annotated[
+        int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)
+    ] = 0,
+    all_updates: Annotated[
+        bool, typer.Option("--all-updates", help="Send every recorded row, not only changes of the touch.")
+    ] = False,
+    to_now: Annotated[
+        bool,
+        typer.Option(
+            "--to-now", help="Shift a recording's times by whole windows, so that it ends in the future."
+        ),
+    ] = False,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What goes wrong: NAME or NAME:key=value,...; may be repeated; nothing by default."
+        ),
+    ] = None,
+    list_faults: Annotated[
+        bool, typer.Option("--list-faults", help="Describe every fault that --fault takes, and end.")
+    ] = False,
     json: Json = False,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
-    """Run the practice venue alone; the first line is JSON: its URLs under the settings' names."""
+    """Run the practice venue alone.
+
+    The first line is JSON: its URLs under the settings' names. Takes either --seed or --session.
+    """
     from engine.run.practice import Programme, faults_of, known_faults, play  # noqa: PLC0415 (a web server)
 
     if list_faults:
@@ -110,12 +147,15 @@ def _until_orphaned(stop: threading.Event) -> None:
     stop.set()
 
 
-@app.command("audit-frames")
+@app.command("audit-frames", rich_help_panel=RECORDED, epilog=like("audit-frames captures/rtds.jsonl.gz"))
 def audit_frames(
     files: Annotated[list[Path], typer.Argument(help="Captures: .jsonl, .jsonl.gz, .json, .parquet.")],
     json: Json = False,
 ) -> None:
-    """Read captured frames with the engine's own parsers and count what became of each."""
+    """Read captured frames and say what became of each.
+
+    They are read with the engine's own parsers; exit status 1 where some were not understood.
+    """
     from engine.run.audit import audit, render  # noqa: PLC0415 (it brings pyarrow)
 
     report = audit(files)
@@ -127,12 +167,21 @@ def audit_frames(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=RUN, epilog=like("settings", "settings --json"))
 def settings(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Write docs/settings.md's table.")] = False,
+    markdown: Annotated[
+        bool,
+        typer.Option(
+            "--markdown",
+            help="Write the table of docs/settings.md instead: every setting, its meaning and its bounds.",
+        ),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Show every setting with its value and source, secrets only as set or not, and what looks misspelt."""
+    """Show every setting with its value and where it is from.
+
+    Secrets are shown only as set or not. Names that look like a misspelt setting are listed below.
+    """
     from engine.run.settings_view import setting_rows  # noqa: PLC0415 (other commands start without it)
     from engine.settings_table import markdown as table  # noqa: PLC0415 (same)
 

@@ -26,7 +26,20 @@ TIMES: Final = [
 """ISO 8601 as the command line takes it; without an offset it is UTC."""
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+RUN: Final = "Run and look"
+STOP: Final = "Stop, go on, give permission"
+ACCESS: Final = "Who may look"
+RECORDED: Final = "Recorded sessions"
+ESTIMATES: Final = "Estimates and tests"
+"""Headings of the list of commands."""
+
+
+def like(*examples: str) -> str:
+    """Write the examples below a command's help."""
+    return "\n".join(["\b", "Examples:", *(f"python -m engine {example}" for example in examples)])
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of words.")]
 
 
 def print_json(value: Any) -> None:

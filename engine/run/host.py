@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from engine.config import Settings
-from engine.errors import EngineError
+from engine.errors import EngineError, StartError
 from engine.kill import KillSwitch
 from engine.metrics import Metrics
 from engine.run.engine import Engine
@@ -25,6 +25,8 @@ class EngineHost:
         self.error: str | None = None
         self.metrics: Metrics | None = None
         self.sessions: Callable[[], int] = lambda: 0
+        self.port: int | None = None
+        """Where the console listens; to be set before the start."""
         self._publish = publish
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -54,6 +56,9 @@ class EngineHost:
     def _run(self) -> None:
         try:
             asyncio.run(self._main())
+        except StartError as error:
+            self.error = str(error)
+            log.error("engine not started", extra={"why": self.error})
         except EngineError as error:
             self.error = str(error)
             log.error("engine stopped", extra={"why": self.error})
@@ -71,6 +76,7 @@ class EngineHost:
         gc.collect()
         gc.freeze()
         engine = Engine(self.settings, self._publish)
+        engine.port = self.port
         self.metrics = engine.watchers.metrics
         self.metrics.sessions = self._sessions
         await engine.run(self._stop)

@@ -1,14 +1,36 @@
-"""One engine for each data folder: an operating-system lock that dies with its holder."""
+"""One engine for each data folder: an operating-system lock that dies with its holder, and says who it is."""
 
 import fcntl
 import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.errors import StartError
 
 FILE_NAME: Final = "engine.lock"
+READ_BYTES: Final = 96
+"""More than three numbers take."""
+
+
+class Holder(NamedTuple):
+    """Who holds a data folder, as its lock says: process, port of its console, Unix seconds of its start."""
+
+    pid: str
+    port: int | None = None
+    since_s: int | None = None
+
+    @property
+    def words(self) -> str:
+        """Say it to a person."""
+        told = [f"process {self.pid}"]
+        if self.port is not None:
+            told.append(f"console at port {self.port}")
+        if self.since_s is not None:
+            told.append(f"since {datetime.fromtimestamp(self.since_s, UTC):%Y-%m-%d %H:%M:%S} UTC")
+        return ", ".join(told)
 
 
 class FolderLock:
@@ -18,8 +40,15 @@ class FolderLock:
         StartError: Another engine holds it, or it cannot be written; one line says which.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int | None = None) -> None:
+        """Take nothing yet.
+
+        Args:
+            folder: The data folder.
+            port: Where the console of this process listens; None without one.
+        """
         self._path = folder / FILE_NAME
+        self._port = port
 
     def __enter__(self) -> "FolderLock":
         try:
@@ -31,14 +60,12 @@ class FolderLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.pread(self._descriptor, 32, 0).decode("ascii", "replace").strip()
+            holder = _read(self._descriptor)
             os.close(self._descriptor)
-            raise StartError(
-                f"another engine (process {holder or 'unknown'}) uses DATA_DIR {self._path.parent}: "
-                "stop it, or set another DATA_DIR"
-            ) from None
+            raise StartError(refusal(holder, self._path.parent)) from None
+        told = f"{os.getpid()} {self._port or '-'} {time.time_ns() // 1_000_000_000}\n"
         os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+        os.pwrite(self._descriptor, told.encode(), 0)
         return self
 
     def __exit__(
@@ -47,8 +74,16 @@ class FolderLock:
         os.close(self._descriptor)
 
 
-def holder_of(folder: Path) -> str | None:
-    """Return the process that holds a data folder, as its lock says; None where nobody does."""
+def refusal(holder: Holder, folder: Path) -> str:
+    """Say why a second engine does not start, which one trades, and what may be done."""
+    todo = "stop it, or set another DATA_DIR"
+    if holder.port is not None:
+        todo = f"use that console, {todo}"
+    return f"another engine ({holder.words}) uses DATA_DIR {folder}, and KILL stops it from here too: {todo}"
+
+
+def holding(folder: Path) -> Holder | None:
+    """Return who holds a data folder; None where nobody does."""
     try:
         descriptor = os.open(folder / FILE_NAME, os.O_RDONLY)
     except OSError:
@@ -56,9 +91,27 @@ def holder_of(folder: Path) -> str | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        return _read(descriptor)
     except OSError:
         return None
     finally:
         os.close(descriptor)
     return None
+
+
+def holder_of(folder: Path) -> str | None:
+    """Return the process that holds a data folder; None where nobody does."""
+    holder = holding(folder)
+    return None if holder is None else holder.pid
+
+
+def _read(descriptor: int) -> Holder:
+    """Read who holds the lock: what stands there is that process's word, and nothing while it is written."""
+    words = os.pread(descriptor, READ_BYTES, 0).decode("ascii", "replace").split()
+    pid, port, since = [*words, "", "", ""][:3]
+    return Holder(pid or "unknown", int(port) if port.isdigit() else None, _second(since))
+
+
+def _second(word: str) -> int | None:
+    """Return a time that a date can be made of."""
+    return int(word) if word.isdigit() and len(word) <= len(str(2**33)) else None

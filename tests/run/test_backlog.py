@@ -15,7 +15,7 @@ from engine.clock import SystemClock
 from engine.feeds.unread import unread_bytes
 from engine.journal import Journal, read_events
 from engine.raw import RawRecorder
-from engine.run.backlog import BEAT_S, Backlog
+from engine.run.backlog import BEAT_S, Backlog, BehindLine, BehindLog
 from engine.run.session import Session
 
 
@@ -65,7 +65,7 @@ def test_an_engine_that_keeps_up_says_nothing(watched: Watched) -> None:
     ("what", "words"),
     [
         ({"journal.lag_ms": 1_001.0}, "the journal is 1001 ms behind"),
-        ({"journal.waiting": 50_001}, "50001 records wait"),
+        ({"journal.waiting": 50_001}, "50,001 records wait"),
         ({"raw.lag_ms": 1_001.0}, "the raw recorder is 1001 ms behind"),
         ({"raw.waiting_mb": 16.1}, "16 MB wait"),
         ({"backlog.unread_bytes": lambda: 1_000_001}, "1.0 MB of books have arrived and are not read"),
@@ -212,3 +212,26 @@ async def test_a_full_disk_stops_trading_and_events_keep_flowing(opened: Opened)
     (frames,) = kept.execute("SELECT coalesce(sum(frames), 0) FROM block").fetchone()
     kept.close()
     assert sum(event.count for event in lost if event.feed == "clob") == 20 - frames
+
+
+def test_the_log_of_a_busy_machine_tells_one_illness_a_minute_with_its_end_and_counts_the_others() -> None:
+    """Sixty lines a minute hide everything else; the journal and the metrics have each of them."""
+    log = BehindLog()
+    assert log.line("the loop is late", 10.0) == BehindLine("the loop is late", None, 0, 0, 0.0)
+    assert log.line("", 13.0) == BehindLine("", 3.0, 0, 0, 0.0)
+    assert [
+        log.line(why, at_s) for why, at_s in (("late", 20.0), ("", 27.0), ("late", 30.0), ("", 32.0))
+    ] == [None] * 4
+    assert log.line("late again", 75.0) == BehindLine("late again", None, 2, 65, 7.0)
+    assert log.line("no space left", 76.0) == BehindLine("no space left", None, 0, 0, 0.0), "for good: told"
+    assert log.rest(80.0) is None
+
+
+def test_what_was_only_counted_is_told_when_the_session_ends() -> None:
+    """Nothing that happened is missing from the log of a session that ended."""
+    log = BehindLog()
+    for why, at_s in (("late", 0.0), ("", 2.0), ("late", 3.0), ("", 8.5)):
+        log.line(why, at_s)
+    told = log.rest(10.0)
+    assert told is not None
+    assert (told.more, told.longest_s) == (1, 5.5)

@@ -23,7 +23,7 @@ def test_a_wrong_setting_starts_nothing(tmp_path: Path) -> None:
     """Its name and where it stands."""
     (tmp_path / ".env").write_text("MAX_ENTRY_PRICE=1.5\n")
     ran = run_command("run", "--seconds", "5", cwd=tmp_path)
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "MAX_ENTRY_PRICE (from .env)" in only_line(ran.stderr)
     assert not (tmp_path / "data").exists()
 
