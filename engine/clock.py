@@ -6,7 +6,7 @@ Pings, socket time-outs and back-off use the wall clock (``asyncio``'s own).
 
 import asyncio
 import time
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -64,6 +64,29 @@ class ScaledClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, seconds) / self.rate)
+
+
+class Walls:
+    """What the wall showed at moments of a clock, for people who look back.
+
+    Each moment is told once and for good: asked for again, the answer would move by a millisecond.
+    """
+
+    KEPT: Final = 256
+    """Moments of stops and pauses; the oldest are told anew when there were more."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told: dict[int, int] = {}
+
+    def at(self, at_ms: int) -> int:
+        """Return the wall's Unix milliseconds at a moment of the clock."""
+        if at_ms not in self._told:
+            since_ms = (self._clock.now_ms() - at_ms) / self._clock.rate
+            while len(self._told) >= self.KEPT:
+                del self._told[next(iter(self._told))]
+            self._told[at_ms] = time.time_ns() // 1_000_000 - round(since_ms)
+        return self._told[at_ms]
 
 
 class ManualClock:

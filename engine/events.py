@@ -63,6 +63,8 @@ class KillSwitchChanged(Event, frozen=True, tag="kill_switch_changed"):
     latched: bool
     who: str
     why: str
+    since_ms: Milliseconds | None = None
+    """Wall time of the latch, as its file has it; None where it was cleared."""
 
 
 class EngineHalted(Event, frozen=True, tag="engine_halted"):
@@ -489,6 +491,8 @@ class TradingPaused(Event, frozen=True, tag="trading_paused"):
     paused: bool
     who: str
     why: str
+    since_ms: Milliseconds | None = None
+    """Wall time at which it was asked for."""
 
 
 class LimitsTightened(Event, frozen=True, tag="limits_tightened"):

@@ -22,6 +22,11 @@ ARM_FILE_NAME: Final = "ARMED"
 """The permission to trade live; whatever touches the kill switch takes it away."""
 
 CLEAR_PHRASE: Final = "CLEAR"
+BY_GUARD: Final = " (guard)"
+"""Ends the name of who came by the guard process. The page's button goes both ways at once."""
+ONE_ACT_MS: Final = 5_000
+"""Two trips that differ in their way alone are one press of the button, where they are no further apart: the
+page gives up on a way after 2.5 s (``push_kill.js``)."""
 NOT_TRIPPED: Final = "The kill switch is not tripped."
 
 log = logging.getLogger("engine.kill")
@@ -91,7 +96,10 @@ class KillSwitch:
             latch = self._latch(mine)
         self._disarm()
         # Of two at once, the one whose latch it is not says so: what was read before may be out of date.
-        self._note("tripped", who, why if latch is mine else f"{why} (tripped already by {latch.who})")
+        if latch is mine:
+            self._note("tripped", who, why)
+        elif not _is_one_act(mine, latch):
+            self._note("tripped", who, f"{why} (it was tripped already, by {latch.who})")
         return latch
 
     def clear(self, phrase: str, who: str, why: str) -> str | None:
@@ -110,13 +118,16 @@ class KillSwitch:
         if latch is None:
             return NOT_TRIPPED
         if phrase != CLEAR_PHRASE:
-            wrong = f"Type {CLEAR_PHRASE} in capitals to clear the kill switch."
+            wrong, noted = (
+                f"Type {CLEAR_PHRASE} in capitals to clear the kill switch.",
+                "the phrase was not typed",
+            )
         elif not why.strip():
-            wrong = "Give a reason: it goes into the log."
+            wrong, noted = "Give a reason: it goes into the audit trail.", "no reason was given"
         else:
-            wrong = ""
+            wrong = noted = ""
         if wrong:
-            self._note("refused", who, f"to clear the kill switch: {wrong}")
+            self._note("refused", who, f"clearing the kill switch: {noted}")
             return wrong
         self._disarm()
         self.trail.add("cleared", who, f"{why.strip()} (was tripped by {latch.who}: {latch.why})")
@@ -177,6 +188,12 @@ class KillSwitch:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _is_one_act(mine: Latch, latch: Latch) -> bool:
+    """Say whether two trips are one press of the page's button, which goes by the server and by the guard."""
+    apart = mine.who != latch.who and mine.who.removesuffix(BY_GUARD) == latch.who.removesuffix(BY_GUARD)
+    return apart and mine.why == latch.why and abs(mine.since_ms - latch.since_ms) <= ONE_ACT_MS
 
 
 def _private(path: str, flags: int) -> int:

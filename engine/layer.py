@@ -15,6 +15,7 @@ import msgspec
 from engine.core.decide import LAYER_COLDEST
 from engine.decoded import from_json
 from engine.errors import DecodingError, SettingsError
+from engine.nouns import counted
 
 FOLDER: Final = "calibration"
 HOTTEST: Final = 20.1
@@ -35,9 +36,8 @@ class Kept(msgspec.Struct, frozen=True):
     @property
     def words(self) -> str:
         """What is shown wherever it is on."""
-        return (
-            f"calibration layer {self.version} (temperature {self.temperature:.3f}, {self.windows} windows)"
-        )
+        size = counted(self.windows, "window")
+        return f"calibration layer {self.version} (temperature {self.temperature:.3f}, {size})"
 
 
 def layer_path(named: str, data_dir: Path) -> Path:

@@ -20,6 +20,7 @@ import msgspec
 from engine import kill_token
 from engine.decoded import from_json
 from engine.errors import DecodingError
+from engine.private_files import private
 
 KEY_FILE: Final = "access-key"
 ENDED_FILE: Final = "access-ended"
@@ -85,7 +86,8 @@ def end(folder: Path, held: Pass) -> None:
     lines = [line for line in _lines(folder) if float(line.partition(" ")[2] or 0) > now]
     lines = [*lines[-ENDED_MOST:], f"{held.id} {held.until_s}"]
     draft = folder / f"{ENDED_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
-    draft.write_text("\n".join(lines) + "\n", encoding="ascii")
+    with open(draft, "x", encoding="ascii", opener=private) as file:
+        file.write("\n".join(lines) + "\n")
     draft.replace(folder / ENDED_FILE)
 
 

@@ -21,6 +21,7 @@ import msgspec
 
 from engine.errors import JournalError
 from engine.handover import Handover
+from engine.private_files import make_folder
 
 COMMIT_S: Final = 0.25
 """How often frames are committed."""
@@ -201,7 +202,7 @@ class RawRecorder:
     def _open_segment(self) -> None:
         number = self.segments + 1
         path = self._journal_path.with_name(f"{self._journal_path.stem}.raw-{number:04}.sqlite")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         # Room for the whole new segment, so that the budget holds while it grows.
         keep_to_budget(path.parent, self._budget_bytes - self._segment_bytes)
         self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)

@@ -350,7 +350,10 @@ class LimitView(msgspec.Struct, frozen=True):
 
 
 class AccountView(msgspec.Struct, frozen=True):
-    """Our leave to trade: what the venue, the balance, the arming and the operator say."""
+    """Our leave to trade: what the venue, the balance, the arming and the operator say.
+
+    Operators act by the wall, so times of pause, arming and restriction are the wall's.
+    """
 
     live: bool
     armed: bool | None
@@ -475,10 +478,14 @@ class MoneyView(msgspec.Struct, frozen=True):
     max_trades_per_hour: int
 
 
-class ModeView(msgspec.Struct, frozen=True):
-    """The banner: what is this engine, and may it trade?"""
+ModeWord: TypeAlias = Literal["PRACTICE", "PAPER", "LIVE", "HALTED", "KILLED"]
+"""``KILLED``: the kill switch is tripped, whatever else stops the engine; ``HALTED``: something else does."""
 
-    mode: Literal["PRACTICE", "PAPER", "LIVE", "HALTED"]
+
+class ModeView(msgspec.Struct, frozen=True):
+    """The banner: what is this engine, and may it trade? Its times are the wall's."""
+
+    mode: ModeWord
     venue: Literal["practice", "external"]
     venue_banner: str
     dry_run: bool
@@ -498,7 +505,7 @@ class ModeView(msgspec.Struct, frozen=True):
     behind_why: str = ""
     """Why the engine is behind its feeds; empty while it keeps up."""
     halted_since_ms: int | None = None
-    """Since when halt or breaker stop it, by the engine's clock; None for an earlier session's breaker."""
+    """Since when halt or breaker stop it; None for an earlier session's breaker."""
     breakers_since: dict[str, int] = {}
     """When each breaker tripped; those of an earlier session are not in it."""
 
@@ -537,10 +544,30 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     @property
     def word(self) -> str:
-        """What the engine is and may do, in one word; ``modeWord`` in the browser says the same."""
+        """What the engine is and may do, in one word; ``modeWord`` in the browser says the same.
+
+        What an operator must know first wins: KILLED before HALTED before PAUSED before what it trades on.
+        """
         mode, account = self.mode.mode, self.account
-        if mode == "HALTED":
+        if mode in ("KILLED", "HALTED"):
             return mode
         if account.paused_why:
             return "PAUSED"
         return mode if mode != "LIVE" else "ARMED" if account.armed else "DISARMED"
+
+
+def title_word(snapshot: Snapshot | None, latched: bool) -> str:
+    """Say in one word how a running engine stands, for a tab's title; ``titleWord`` in the browser says the
+    same.
+
+    Args:
+        snapshot: The newest, if there is one.
+        latched: Whether the kill switch's file is there; the engine may not have confirmed it yet.
+    """
+    word = snapshot.word if snapshot else "STARTING"
+    if word == "KILLED":
+        return word
+    if latched:
+        return "LATCHED"
+    reduced = snapshot is not None and snapshot.mode.reduced_trading_confidence
+    return "REDUCED CONFIDENCE" if reduced and word != "HALTED" else word

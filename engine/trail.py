@@ -41,6 +41,28 @@ _KEY: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{64,}")
 """What a private key looks like; an order's hash does too, and is no loss in a reason."""
 
 
+_DOING: Final[dict[What, str]] = {
+    "armed": "arming",
+    "paused": "pausing",
+    "resumed": "resuming",
+    "tightened": "tightening a limit",
+    "exit": "selling a holding",
+    "params": "changing parameters",
+}
+
+
+def refusal_words(what: What, why: str, wrong: str) -> str:
+    """Write why something was refused, as a line of the trail has it: what was wished, why not.
+
+    Args:
+        what: The deed that was wished.
+        why: In the operator's words; he may have given none.
+        wrong: What was in the way.
+    """
+    wished = why.strip(" :")
+    return f"{_DOING.get(what, what)}{f' ({wished})' if wished else ''}: {wrong}"
+
+
 def plain(text: str) -> str:
     """Cut a text, and replace what must not or cannot be kept.
 

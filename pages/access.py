@@ -22,6 +22,7 @@ Inputs = ParamSpec("Inputs")
 SESSION_PASS: Final = "access-pass"  # noqa: S105 (a name, no password)
 """A pass of this session alone, where no cookie can be set (Streamlit Cloud)."""
 DOOR: Final = Door()
+FOR_OPERATORS: Final = "This takes an operator; you are a viewer."
 
 
 _kept: list[tuple[Settings, str | None, Rules]] = []
@@ -90,6 +91,15 @@ def fragment(run_every: float | None = None) -> Callable[[Callable[Inputs, None]
 def locked() -> bool:
     """Say whether controls are locked for this session."""
     return of_session().role < Role.OPERATOR
+
+
+def why_locked(otherwise: str | None = None) -> str | None:
+    """Return what a control says when it is pointed at: to a viewer, why it is greyed.
+
+    Args:
+        otherwise: What it says to an operator.
+    """
+    return FOR_OPERATORS if locked() else otherwise
 
 
 def kill_locked() -> bool:

@@ -65,6 +65,7 @@ component.loader()
 with st.sidebar:
     kill.control("" if page.url_path == "" else page.title)
     who.corner()
+who.greyed(page.url_path)
 page.run()
 if page.url_path == "":
     tour.shown()

@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from engine.kill import ARM_FILE_NAME, CLEAR_PHRASE, NOT_TRIPPED, KillSwitch, Latch
-from engine.trail import TEXT_LIMIT, Trail
+from engine.trail import TEXT_LIMIT, Trail, refusal_words
 
 
 def test_it_survives_its_process(tmp_path: Path) -> None:
@@ -190,4 +192,52 @@ def test_of_two_who_trip_at_once_the_second_says_so_in_the_trail(tmp_path: Path)
 
     second.read = looking  # type: ignore[method-assign]  # as above
     assert second.trip("bob", "second").who == "ann"
-    assert [deed.why for deed in first.trail.read()[0]] == ["first", "second (tripped already by ann)"]
+    assert [deed.why for deed in first.trail.read()[0]] == [
+        "first",
+        "second (it was tripped already, by ann)",
+    ]
+
+
+def test_one_press_of_the_button_is_one_line_though_it_goes_two_ways(tmp_path: Path) -> None:
+    """By the server's route and by the guard: two lines for one act read as two people."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("console at 127.0.0.1 (guard)", "kill button")
+    switch.trip("console at 127.0.0.1", "kill button")
+    (deed,) = switch.trail.read()[0]
+    assert (deed.what, deed.who, deed.why) == ("tripped", "console at 127.0.0.1 (guard)", "kill button")
+
+
+@pytest.mark.parametrize(
+    ("who", "why", "later_ms"),
+    [
+        ("console at 127.0.0.1 (guard)", "kill button", 0),  # pressed in a second tab
+        ("console at 127.0.0.2", "kill button", 0),
+        ("console at 127.0.0.1", "another reason", 0),
+        ("console at 127.0.0.1", "kill button", 6_000),
+    ],
+)
+def test_another_act_has_a_line_of_its_own(tmp_path: Path, who: str, why: str, later_ms: int) -> None:
+    """Of somebody else, for another reason, or later: who looks for what happened must find it."""
+    switch = KillSwitch(tmp_path)
+    first = switch.trip("console at 127.0.0.1 (guard)", "kill button")
+    switch.path.write_bytes(msgspec.json.encode(structs.replace(first, since_ms=first.since_ms - later_ms)))
+    switch.trip(who, why)
+    assert [deed.why for deed in switch.trail.read()[0]] == [
+        "kill button", f"{why} (it was tripped already, by console at 127.0.0.1 (guard))",
+    ]  # fmt: skip
+
+
+def test_a_refusal_reads_as_one(tmp_path: Path) -> None:
+    """Who looks at the trail sees what was wished, and what was in the way."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+    switch.clear("clear", "bob", "why")
+    switch.clear(CLEAR_PHRASE, "bob", " ")
+    assert [(deed.what, deed.why) for deed in switch.trail.read()[0][1:]] == [
+        ("refused", "clearing the kill switch: the phrase was not typed"),
+        ("refused", "clearing the kill switch: no reason was given"),
+    ]
+    assert refusal_words("armed", " first day ", "these checks failed: phrase") == (
+        "arming (first day): these checks failed: phrase"
+    )
+    assert refusal_words("paused", "", "give a reason") == "pausing: give a reason"

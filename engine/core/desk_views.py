@@ -1,13 +1,15 @@
 """From the state to what people see of orders and of our leave to send them. It changes nothing."""
 
+from collections.abc import Callable
+
 from engine.core import risk
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.state import State
 from engine.core.trades import LATER
 from engine.core.trading import Order
-from engine.events import Assumed
+from engine.events import Assumed, TradingPaused
 from engine.snapshot import AccountView, AssumedView, HonestyView, LimitView, OrderView
-from engine.units import ONE_E4, ONE_E6
+from engine.units import ONE_E4, ONE_E6, Milliseconds
 
 
 def order_view(order: Order) -> OrderView:
@@ -51,8 +53,15 @@ def _assumed(told: Assumed) -> AssumedView:
     return AssumedView(told.name, told.shares_e6 / ONE_E6, price, told.fee_e6 / ONE_E6)
 
 
-def account_view(state: State) -> AccountView:
-    """Show whether orders may leave, and with what money."""
+def account_view(
+    state: State, wall_at: Callable[[Milliseconds], Milliseconds] = lambda at_ms: at_ms
+) -> AccountView:
+    """Show whether orders may leave, and with what money.
+
+    Args:
+        state: The core's memory.
+        wall_at: What the wall showed at a moment of the engine's clock: operators act by the wall.
+    """
     trading, honesty = state.trading, state.trading.honesty
     armed, told = trading.armed, risk.restriction_of(state)
     free = risk.available_e6(state)
@@ -64,7 +73,7 @@ def account_view(state: State) -> AccountView:
         paused_why="" if trading.paused is None else f"{trading.paused.who}: {trading.paused.why}",
         restriction="none" if told is None else told.restriction,
         restriction_why="" if told is None else told.why,
-        restriction_until_ms=None if told is None else told.until_ms,
+        restriction_until_ms=None if told is None or told.until_ms is None else wall_at(told.until_ms),
         free_usd=None if free is None else free / ONE_E6,
         balance_told_ms=None if trading.balance is None else trading.balance.asked_ms,
         in_flight=len(trading.in_flight),
@@ -82,9 +91,18 @@ def account_view(state: State) -> AccountView:
         used=limits_used(state),
         paused_who="" if trading.paused is None else trading.paused.who,
         armed_who="" if armed is None else armed.who,
-        paused_since_ms=None if trading.paused is None else trading.paused.ts_recv_ms,
-        armed_since_ms=None if armed is None else armed.ts_recv_ms,
+        paused_since_ms=_paused_since(trading.paused, wall_at),
+        armed_since_ms=None if armed is None else wall_at(armed.ts_recv_ms),
     )
+
+
+def _paused_since(
+    paused: TradingPaused | None, wall_at: Callable[[Milliseconds], Milliseconds]
+) -> Milliseconds | None:
+    """Return when a pause began: as it was asked for, even before this engine was started."""
+    if paused is None:
+        return None
+    return wall_at(paused.ts_recv_ms) if paused.since_ms is None else paused.since_ms
 
 
 def limits_used(state: State) -> list[LimitView]:

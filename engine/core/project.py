@@ -4,8 +4,9 @@ What it does not know: who looks at it. It changes nothing and decides nothing. 
 ``engine.core.card``.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from engine.contract import SettlementRule
 from engine.core import health
@@ -24,6 +25,7 @@ from engine.snapshot import (
     LifeView,
     Mark,
     ModeView,
+    ModeWord,
     MoneyView,
     Point,
     PriceView,
@@ -41,6 +43,10 @@ TRUTH_ROWS: Final = 50
 """Windows in the truth table, as many as the core keeps."""
 
 
+def _itself(at_ms: Milliseconds) -> Milliseconds:
+    return at_ms
+
+
 class Outside(NamedTuple):
     """What a snapshot shows that the core does not know; the session fills it in."""
 
@@ -56,6 +62,8 @@ class Outside(NamedTuple):
     """The chart point that this snapshot carries, made by ``point_at``; None when there is no new one."""
     marks: list[Mark]
     life: LifeView = LifeView()
+    wall_at: Callable[[Milliseconds], Milliseconds] = _itself
+    """What the wall showed at a moment of the engine's clock; a replay takes that moment itself."""
 
 
 def project(state: State, outside: Outside) -> Snapshot:
@@ -92,7 +100,7 @@ def project(state: State, outside: Outside) -> Snapshot:
         orders=[order_view(order) for order in list(state.trading.orders.values())[-50:]][::-1],
         settlements=[_settlement(state, market) for market in _finished(state, outside.now_ms)[:TRUTH_ROWS]],
         money=_money(state, outside.now_ms),
-        account=account_view(state),
+        account=account_view(state, outside.wall_at),
         point=outside.point,
         marks=outside.marks,
         journal_seq=outside.journal_seq,
@@ -103,16 +111,10 @@ def project(state: State, outside: Outside) -> Snapshot:
 
 
 def _mode(state: State, outside: Outside) -> ModeView:
-    stopped = state.killed or state.halted_why is not None or bool(state.breakers)
-    mode: Literal["PRACTICE", "PAPER", "LIVE", "HALTED"]
-    if stopped:
-        mode = "HALTED"
-    elif state.venue == "practice":
-        mode = "PRACTICE"
-    else:
-        mode = "PAPER" if state.dry_run else "LIVE"
+    told_ms, fallback_ms, wall_at = _halted_since(state), state.fallback_since_ms, outside.wall_at
+    tripped = {name: at_ms for name, at_ms in state.stops_ms.items() if name in state.breakers}
     return ModeView(
-        mode=mode,
+        mode=_mode_word(state),
         venue=state.venue,
         venue_banner=outside.venue_banner,
         dry_run=state.dry_run,
@@ -124,13 +126,24 @@ def _mode(state: State, outside: Outside) -> ModeView:
         halted_why=state.halted_why or _tripped(state),
         clock_rate=outside.clock_rate,
         reduced_trading_confidence=state.fallback_since_ms is not None,
-        fallback_since_ms=state.fallback_since_ms,
+        fallback_since_ms=None if fallback_ms is None else wall_at(fallback_ms),
         orders_in_fallback=state.params.orders_in_fallback > 0.0,
         breakers=dict(state.breakers),
         behind_why=state.behind_why,
-        halted_since_ms=_halted_since(state),
-        breakers_since={name: at_ms for name, at_ms in state.stops_ms.items() if name in state.breakers},
+        halted_since_ms=None if told_ms is None else wall_at(told_ms),
+        breakers_since={name: wall_at(at_ms) for name, at_ms in tripped.items()},
     )
+
+
+def _mode_word(state: State) -> ModeWord:
+    """Say what an operator must know first: killed, halted for another reason, or what it trades on."""
+    if state.killed:
+        return "KILLED"
+    if state.halted_why is not None or state.breakers:
+        return "HALTED"
+    if state.venue == "practice":
+        return "PRACTICE"
+    return "PAPER" if state.dry_run else "LIVE"
 
 
 def _halted_since(state: State) -> Milliseconds | None:

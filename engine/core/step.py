@@ -152,7 +152,8 @@ def _look_for_time_set_back(state: State, event: e.SecondPassed) -> None:
 def _kill_switch_changed(state: State, event: e.KillSwitchChanged) -> list[Market]:
     state.killed = event.latched
     state.kill_who, state.kill_why = event.who, event.why
-    state.killed_since_ms = event.ts_recv_ms if event.latched else None
+    since_ms = event.ts_recv_ms if event.since_ms is None else event.since_ms
+    state.killed_since_ms = since_ms if event.latched else None
     return list(state.markets.values())
 
 

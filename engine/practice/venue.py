@@ -25,15 +25,13 @@ from engine.practice.site import Site
 from engine.practice.spot_socket import SpotFeed
 from engine.practice.tape import BookMoment, Moment, PriceMoment, Tape, TickSizeMoment, TradeMoment
 from engine.practice.user_socket import UserFeed
+from engine.repeats import Repeats, Told
 from engine.units import Milliseconds, PriceE4
 
 log = logging.getLogger(__name__)
 
 LATE_MS: Final = 100
 """How far the venue may lag its own clock before it says so. Source: issue 2, item 4."""
-
-LATE_REPORT_S: Final = 1.0
-"""Wall seconds between two such reports, so that a busy machine is not kept busier by its log."""
 
 LISTED_BEFORE_S: Final = 86_400
 """A window is announced about a day before it starts. Source: protocol sheet, section 4.2."""
@@ -133,6 +131,7 @@ class Venue:
 
     def close(self) -> None:
         """Let go of orders and trades under way: the venue is ending."""
+        self.lateness.close()
         self.exchange.chain.close()
 
     async def _until(self, due_ms: Milliseconds) -> None:
@@ -236,8 +235,7 @@ class Lateness:
         self._speed = speed
         self._worst_ms = 0
         self._late = 0
-        self._unreported_ms = 0
-        self._reported_at = -LATE_REPORT_S
+        self._repeats = Repeats()
 
     def note(self, late_ms: Milliseconds) -> None:
         """Count one release, and report in the log when it was too late."""
@@ -245,12 +243,23 @@ class Lateness:
         if late_ms <= LATE_MS:
             return
         self._late += 1
-        self._unreported_ms = max(self._unreported_ms, late_ms)
-        if time.monotonic() - self._reported_at >= LATE_REPORT_S:
-            wall_ms = round(self._unreported_ms / self._speed, 1)
-            figures = {"late_ms": self._unreported_ms, "late_wall_ms": wall_ms, "late_moments": self._late}
-            log.warning("! late", extra=figures)
-            self._reported_at, self._unreported_ms = time.monotonic(), 0
+        self._tell(self._repeats.of(late_ms, time.monotonic()))
+
+    def close(self) -> None:
+        """Report what was not reported yet: the venue is ending."""
+        self._tell(self._repeats.rest(time.monotonic()))
+
+    def _tell(self, told: Told | None) -> None:
+        if told is None:
+            return
+        figures = {
+            "late_ms": round(told.worst),
+            "late_wall_ms": round(told.worst / self._speed, 1),
+            "late_moments": self._late,
+            "more": told.more,
+            "in_s": told.in_s,
+        }
+        log.warning("! late", extra=figures)
 
     def figures(self) -> dict[str, float]:
         """Return the worst lateness by both clocks, and how many releases were too late."""

@@ -16,7 +16,7 @@ from engine.run.arming import LEAST_MINUTES, MOST_MINUTES, Arm, ArmState
 from engine.run.checks import Line, failed, is_green, passed
 from engine.run.doctor.checkup import examine_with
 from engine.run.truth_of_day import truth_of_last_day
-from engine.trail import Trail
+from engine.trail import Trail, refusal_words
 
 ARM_PHRASE: Final = "TRADE LIVE"
 LEAST_TRUTH: Final = 20
@@ -62,7 +62,9 @@ async def try_to_arm(settings: Settings, wish: Wish) -> Armament:
     ]
     if not is_green(checks):
         names = ", ".join(line.check for line in checks if line.state == "fail")
-        Trail(settings.data_dir).add("refused", wish.who, f"to arm ({wish.reason.strip()}): {names}")
+        Trail(settings.data_dir).add(
+            "refused", wish.who, refusal_words("armed", wish.reason, f"these checks failed: {names}")
+        )
         return Armament(ArmState(False, f"refused: {names}"), checks)
     return Armament(Arm(settings.data_dir).arm(wish.who, wish.reason.strip(), wish.minutes), checks)
 

@@ -19,6 +19,7 @@ import msgspec
 from engine.decoded import from_json
 from engine.errors import DecodingError
 from engine.kill import ARM_FILE_NAME, KillSwitch
+from engine.nouns import counted
 from engine.trail import Trail, plain
 
 LEAST_MINUTES: Final = 1
@@ -141,7 +142,7 @@ class Arm:
         """
         now = now_here() if now is None else now
         armed = permit(who, why, minutes, now)
-        self._trail.add("armed", who, f"{why} (for {minutes} minutes)")
+        self._trail.add("armed", who, f"{why} (for {counted(minutes, 'minute')})")
         draft = self.path.with_name(f"{ARM_FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

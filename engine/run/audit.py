@@ -14,6 +14,7 @@ import msgspec
 from engine import events as e
 from engine.core.book import Book
 from engine.errors import WireError
+from engine.nouns import counted
 from engine.run.captures import BARE, Captured, read_frames
 from engine.units import Milliseconds
 from engine.wire import clob_market, gamma, rtds, spot
@@ -218,9 +219,11 @@ def _answer_ignored(reason: str, ts_recv_ms: Milliseconds) -> e.FrameIgnored:
 def _paragraph(title: str, report: dict[str, Any]) -> str:
     checked = sum(book["checked"] for book in report["books"])
     disagree = sum(book["disagree"] for book in report["books"])
-    lines = [f"{title}: {report['frames']} frames, {report['errors']} not understood"]
+    books = counted(len(report["books"]), "book")
+    touches = counted(checked, "stated touch", "stated touches")
+    lines = [f"{title}: {counted(report['frames'], 'frame')}, {report['errors']} not understood"]
     lines += [f"  {count:>8}  {kind}" for kind, count in report["events"].items()]
     lines += [f"  {count:>8}  ignored, {reason}" for reason, count in report["ignored"].items()]
     lines += [f"  ! frame {sample['frame']}: {sample['reason']}" for sample in report["error_samples"]]
-    lines.append(f"  {len(report['books'])} books: {disagree} of {checked} stated touches disagree")
+    lines.append(f"  {books}: {disagree} of {touches} disagree")
     return "\n".join(lines)

@@ -121,7 +121,7 @@ def event_of(told: Told, now_ms: int) -> AnyEvent:
     command, who, why = told.command, plain(told.who), plain(told.why)
     assert not isinstance(command, SetParams), "a version is counted first"
     if isinstance(command, Pause):
-        return TradingPaused(ts_recv_ms=now_ms, paused=command.paused, who=who, why=why)
+        return TradingPaused(ts_recv_ms=now_ms, paused=command.paused, who=who, why=why, since_ms=told.at_ms)
     if isinstance(command, Tighten):
         limits = {LIMIT_OF[command.name]: command.value}
         return LimitsTightened(ts_recv_ms=now_ms, limits=limits, who=who, why=why)

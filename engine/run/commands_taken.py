@@ -36,7 +36,7 @@ from engine.run.commands import (
 )
 from engine.run.params_of import ParamsBook
 from engine.run.pause_file import PauseFile
-from engine.trail import Trail, What, plain
+from engine.trail import Trail, What, plain, refusal_words
 
 LOOK_EVERY_S: Final = 0.1
 OLD_S: Final = 30.0
@@ -233,7 +233,7 @@ class Inbox:
             what, why = deed_of(told, old or {})
             who = told.who
             if wrong is not None:
-                what, why = "refused", f"to have {what} ({why}): {wrong}"
+                what, why = "refused", refusal_words(what, why, wrong)
         try:
             self._trail.add(what, who, why)
         except OSError as error:

@@ -90,6 +90,8 @@ class Engine:
         self.journal_path: Path | None = None
         self.raw: RawRecorder | None = None
         self.watchers = Watchers(settings, self.kill)
+        self.port: int | None = None
+        """Where the console beside it listens, for who finds the data folder held."""
         self._publish = publish
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -100,7 +102,7 @@ class Engine:
             JournalError: It could not record.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(FolderLock(self.settings.data_dir))
+            stack.enter_context(FolderLock(self.settings.data_dir, self.port))
             stack.enter_context(self.watchers.at_work())
             venue: EmbeddedVenue | None = None
             if self.settings.is_external:
@@ -368,6 +370,7 @@ async def _watch_kill(session: Session, kill: KillSwitch) -> None:
                     latched=latch is not None,
                     who="" if latch is None else latch.who,
                     why="" if latch is None else latch.why,
+                    since_ms=None if latch is None else latch.since_ms,
                 )
             )
         await asyncio.sleep(KILL_LOOK_EVERY_S)

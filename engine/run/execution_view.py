@@ -15,6 +15,7 @@ from engine.core.markouts import HORIZONS_S
 from engine.core.trading import OrderIntent
 from engine.errors import JournalError
 from engine.events import OrderRejected
+from engine.nouns import counted
 from engine.run import journal_pages
 from engine.snapshot import OrderView
 from engine.units import ONE_E4, ONE_E6
@@ -204,7 +205,7 @@ def fill_words(rows: Sequence[Line]) -> str:
     usd, paid = sum(row["displayed"] for row in rows), sum(row["filled"] for row in rows)
     if not usd:
         return "No order of this session has met the venue's book yet."
-    orders = "1 order" if len(rows) == 1 else f"{len(rows)} orders"
+    orders = counted(len(rows), "order")
     return (
         f"Of {usd:,.2f} dollars displayed to {orders}, {paid:,.2f} were filled: {min(1.0, paid / usd):.0%}."
     )

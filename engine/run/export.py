@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.config import Settings
 from engine.events import Record
+from engine.private_files import make_folder
 from engine.run import journal_pages
 from engine.run.market_rows import AFTER_END_S, MarketRow, MarketRowError, WindowTerms, thinned
 from engine.run.markets_table import write_markets
@@ -83,7 +84,7 @@ def export_csv(records: Iterable[Record], target: Path, rows_most: int | None = 
     sampling = SessionRows()
     sampled = sampling.rows(records)
     left_out = 0
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     slugs: dict[str, None] = {}
     if rows_most is None:
         count = write_rows(target, _noted(sampled, slugs))

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.contract import Outcome
 from engine.events import Record
+from engine.nouns import counted
 from engine.run import journal_pages
 from engine.run.counterfactual import Refusals, Refused, ledger
 from engine.run.export import Progress, nothing, records_of
@@ -106,7 +107,7 @@ def _row(session: str, way: WindowWay, outcome: Outcome | None) -> dict[str, Any
 
 def render(report: dict[str, Any]) -> str:
     """Write the answer for a terminal."""
-    lines = [f"{report['windows']} windows"]
+    lines = [counted(report["windows"], "window")]
     lines += [f"  {row['stage']:<16}{row['windows']:>6}" for row in report["stages"]]
     if report["top"]:
         lines.append(f"most are stopped by: {report['top']}")

@@ -5,7 +5,6 @@ fee_exponent, final}]`` as JSON; numbers that money or outcomes hang on are text
 rest.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -17,6 +16,7 @@ from engine.contract import DURATIONS_S, FeeSchedule, SettlementRule
 from engine.decoded import from_json
 from engine.errors import DecodingError
 from engine.run.market_rows import Faults, MarketRowError, WindowTerms, can_be_btc, complain
+from engine.run.whole_file import write_whole
 
 EXPONENT_MOST: Final = 10
 """Of a fee, as Gamma's terms are read (``engine.wire.gamma``)."""
@@ -72,9 +72,7 @@ def read_markets(path: Path, faults: Faults | None = None) -> dict[str, WindowTe
 def write_markets(path: Path, table: Iterable[WindowTerms]) -> None:
     """Write a markets table, whole or not at all."""
     lines = b",\n".join(msgspec.json.encode(_line(terms)) for terms in table)
-    beside = path.with_name(f".{path.name}.part")
-    beside.write_bytes(b"[\n" + lines + b"\n]\n")
-    os.replace(beside, path)
+    write_whole(path, b"[\n" + lines + b"\n]\n")
 
 
 def _terms(line: Any) -> WindowTerms:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from engine.config import Settings
 from engine.decoded import UNDECODABLE
 from engine.params import Limits
+from engine.private_files import make_folder
 from engine.trail import plain
 
 FILE_NAME: Final = "params.jsonl"
@@ -190,7 +191,7 @@ class ParamsBook:
         return made
 
     def _add(self, version: Version) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, msgspec.json.encode(version) + b"\n")

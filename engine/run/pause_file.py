@@ -21,7 +21,7 @@ AGAIN: Final = " (before this engine was started)"
 
 
 class Pause(msgspec.Struct, frozen=True):
-    """Who paused, why, since when by the engine's clock."""
+    """Who paused, why, and since when, wall time."""
 
     who: str
     why: str
@@ -46,11 +46,18 @@ class PauseFile:
         draft = self.path.with_name(f"{FILE_NAME}.{os.getpid()}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            os.write(descriptor, msgspec.json.encode(Pause(event.who, event.why, event.ts_recv_ms)))
+            since_ms = event.ts_recv_ms if event.since_ms is None else event.since_ms
+            os.write(descriptor, msgspec.json.encode(Pause(event.who, event.why, since_ms)))
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         draft.replace(self.path)
+        # Its name is on the disk with its folder alone: after a power cut it would be a pause that never was.
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def told_again(self, now_ms: Milliseconds) -> TradingPaused | None:
         """Return the pause that is in force as an event for a new session; None where there is none."""
@@ -60,5 +67,8 @@ class PauseFile:
         except FileNotFoundError:
             return None
         except (OSError, DecodingError) as error:
-            kept = Pause("nobody knows", f"{FILE_NAME} cannot be read ({type(error).__name__})", now_ms)
-        return TradingPaused(ts_recv_ms=now_ms, paused=True, who=kept.who, why=f"{kept.why}{AGAIN}")
+            why = f"{FILE_NAME} cannot be read ({type(error).__name__})"
+            return TradingPaused(ts_recv_ms=now_ms, paused=True, who="nobody knows", why=f"{why}{AGAIN}")
+        return TradingPaused(
+            ts_recv_ms=now_ms, paused=True, who=kept.who, why=f"{kept.why}{AGAIN}", since_ms=kept.since_ms
+        )

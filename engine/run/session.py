@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from engine.clock import Clock
+from engine.clock import Clock, Walls
 from engine.core.book import Book
 from engine.core.ledger import Change
 from engine.core.project import Outside, project
@@ -33,7 +33,7 @@ from engine.events import (
 from engine.journal import Journal
 from engine.metrics import Meter
 from engine.raw import RawFrame, RawRecorder
-from engine.run.backlog import BEAT_S, Backlog
+from engine.run.backlog import BEAT_S, Backlog, BehindLine, BehindLog
 from engine.run.chart_seconds import POINTS_WAITING, ChartSeconds
 from engine.run.ledger.file import LedgerFile
 from engine.run.life import Life
@@ -92,6 +92,7 @@ class Session:
         self._journal = journal
         self._raw = raw
         self.backlog = Backlog(journal, raw, time.monotonic())
+        self._behind = BehindLog()
         self.life = Life(raw)
         self.meter = Meter()
         self._late_ns = 0
@@ -99,6 +100,7 @@ class Session:
         self._seq = 0
         self._version = 0
         self._opened_mono = time.monotonic()
+        self._walls = Walls(self.clock)
         self._chart = ChartSeconds()
         self._points: deque[Point] = deque(maxlen=POINTS_WAITING)
         """Points that wait for a snapshot to carry them."""
@@ -199,6 +201,7 @@ class Session:
             point=point,
             marks=marks,
             life=self.life.view(),
+            wall_at=self._walls.at,
         )
         self._publish(project(self.state, outside))
 
@@ -212,19 +215,25 @@ class Session:
 
     async def watch_backlog(self) -> None:
         """Tell the core when the engine falls behind and when it has caught up, and what was not recorded."""
-        while True:
-            mono_s = time.monotonic()
-            why = self.backlog.beat(mono_s)
-            self._tell_backlog(why)
-            self._late_ns = int(self.backlog.late_from_s * 1e9)
-            if self._raw is not None:
-                for feed, count in self._raw.take_losses().items():
-                    log.error("raw frames lost", extra={"feed": feed, "count": count})
-                    now_ms = self.clock.now_ms()
-                    self.accept(FramesLost(ts_recv_ms=now_ms, feed=feed, topic="raw", count=count))
-            slept_from_s = time.monotonic()
-            await asyncio.sleep(BEAT_S)
-            self.life.loop.note((time.monotonic() - slept_from_s - BEAT_S) * 1000)
+        try:
+            while True:
+                await self._beat()
+        finally:
+            self._log_behind(self._behind.rest(time.monotonic()))
+
+    async def _beat(self) -> None:
+        mono_s = time.monotonic()
+        why = self.backlog.beat(mono_s)
+        self._tell_backlog(why)
+        self._late_ns = int(self.backlog.late_from_s * 1e9)
+        if self._raw is not None:
+            for feed, count in self._raw.take_losses().items():
+                log.error("raw frames lost", extra={"feed": feed, "count": count})
+                now_ms = self.clock.now_ms()
+                self.accept(FramesLost(ts_recv_ms=now_ms, feed=feed, topic="raw", count=count))
+        slept_from_s = time.monotonic()
+        await asyncio.sleep(BEAT_S)
+        self.life.loop.note((time.monotonic() - slept_from_s - BEAT_S) * 1000)
 
     def _keep_ledger(self, seq: int) -> None:
         """Let the ledger's file follow before anything goes on; a file that cannot is no ledger: halt."""
@@ -255,8 +264,21 @@ class Session:
 
     def _tell_backlog(self, why: str | None) -> None:
         if why is not None:
-            log.warning("backlog changed", extra={"why": why})
+            self._log_behind(self._behind.line(why, time.monotonic()))
             self.accept(BacklogChanged(ts_recv_ms=self.clock.now_ms(), why=why))
+
+    @staticmethod
+    def _log_behind(line: BehindLine | None) -> None:
+        if line is None:
+            return
+        figures = {
+            "why": line.why,
+            "lasted_s": line.lasted_s,
+            "more": line.more,
+            "in_s": line.in_s,
+            "longest_s": line.longest_s,
+        }
+        log.warning("engine behind" if line.why else "engine caught up", extra=figures)
 
     def _record_and_submit(self, seq: int, place: int, effect: Effect) -> None:
         try:

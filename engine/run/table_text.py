@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from engine.units import Milliseconds
 
@@ -64,9 +64,15 @@ def replay_address(base: str, session: str, at_ms: Milliseconds | None) -> str:
         session: Its id, or the name of a file of market data.
         at_ms: The moment; None opens the session at its beginning.
     """
+    return f"{base}/replay?{urlencode(replay_words(session, at_ms), quote_via=quote, safe='/:')}"
+
+
+def replay_words(session: str, at_ms: Milliseconds | None) -> dict[str, str]:
+    """Return what the address of a session's moment says, by name."""
     told = time_of(at_ms)
-    moment = "" if told is None else f"&t={told:%Y-%m-%dT%H:%M:%S}.{told.microsecond // 1000:03d}Z"
-    return f"{base}/replay?session={quote(session)}{moment}"
+    if told is None:
+        return {"session": session}
+    return {"session": session, "t": f"{told:%Y-%m-%dT%H:%M:%S}.{told.microsecond // 1000:03d}Z"}
 
 
 def timed(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

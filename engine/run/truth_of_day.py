@@ -33,6 +33,7 @@ from engine.events import (
 )
 from engine.journal import read_events, read_meta
 from engine.journal_read import session_files
+from engine.run.whole_file import write_whole
 from engine.snapshot import Verdict
 from engine.units import Milliseconds
 
@@ -154,10 +155,8 @@ def _load(path: Path) -> dict[str, Known]:
 
 def _keep(path: Path, known: dict[str, Known]) -> None:
     """Keep what was found; where that fails it is found again."""
-    draft = path.with_suffix(".draft")
     with contextlib.suppress(OSError):
-        draft.write_bytes(msgspec.json.encode(known))
-        draft.replace(path)
+        write_whole(path, msgspec.json.encode(known))
 
 
 def sessions_of(data_dir: Path) -> Iterator[Path]:

@@ -24,6 +24,7 @@ from engine.run.market_rows import (
 from engine.run.markets_table import read_markets, window_times
 from engine.run.row_records import records_of_rows
 from engine.run.table_text import cell
+from engine.run.whole_file import drafted
 from engine.units import ONE_E4, ONE_E6, Milliseconds, PriceE4, SizeE6, price_e4, size_e6
 
 SIDES: Final = ("up_bid", "up_ask", "down_bid", "down_ask")
@@ -88,18 +89,13 @@ def read_rows(path: Path, faults: Faults | None = None) -> Iterator[MarketRow]:
 
 def write_rows(path: Path, rows: Iterable[MarketRow]) -> int:
     """Write rows, whole or not at all; return how many."""
-    beside = path.with_name(f".{path.name}.part")
     count = 0
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(WRITTEN)
-            for row in rows:
-                writer.writerow(_cells(row))
-                count += 1
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with drafted(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(WRITTEN)
+        for row in rows:
+            writer.writerow(_cells(row))
+            count += 1
     return count
 
 

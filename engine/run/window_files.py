@@ -5,7 +5,6 @@
 how many were left out stands in its metadata. What it does not know: what rows are for.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 from engine.decoded import from_json
 from engine.errors import DecodingError
 from engine.events import Level
+from engine.private_files import make_folder
 from engine.run.market_rows import (
     ROWS_MOST,
     Faults,
@@ -31,6 +31,7 @@ from engine.run.market_rows import (
     thinned,
 )
 from engine.run.markets_table import read_markets, window_times, write_markets
+from engine.run.whole_file import drafted
 from engine.run.wide_csv import DEPTH, EXACT, MS_LEAST, MS_MOST, REQUIRED, SIDES, WRITTEN
 from engine.units import ONE_E4, ONE_E6
 
@@ -120,19 +121,15 @@ def write_window(
         {"updown": msgspec.json.encode(told).decode()}
     )
     path = folder / f"{terms.slug}.parquet"
-    beside = path.with_name(f".{path.name}.part")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        pq.write_table(table, beside, compression="zstd")
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    make_folder(folder)
+    with drafted(path) as draft:
+        pq.write_table(table, draft, compression="zstd")
     return left_out
 
 
 def write_table(folder: Path, table: Iterable[WindowTerms]) -> None:
     """Write the markets table of a folder of windows."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_markets(folder / MARKETS, table)
 
 
@@ -215,22 +212,24 @@ def read_window(path: Path, terms: WindowTerms | None = None) -> WindowRows:
         with pq.ParquetFile(path) as file:
             table = file.read(use_threads=False)
         told = from_json((table.schema.metadata or {}).get(b"updown", b"{}"), _Told)
-    except (pa.ArrowException, OSError, DecodingError) as error:
+    except (pa.ArrowException, OSError, UnicodeError, DecodingError) as error:
         raise MarketRowError(f"{path}: not Parquet that can be read: {str(error)[:200]}") from None
     missing = [name for name in (*REQUIRED, *EXACT) if name not in table.column_names]
     if missing:
         raise MarketRowError(f"{path}: without the columns {', '.join(missing)}")
     if not table.num_rows:
         raise MarketRowError(f"{path}: there is no row in it")
+    try:
+        return _rows_of(path, table, terms or WindowTerms(path.stem, *times), told.left_out)
+    except (pa.ArrowException, UnicodeError) as error:  # texts that are none, numbers beyond our columns'
+        raise MarketRowError(f"{path}: a column cannot be read: {str(error)[:200]}") from None
+
+
+def _rows_of(path: Path, table: pa.Table, terms: WindowTerms, left_out: int) -> WindowRows:
     reading = _Reading(path, table)
-    found = WindowRows(
-        terms or WindowTerms(path.stem, *times),
-        {name: reading.times(name) for name in TIMES},
-        *reading.btc(),
-        reading.sides(),
-        told.left_out,
-    )
-    reading.check_order(found.times["ts_recv_ms"])
+    times = {name: reading.times(name) for name in TIMES}
+    found = WindowRows(terms, times, *reading.btc(), reading.sides(), left_out)
+    reading.check_order(times["ts_recv_ms"])
     return found
 
 
@@ -240,7 +239,7 @@ def opening_of(folder: Path) -> dict[str, Any]:
         try:
             metadata = pq.read_schema(path).metadata or {}
             told = from_json(metadata.get(b"updown", b"{}"), dict[str, Any])
-        except (pa.ArrowException, OSError, DecodingError):
+        except (pa.ArrowException, OSError, UnicodeError, DecodingError):
             continue
         return told
     return {}

@@ -22,6 +22,7 @@ from polymarket.models.clob.order_response import AcceptedOrder
 
 from engine.core.trading import OrderIntent
 from engine.errors import StartError
+from engine.nouns import counted
 from engine.units import SizeE6, UsdE6
 from engine.venue import answers, fills, signing
 from engine.venue.answers import NOT_SENT
@@ -136,7 +137,8 @@ class OfficialExchange:
         told = await self._call("cancel-all", self._official().cancel_all())
         left = [why for why in told.not_canceled.values() if not why.startswith(GONE)]
         if left:
-            raise CallFailed(f"{len(left)} orders were not cancelled: {self._access.hide(left[0])}")
+            count = counted(len(left), "order was", "orders were")
+            raise CallFailed(f"{count} not cancelled: {self._access.hide(left[0])}")
         return len(told.canceled)
 
     async def find(self, intent: OrderIntent, venue_order_id: str) -> Matched | None:

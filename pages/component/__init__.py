@@ -23,6 +23,7 @@ SCRIPTS: Final = (
     "series.js",
     "theme.js",
     "push_kill.js",
+    "sidebar.js",
     "kill.js",
     "stream.js",
     "mode.js",

@@ -5,7 +5,7 @@ from typing import Final
 import streamlit as st
 
 from engine import desk
-from engine.run.access import Role
+from engine.run.access import SHARE_MARK, Identity, Role
 from engine.run.access_rules import SHARE_HOURS_MOST, share, share_link, takes_no_cookies
 from engine.run.throttle import origin_of
 from pages import access, oidc
@@ -21,47 +21,72 @@ NO_RIGHTS: Final = (
 )
 
 
+GREYED: Final = "You are a viewer here: what only an operator may do is greyed."
+SHOWS_ALONE: Final = frozenset(
+    {"", "decisions", "execution", "ledger", "truth", "replay", "settings", "help", "handover"}
+)
+"""Pages, by their path, without a control that takes an operator."""
+
+
 def corner() -> None:
-    """Say who sits here, and give the way to sign in or out."""
+    """Say who sits here and in which role, and give the way to sign in, in another role, or out."""
     counter, found = desk.current(), access.of_session()
     if counter is None:
         return
     rules = access.rules(counter)
     if not rules.asks and found.role == Role.OPERATOR:
         return
-    if found.name:
-        st.caption(f"{plain.marked_down(found.name)}, {found.role.name.lower()}")
-        if found.held is None:
-            st.button("Sign out", key="access-out", on_click=st.logout)
-        elif access.SESSION_PASS not in st.session_state:
-            _link("Sign out…")
-    elif not rules.asks:
-        st.caption("Viewer", help=NO_RIGHTS)
+    st.caption(who_is(found), help=None if rules.asks else NO_RIGHTS)
+    if found.name and found.held is None:
+        st.button("Sign out", key="access-out", on_click=st.logout)
+    elif found.name and access.SESSION_PASS not in st.session_state:
+        _link("Sign out…" if found.role == Role.OPERATOR else "Sign out, or in as an operator…")
+        return
     if rules.asks and found.role < Role.OPERATOR:
-        _ways_in()
+        _ways_in("Sign in as an operator")
+
+
+def who_is(found: Identity) -> str:
+    """Say in one line who somebody is, in Markdown."""
+    role = found.role.name.lower()
+    if found.held is not None and found.held.mark == SHARE_MARK:
+        return f"**Viewer**, by a shared link until {plain.instant(found.held.until_s):%d %b %H:%M} UTC"
+    if found.name:
+        return f"Signed in as **{plain.marked_down(found.name)}**, {role}"
+    return f"**{role.capitalize()}**, not signed in"
+
+
+def greyed(page: str) -> None:
+    """Say to a viewer, on a page that has controls, why they are greyed.
+
+    Args:
+        page: Its path.
+    """
+    if page not in SHOWS_ALONE and access.locked():
+        st.caption(f":material/lock: {GREYED}")
 
 
 def gate() -> None:
     """Show nothing but the ways to sign in."""
     st.header("Operator console", anchor=False)
     st.write("Sign in to see it.")
-    _ways_in()
+    _ways_in("Sign in")
 
 
-def _ways_in() -> None:
+def _ways_in(words: str) -> None:
     if oidc.is_configured():
-        st.button("Sign in with the provider", key="access-oidc", on_click=st.login)
+        st.button(f"{words} with the provider", key="access-oidc", on_click=st.login)
     counter = desk.current()
     rules = access.rules(counter) if counter is not None else None
     if rules is None or not (rules.viewer_mark or rules.operator_mark):
         return
     if not takes_no_cookies():
-        _link("Sign in")
+        _link(words)
         return
     with st.form("access"):
         st.text_input("Your name, for the audit trail", key="access-name", max_chars=40)
         st.text_input("Password", key="access-password", type="password", max_chars=256)
-        st.form_submit_button("Sign in", on_click=_sign_in)
+        st.form_submit_button(words, on_click=_sign_in)
     if st.session_state.get(PROBLEM):
         st.error(st.session_state[PROBLEM])
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
+from engine.nouns import counted
 from engine.run import table_text
 from engine.run.books_paths import journal_of
 from engine.run.decision_view import (
@@ -23,6 +24,7 @@ from pages.widgets import plain, stream, tables
 SEQ_MOST: Final = 99_999_999_999_999
 PLACE_MOST: Final = 1_000
 EXPLAINED: Final = "explained"
+NOT_WORKED_OUT: Final = "z, p(Up) and EV are empty where the time or another gate refused before them."
 KEPT: Final = 20
 """Explanations that a session keeps: each took seconds to find."""
 
@@ -41,9 +43,10 @@ def shown() -> None:
     if found.problem:
         st.info(f"There are no decisions to show: {plain.marked_down(found.problem)}.")
     elif found.rows:
-        _table(found.rows)
+        _table(snapshot.session, found.rows)
     else:
-        st.info(f"None of the {found.looked_at:,} decisions looked at is such a one.")
+        looked = counted(found.looked_at, "decision")
+        st.info(f"Nothing found: {looked} of this session looked at. Ask for less above, or go further back.")
     _further(found.before_seq, found.looked_at)
     chosen = _chosen(found.rows)
     if chosen is not None:
@@ -55,7 +58,7 @@ def _tally(snapshot: Snapshot) -> None:
     common = sorted(snapshot.decisions.items(), key=lambda one: one[1], reverse=True)[:4]
     words = ", ".join(f"{plain.marked_down(name)} {number:,}" for name, number in common)
     often = f"; most often {words}" if words else ""
-    st.caption(f"{total:,} decisions in this session{often}")
+    st.caption(f"{counted(total, 'decision')} in this session{often}")
 
 
 def _form() -> Asked | None:
@@ -96,13 +99,16 @@ def _form() -> Asked | None:
     return Asked(slug.strip(), reason, action, moments[0], moments[1], trades, before)
 
 
-def _table(rows: tuple[DecisionRow, ...]) -> None:
+def _table(session: str, rows: tuple[DecisionRow, ...]) -> None:
     made = [row._asdict() for row in rows]
+    linked = [one | {"link": tables.replay_link(session, one["at_ms"])} for one in made]
     how = {"height": 380, "on_select": "rerun", "selection_mode": "single-row"}
-    event = tables.grid(made, columns(), "decisions", **how)
+    event = tables.grid(linked, columns(), "decisions", **how)
     st.session_state["d-picked"] = list(event.selection.rows)
-    said = f"{len(rows):,} decisions, newest first. Choose one to see its gates."
+    said = f"{counted(len(rows), 'decision')}, newest first. Choose one to see its gates."
     st.caption(said if len(rows) < SHOWN_MOST else f"{said} There are more: go further back.")
+    if any(row.p_up is None for row in rows):
+        st.caption(NOT_WORKED_OUT)
     tables.export(lambda: made, "decisions", "Make CSV of these")
 
 
@@ -110,6 +116,7 @@ def columns() -> dict[str, Any]:
     """Return the headings; each says its unit."""
     return {
         "at_ms": tables.time("decided"),
+        "link": tables.replay(),
         "slug": tables.text("contract", "the window's name; it ends with its start, Unix seconds"),
         "action": tables.text("action", "what was decided"),
         "reason": tables.text("reason", "trade, or the first gate that refused"),
@@ -127,7 +134,7 @@ def _further(before: int | None, looked_at: int) -> None:
         return
     back, front = st.columns(2)
     if before is not None:
-        words = f"after {looked_at:,} decisions"
+        words = f"after {counted(looked_at, 'decision')}"
         if back.button("Further back", help=f"this search stopped {words}", width="stretch"):
             tables.keep(before=str(before), decision="")
             st.rerun()
@@ -171,6 +178,10 @@ def _one(session: str, told: Explained) -> None:
     at = table_text.typed(row.at_ms)
     st.subheader(f"{row.action}: {row.slug}", anchor=False)
     st.caption(f"decided {at} UTC · event {row.seq:,} of session {plain.marked_down(session)}")
+    st.page_link(
+        "replay.py", label="Open this second in the replay", icon=":material/play_circle:",
+        query_params=table_text.replay_words(session, row.at_ms),
+    )  # fmt: skip
     shown_as = {
         "p(Up)": plain.chance(row.p_up), "z": _signed(row.z, 2), "EV Up": _signed(row.ev_up, 4),
         "EV Down": _signed(row.ev_down, 4),
@@ -188,7 +199,7 @@ def _one(session: str, told: Explained) -> None:
             }
             for gate in told.gates
         ]  # fmt: skip
-        tables.grid(gates, GATES, "gates")
+        tables.wrapped(gates, GATES)
         tables.export(lambda: gates, f"gates-{row.seq}-{row.place}", "Make CSV of the gates")
     st.caption(plain.marked_down(told.note))
 
@@ -197,10 +208,8 @@ def _signed(value: float | None, digits: int) -> str | None:
     return None if value is None else f"{value:+.{digits}f}"
 
 
-GATES: Final[dict[str, Any]] = {
-    "state": tables.text("state", "whether the gate held"),
-    "gate": tables.text("gate", "in asking order"),
-    "value": tables.text("value", "what was seen then, with its unit"),
-    "requirement": tables.text("requirement", "what has to hold, with its unit"),
-    "change": tables.text("what would have to change", "empty where it holds"),
-}
+GATES: Final = {
+    "state": "state", "gate": "gate", "value": "what was seen then", "requirement": "what has to hold",
+    "change": "what would have to change",
+}  # fmt: skip
+"""In the order they are asked; the last is empty where a gate holds."""

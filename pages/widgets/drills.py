@@ -55,7 +55,10 @@ def form() -> None:
         for argument in kind.args:
             _argument(kind.name, argument)
         st.number_input("For, venue seconds", 1.0, 600.0, FOR_S, 5.0, key="drill-for", format="%g")
-        st.form_submit_button("Start the drill", on_click=_start, args=(kind,), disabled=access.locked())
+        st.form_submit_button(
+            "Start the drill", on_click=_start, args=(kind,), disabled=access.locked(),
+            help=access.why_locked(),
+        )  # fmt: skip
 
 
 def _named(kind: FaultKind) -> str:

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine import desk
+from engine.nouns import counted
 from engine.run import execution_view as view
 from engine.run import table_text
 from engine.run.books_paths import journal_of
@@ -41,7 +42,7 @@ def shown() -> None:
     if not snapshot.orders:
         st.info("No order has been sent in this session: the figures start with the first.")
         return
-    st.caption(f"Figures are of the newest {len(snapshot.orders)} orders of this session.")
+    st.caption(f"Figures are of this session's newest orders: {counted(len(snapshot.orders), 'order')}.")
     _latency(snapshot)
     _outcomes(snapshot)
     _rejections(counter, snapshot)
@@ -157,7 +158,7 @@ def markout_curve(rows: Sequence[Mapping[str, Any]]) -> go.Figure:
             x=[row["after"] for row in known], y=[row["mean"] for row in known], mode="lines+markers",
             line={"color": "#2f8fd0", "width": 2.5}, marker={"size": 9, "symbol": "diamond"},
             error_y={"type": "data", "array": [row["spread"] or 0.0 for row in known], "visible": True},
-            text=[f"{row['orders']} orders" for row in known],
+            text=[counted(row["orders"], "order") for row in known],
             hovertemplate="%{x}: %{y:+.4f} USD a share, %{text}<extra></extra>",
         )
     )  # fmt: skip

@@ -40,6 +40,9 @@ def compared() -> None:
     if contracts:
         rows = [_row(contract) for contract in contracts]
         tables.grid(rows, COLUMNS, "formula")
+        blank = [row["window"] for row in rows if row["p_up"] is None and row["p_seed"] is None]
+        if blank:
+            st.caption(f"Empty: {', '.join(blank)}. Without a known strike neither formula says anything.")
     else:
         st.info("Waiting for a window to begin: both formulas start with its strike.")
 
@@ -85,7 +88,11 @@ def course() -> None:
 
 def figure(ticks: list[Tick], contracts: list[ContractView]) -> go.Figure:
     """Draw a panel for each contract; a second without a value breaks the line."""
-    titles = [plain.window(contract) for contract in contracts]
+    heard = {one.slug for one in contracts if any(_known(tick, one.slug) for tick in ticks)}
+    titles = [
+        plain.window(one) if one.slug in heard else f"{plain.window(one)}: no strike is known"
+        for one in contracts
+    ]
     made = make_subplots(rows=len(titles), shared_xaxes=True, vertical_spacing=0.12, subplot_titles=titles)
     times = [plain.instant(tick.point.t_s) for tick in ticks]
     for row, contract in enumerate(contracts, start=1):

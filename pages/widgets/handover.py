@@ -24,7 +24,9 @@ def shown() -> None:
     told = handover_report.report(snapshot, counter.settings, since_ms)
     tables.keep(since=table_text.typed(since_ms))
     st.markdown(plain.marked_down(told.headline))
-    st.caption(f"{handover_report.moment(told.since_ms)} to {handover_report.moment(told.until_ms)}")
+    clocks = f". {told.clocks}" if told.clocks else ""
+    since, until = handover_report.moment(told.since_ms), handover_report.moment(told.until_ms)
+    st.caption(f"{since} to {until}, wall time{clocks}")
     _buttons(told)
     _questions(told)
     for place, section in enumerate(told.sections):
@@ -80,18 +82,24 @@ def _section(section: Section, place: int) -> None:
     if not section.rows:
         st.caption(section.empty)
         return
-    headings = {name: columns()[name] for name in section.rows[0]}
+    known = columns(two_clocks="wall_ms" in section.rows[0])
+    headings = {name: known[name] for name in section.rows[0]}
     tables.shown(section.rows, headings, key=f"handover-{place}")
     tables.export(lambda: section.rows, f"handover-{place}")
 
 
-def columns() -> dict[str, Any]:
-    """Return the headings; each says its unit."""
+def columns(two_clocks: bool = False) -> dict[str, Any]:
+    """Return the headings; each says its unit.
+
+    Args:
+        two_clocks: Whether the market's own time stands beside the wall's.
+    """
+    beside = "market's time" if two_clocks else ""
     return {
-        "at_ms": tables.time("when", "on the engine's clock"),
-        "ended_ms": tables.time("ended"),
-        "settled_ms": tables.time("settled"),
-        "last_ms": tables.time("last", "on the engine's clock"),
+        "at_ms": tables.time(beside or "traded", "on the market's clock"),
+        "ended_ms": tables.time(beside or "ended", "on the market's clock"),
+        "settled_ms": tables.time(beside or "settled", "on the market's clock"),
+        "last_ms": tables.time("last", "wall time"),
         "wall_ms": tables.time("when", "wall time"),
         "window": tables.text("window", "its name ends with its start, Unix seconds"),
         "outcome": tables.text("outcome", "UP or DOWN"),

@@ -114,11 +114,13 @@ def feeds() -> None:
         }
         for feed in snapshot.feeds
     ]
-    tables.shown(connections, _connection_columns(), "health-feeds")
+    nothing = "Nothing is connected yet: each connection is listed once the engine opens it."
+    tables.shown(connections, _connection_columns(), "health-feeds", nothing)
     tables.export(lambda: connections, "connections")
     st.subheader("Topics", anchor="topics")
     topics = [{name: getattr(topic, name) for name in topic.__struct_fields__} for topic in snapshot.topics]
-    tables.shown(topics, _topic_columns(), "health-topics")
+    nothing = "No topic was heard yet: each is listed with its first value."
+    tables.shown(topics, _topic_columns(), "health-topics", nothing)
     tables.export(lambda: topics, "topics")
     if snapshot.bad_prices:
         words = ", ".join(f"{name} {count:,}" for name, count in snapshot.bad_prices.items())
@@ -189,7 +191,8 @@ def alarms() -> None:
     )
     st.write(f"Alarms are {there}.")
     locked = access.locked() or settings.alarm_url is None
-    st.button("Send a test alarm", key="try-alarm", on_click=_try_alarm, disabled=locked)
+    why = access.why_locked(None if settings.alarm_url else "There is no webhook: set ALARM_URL.")
+    st.button("Send a test alarm", key="try-alarm", on_click=_try_alarm, disabled=locked, help=why)
     if "alarm-tried" in st.session_state:
         st.info(st.session_state["alarm-tried"])
 
@@ -212,7 +215,8 @@ def doctor() -> None:
     job = worker.last("doctor")
     busy = job is not None and job.runs
     locked = busy or access.locked()
-    st.button("Looking…" if busy else "Examine", key="doctor", on_click=_examine, disabled=locked)
+    label, why = "Looking…" if busy else "Examine", access.why_locked()
+    st.button(label, key="doctor", on_click=_examine, disabled=locked, help=why)
     if job is None or busy:
         return
     if job.error:

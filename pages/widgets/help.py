@@ -25,14 +25,19 @@ ENTRIES: Final = tuple(
             "LIVE": "Set up for real orders. They leave only while armed.",
             "armed": "Real orders may leave, for the minutes that were given. Kill, halt and time end it.",
             "disarmed": "No real order leaves. Holdings stay and settle.",
-            "HALTED": (
-                "The engine stopped trading by itself; the reason stands beside it. A restart begins anew."
-            ),
             "KILLED": (
                 "Somebody tripped the kill switch. It outlives a restart and is cleared with phrase and "
-                "reason."
+                "reason. It stands before every other word: a halt or a pause besides is said beside it."
+            ),
+            "HALTED": (
+                "The engine stopped trading by itself, or a breaker tripped; the reason stands beside it. A "
+                "restart ends a halt, the command clear-breakers a breaker."
             ),
             "LATCHED, NOT CONFIRMED": "The switch is written; the engine's own snapshot has not said so yet.",
+            "wall time": (
+                "Kills, halts, pauses, arming and the audit trail are told by this machine's own clock. "
+                "Practice's market runs faster: its windows, trades and charts have a clock of their own."
+            ),
             "paused": "No new orders until somebody resumes. Exits go on.",
             "breaker": (
                 "A result that stopped buying: losing streak, drawdown, edge, surprise, refused orders."

@@ -5,6 +5,7 @@ from typing import Final
 import streamlit as st
 
 from engine import desk
+from engine.snapshot import title_word
 from pages import access, component
 from pages.component import message
 from pages.server import base_path
@@ -57,7 +58,9 @@ def _control(counter: desk.Desk | None) -> None:
     if access.kill_locked():
         st.caption(f"Your role may not trip it (KILL_BY={counter.settings.kill_by}).")
     if counter.host.kill.is_tripped():
-        clear_form()
+        # Folded: open, it left room for six of the seventeen pages at 900 pixels.
+        with st.popover("Clear it…", width="stretch"):
+            clear_form()
 
 
 @access.fragment(REFRESH_S)
@@ -75,10 +78,8 @@ def title(page: str, counter: desk.Desk) -> str:
         word = "ENGINE DOWN"
     elif health.state == "silent":
         word = "NO DATA"
-    elif health.killed:
-        word = "KILLED"
     else:
-        word = snapshot.word if snapshot else "STARTING"
+        word = title_word(snapshot, health.killed)
     profit = f" {plain.signed_dollars(snapshot.money.realised_today)}" if snapshot else ""
     return f"{word}{profit} · {page}"
 

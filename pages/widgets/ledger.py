@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from engine import desk
+from engine.nouns import counted
 from engine.run import table_text
 from engine.run.books_paths import journal_of, ledger_of
 from engine.run.ledger import view
@@ -90,7 +91,8 @@ def _book(book: str, path: Path) -> None:
     if book == "Equity":
         st.plotly_chart(curve(read(path, Part(EQUITY_SHOWN)).rows), key="equity-curve", config=PLAIN,
             alt="Equity: the sum of realised profit after each settlement")  # fmt: skip
-        st.caption(f"The newest {min(first.total, EQUITY_SHOWN):,} of {first.total:,} settlements.")
+        newest = min(first.total, EQUITY_SHOWN)
+        st.caption(f"The newest {newest:,} of {counted(first.total, 'settlement')}.")
     if book in ("By hour", "By day"):
         st.plotly_chart(bars(read(path, view.page_part(1)).rows), key=f"bars-{name}", config=PLAIN,
             alt=f"Profit {book.lower()}")  # fmt: skip
@@ -105,7 +107,7 @@ def _book(book: str, path: Path) -> None:
     else:
         tables.keep(page="")
     tables.shown(read(path, view.page_part(page)).rows, columns()[book], key=f"ledger-{name}")
-    st.caption(f"{first.total:,} rows, newest first.")
+    st.caption(f"{counted(first.total, 'row')}, newest first.")
     tables.export(lambda: view.every(read, path), f"ledger-{name}", "Make CSV of the whole book")
 
 

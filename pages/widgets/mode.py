@@ -5,8 +5,10 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
+from engine.config import Settings
+from engine.nouns import counted
 from engine.run import worker
-from engine.run.arm_command import ARM_PHRASE, Wish
+from engine.run.arm_command import ARM_PHRASE, Wish, settings_lines
 from engine.run.arming import LEAST_MINUTES, MOST_MINUTES, Arm
 from engine.run.checks import Line
 from engine.run.commands import LIMIT_OF, Command, Pause, Tighten, exit_at
@@ -58,36 +60,41 @@ def leave() -> None:
     snapshot = stream.newest_snapshot()
     if snapshot is None:
         return
-    account, mode = snapshot.account, snapshot.mode
+    account, mode, rate = snapshot.account, snapshot.mode, snapshot.mode.clock_rate
     if account.armed is None:
         armed = "nothing to arm: orders stay on paper"
     elif account.armed:
-        armed = f"ARMED until {plain.utc(account.armed_until_ms)}: {account.armed_why}"
+        armed = f"ARMED until {plain.wall(account.armed_until_ms, rate)}: {account.armed_why}"
     else:
-        armed = f"not armed{plain.since(account.armed_since_ms)}: {account.armed_why}"
+        armed = f"not armed{plain.since(account.armed_since_ms, rate)}: {account.armed_why}"
     rows = {
         "Orders": "REAL ORDERS" if account.live else "paper orders",
         "Venue": f"{mode.venue}, profile {mode.profile}",
         "Live trading": armed,
-        "New orders": f"paused{plain.since(account.paused_since_ms)} by {account.paused_why}"
+        "New orders": f"paused{plain.since(account.paused_since_ms, rate)} by {account.paused_why}"
         if account.paused_why
         else "not paused",
-        "Kill switch": f"latched{plain.since(mode.kill_since_ms)} by {mode.kill_who}: {mode.kill_why}"
+        "Kill switch": f"latched{plain.since(mode.kill_since_ms, rate)} by {mode.kill_who}: {mode.kill_why}"
         if mode.kill_latched
         else "not tripped",
-        "Engine": f"halted{plain.since(mode.halted_since_ms)}: {mode.halted_why}"
+        "Engine": f"halted{plain.since(mode.halted_since_ms, rate)}: {mode.halted_why}"
         if mode.halted_why
         else "not halted",
         "Breakers": _tripped(mode),
         "Venue's own limits": account.restriction_why or account.restriction,
     }
-    st.table({"state": rows}, border="horizontal")
+    # Markdown would take the colons of a time for the name of a sign.
+    written = {name: plain.marked_down(words) for name, words in rows.items()}
+    st.table({"state": written}, border="horizontal", hide_header=True)
+    if mode.clock_rate != 1:
+        st.caption(f"Times here are the wall's; the market's clock runs {mode.clock_rate:g} times as fast.")
 
 
 def _tripped(mode: ModeView) -> str:
     """Name the breakers that stop the engine, each with since when."""
+    rate = mode.clock_rate
     named = (
-        f"{name}{plain.since(mode.breakers_since.get(name)) or ' since an earlier session'}: {why}"
+        f"{name}{plain.since(mode.breakers_since.get(name), rate) or ' since an earlier session'}: {why}"
         for name, why in mode.breakers.items()
     )
     return "; ".join(named) or "none tripped"
@@ -100,6 +107,11 @@ def _tripped(mode: ModeView) -> str:
 def arming() -> None:
     """Show the form that arms, every check of the last try, and the button that disarms."""
     st.subheader("Arm live trading", anchor="arm")
+    counter = desk.current()
+    closed = "" if counter is None else _nothing_to_arm(counter.settings)
+    if closed:
+        st.caption(closed)
+        return
     st.caption(
         "Every condition is looked at and listed; one that fails refuses. It takes about five seconds."
     )
@@ -117,6 +129,22 @@ def arming() -> None:
         st.text_input("Reason to disarm", key="disarm-reason", autocomplete="off")
         st.form_submit_button("Disarm", on_click=_disarm, disabled=access.locked())
     answer("disarm")
+
+
+def _nothing_to_arm(settings: Settings) -> str:
+    """Say in one line why arming can never work here, whatever is typed; nothing where it can."""
+    wrong = {line.check for line in settings_lines(settings) if line.state == "fail"}
+    if not wrong & {"venue", "DRY_RUN"}:
+        return ""
+    why = (
+        "the practice venue knows no real orders"
+        if "venue" in wrong
+        else "DRY_RUN=true keeps orders on paper"
+    )
+    return (
+        f"Closed: {why}, so there is nothing to arm. Live trading takes an external venue, DRY_RUN=false and "
+        "the keys, all set before a start."
+    )
 
 
 @access.needs_operator("to arm live trading")
@@ -147,17 +175,12 @@ def _outcome(job: worker.Job) -> None:
 
 def checks(lines: list[Line], key: str) -> None:
     """Show the lines of a check-up, with their export."""
-    columns = {
-        "state": tables.text("state"),
-        "check": tables.text("check"),
-        "what": tables.text("seen"),
-        "todo": tables.text("what to do"),
-    }
+    columns = {"state": "state", "check": "check", "what": "seen", "todo": "what to do"}
     rows = [
         {"state": SIGNS[line.state], "check": line.check, "what": line.what, "todo": line.todo}
         for line in lines
     ]
-    tables.shown(rows, columns, key)
+    tables.wrapped(rows, columns, "No check was made.")
     tables.export(lambda: rows, key)
 
 
@@ -296,7 +319,8 @@ def killing() -> None:
     if counter.host.kill.is_tripped():
         latch = counter.host.kill.read()
         if latch is not None:
-            words = plain.marked_down(f"{latch.who} at {plain.utc(latch.since_ms)}: {latch.why}")
+            rate = counter.latest.mode.clock_rate if counter.latest else 1.0
+            words = plain.marked_down(f"{latch.who} at {plain.wall(latch.since_ms, rate)}: {latch.why}")
             st.error(f"**KILLED** by {words}", width="stretch")
         kill.clear_form(place="-here")
         return
@@ -337,12 +361,12 @@ def trail() -> None:
         st.error(f"The trail cannot be read: {plain.marked_down(str(error))}")
         return
     if unread:
-        st.warning(f"{unread} lines of the trail cannot be read.")
+        st.warning(f"{counted(unread, 'line')} of the trail cannot be read.")
     if not rows:
         st.info("No line yet." if not word else "No line has these words.")
         return
     columns = {
-        "at_ms": tables.time("when"),
+        "at_ms": tables.time("when", "wall time"),
         "what": tables.text("what"),
         "who": tables.text("who"),
         "why": tables.text("why"),

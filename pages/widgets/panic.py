@@ -14,10 +14,27 @@ from pages.widgets import kill, mode, plain, stream
 REFRESH_S: Final = 1.0
 SHOWN: Final = 3
 """Positions and alarms that fit the screen; the rest are counted."""
+LONGEST: Final = 110
+"""Characters of one of them: two lines of a phone."""
 LEAST_USD: Final = 0.01
 """Least price of an exit in panic: any bid there is."""
 ASKED: Final = "panic-exit-asked"
 WHY: Final = "panic page"
+KILL_WORDS: Final = (
+    "**KILL**: no order to buy leaves, waiting ones are cancelled. It sells nothing. An operator clears it."
+)
+PAUSE_WORDS: Final = "**Pause**: no new orders until somebody resumes. Exits go on."
+RESUME_WORDS: Final = "**Resume**: new orders may leave again, unless it is killed or halted."
+EXIT_WORDS: Final = (
+    "**Exit all**: asks once more, then sells all that is held from 1 cent on, killed or not. It does not "
+    "stop buying."
+)
+MAY_KILL: Final = {
+    "anyone": "Anyone may kill",
+    "viewer": "A viewer may kill",
+    "operator": "Only operators may kill",
+}
+"""By ``KILL_BY``."""
 
 
 @access.fragment(REFRESH_S)
@@ -29,13 +46,14 @@ def screen() -> None:
         return
     snapshot, health = stream.newest_snapshot(), counter.health()
     words = kill.title("", counter).partition(" · ")[0]
-    st.markdown(f"### {plain.marked_down(words)}")
+    st.subheader(f"Panic · {plain.marked_down(words)}", anchor=False)
     if not health.well:
-        why = f": {plain.marked_down(health.error)}" if health.error else ""
-        st.warning(f"The engine is {health.state}{why}.")
+        st.warning(f"{plain.engine_is(health.state, health.error)}.")
     _kill(counter)
     if snapshot is not None:
         _leave(snapshot)
+    st.caption(f"{MAY_KILL[counter.settings.kill_by]}; to pause, exit or clear takes an operator.")
+    if snapshot is not None:
         st.markdown(_positions(snapshot))
         st.markdown(_alarms(snapshot))
 
@@ -48,8 +66,10 @@ def _kill(counter: desk.Desk) -> None:
     """
     latch = counter.host.kill.read()
     if latch is None:
+        st.caption(KILL_WORDS)
         words = "Should the red button and Ctrl+Shift+K be out of reach: it goes by this page's session"
-        st.button("KILL through the session", key="panic-kill", on_click=_trip, help=words)
+        may_not = access.kill_locked()
+        st.button("KILL through the session", key="panic-kill", on_click=_trip, help=words, disabled=may_not)
         problem = st.session_state.get("panic-kill-problem")
         if problem:
             st.error(plain.marked_down(problem))
@@ -57,7 +77,7 @@ def _kill(counter: desk.Desk) -> None:
     now = counter.latest.mode if counter.latest else None
     confirmed = bool(now and now.kill_latched and counter.host.alive)
     word = "KILLED, confirmed by the engine" if confirmed else "LATCHED, the engine has not confirmed"
-    st.error(f"**■ {word}**: {plain.marked_down(latch.who)}. Clear it on the page Mode.")
+    st.error(f"**■ {word}**. An operator clears it on the page Mode.")
 
 
 @access.needs_kill_right("to trip the kill switch")
@@ -74,14 +94,16 @@ def _trip() -> None:
 
 def _leave(snapshot: Snapshot) -> None:
     paused, held = bool(snapshot.account.paused_why), mode.holdings(snapshot)
-    with st.container(horizontal=True):
-        locked, word = access.locked(), "Resume" if paused else "Pause"
-        st.button(word, key="panic-pause", on_click=_pause, args=(not paused,), disabled=locked)
-        if st.session_state.get(ASKED) and held:
+    locked, word = access.locked(), "Resume" if paused else "Pause"
+    st.caption(RESUME_WORDS if paused else PAUSE_WORDS)
+    st.button(word, key="panic-pause", on_click=_pause, args=(not paused,), disabled=locked)
+    st.caption(EXIT_WORDS if held else f"{EXIT_WORDS} Nothing is held.")
+    if st.session_state.get(ASKED) and held:
+        with st.container(horizontal=True):
             st.button(f"SELL {len(held)} at any price", key="panic-sell", type="primary", on_click=_sell)
             st.button("No", key="panic-no", on_click=_ask, args=(False,))
-        else:
-            st.button("Exit all", key="panic-exit", disabled=locked or not held, on_click=_ask, args=(True,))
+    else:
+        st.button("Exit all", key="panic-exit", disabled=locked or not held, on_click=_ask, args=(True,))
     mode.answer("panic")
 
 
@@ -116,8 +138,12 @@ def _positions(snapshot: Snapshot) -> str:
 def _alarms(snapshot: Snapshot) -> str:
     now, account = snapshot.mode, snapshot.account
     alarms = [f"{name}: {why}" for name, why in (account.alarms | now.breakers).items()]
-    alarms += [f"halted{plain.since(now.halted_since_ms)}: {now.halted_why}"] if now.halted_why else []
-    paused = f"paused{plain.since(account.paused_since_ms)} by {account.paused_why}"
+    alarms += (
+        [f"halted{plain.since(now.halted_since_ms, now.clock_rate)}: {now.halted_why}"]
+        if now.halted_why
+        else []
+    )
+    paused = f"paused{plain.since(account.paused_since_ms, now.clock_rate)} by {account.paused_why}"
     alarms += [paused] if account.paused_why else []
     alarms += ["reduced trading confidence"] if now.reduced_trading_confidence else []
     alarms += [f"behind: {now.behind_why}"] if now.behind_why else []
@@ -131,5 +157,9 @@ def _alarms(snapshot: Snapshot) -> str:
 
 def _few(words: list[str]) -> str:
     more = words[SHOWN:]
-    shown = "; ".join(plain.marked_down(word[:80]) for word in words[:SHOWN])
+    shown = "; ".join(plain.marked_down(_short(word)) for word in words[:SHOWN])
     return f"{shown}; and {len(more)} more" if more else shown
+
+
+def _short(words: str) -> str:
+    return words if len(words) <= LONGEST else f"{words[:LONGEST]}…"

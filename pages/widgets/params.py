@@ -3,13 +3,14 @@
 The version that was looked at goes with the change: who comes second is told, and undoes nothing unseen.
 """
 
-from itertools import cycle
+from itertools import zip_longest
 from typing import Any, Final
 
 import streamlit as st
 
 from engine import desk
 from engine.config import bounds_of
+from engine.nouns import counted
 from engine.run.commands import SetParams
 from engine.run.params_of import PARAM_OF, Version, changed, values_of, versions_of_this_run
 from engine.run.settings_view import in_words
@@ -19,6 +20,8 @@ from pages.widgets import mode, plain, stream, tables
 
 REFRESH_S: Final = 3.0
 EFFECT_S: Final = 1.0
+ACROSS: Final = 3
+"""Fields of the form side by side."""
 WISH: Final = "params-wish"
 PROBLEM: Final = "params-problem"
 
@@ -68,12 +71,17 @@ def form() -> None:
     version, values, versions = in_force(counter)
     st.caption(f"Version {version} is in force. A restart begins with the settings again.")
     with st.form("params"):
-        columns = st.columns(3)
-        for name, column in zip(PARAM_OF, cycle(columns)):
-            with column:
-                _field(name, values[name], version)
-        told, locked = (version, values), access.locked()
-        st.form_submit_button("Show what would change", on_click=_wish, args=told, disabled=locked)
+        # Row by row: a switch is lower than a field, and would shift the column below it.
+        names = iter(PARAM_OF)  # one, asked three times a row
+        for row in zip_longest(names, names, names):
+            for name, column in zip(row, st.columns(ACROSS, vertical_alignment="bottom"), strict=True):
+                if name is not None:
+                    with column:
+                        _field(name, values[name], version)
+        st.form_submit_button(
+            "Show what would change", on_click=_wish, args=(version, values), disabled=access.locked(),
+            help=access.why_locked(),
+        )  # fmt: skip
     _difference(version, values)
     _history(version, values, versions)
 
@@ -137,8 +145,10 @@ def _difference(version: int, values: dict[str, float]) -> None:
         _effect(values, wish)
         with st.form("params-apply"):
             st.text_input("Reason", key="params-reason", autocomplete="off")
-            told, locked = (version, wish), access.locked()
-            st.form_submit_button("Apply", type="primary", on_click=_apply, args=told, disabled=locked)
+            st.form_submit_button(
+                "Apply", type="primary", on_click=_apply, args=(version, wish), disabled=access.locked(),
+                help=access.why_locked(),
+            )  # fmt: skip
     mode.answer("params")
 
 
@@ -155,7 +165,7 @@ def _effect(values: dict[str, float], wish: dict[str, float]) -> None:
     elif job.error:
         st.caption(f"What it would have done is not known: {plain.marked_down(job.error)}.")
     elif job.result is not None:
-        words = f"{job.result['said']} ({job.result['windows']:,} windows, simulated fills)"
+        words = f"{job.result['said']} ({counted(job.result['windows'], 'window')}, simulated fills)"
         as_of = plain.utc(job.began_ms)
         st.info(f"Over the last day's sessions, as of {as_of}: {plain.marked_down(words)}")
 
@@ -170,24 +180,22 @@ def _history(version: int, values: dict[str, float], versions: list[Version]) ->
     if not versions:
         st.caption("This run has no history of parameters yet.")
         return
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"version": one.version, "at_ms": one.at_ms, "who": one.who, "text": one.text, "why": one.why}
         for one in reversed(versions)
     ]
-    columns: dict[str, Any] = {
-        "version": tables.count("version", "counted by the engine since its start"),
-        "at_ms": tables.time("when"),
-        "who": tables.text("who"),
-        "text": tables.text("what changed"),
-        "why": tables.text("why"),
-    }
-    tables.shown(rows, columns, "params-history")
+    columns = {
+        "version": "version", "at": "when (wall time)", "who": "who", "text": "what changed", "why": "why",
+    }  # fmt: skip
+    tables.wrapped([row | {"at": plain.utc(row["at_ms"])} for row in rows], columns)
     tables.export(lambda: rows, "parameters")
     before = {one.version: one for one in versions if one.version != version}
     if before:
         st.selectbox("Go back to version", sorted(before, reverse=True), key="params-back")
-        told, locked = (version, values, before), access.locked()
-        st.button("Show what going back would change", on_click=_back, args=told, disabled=locked)
+        st.button(
+            "Show what going back would change", on_click=_back, args=(version, values, before),
+            disabled=access.locked(), help=access.why_locked(),
+        )  # fmt: skip
 
 
 @access.needs_operator("to try a change of parameters")

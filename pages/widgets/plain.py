@@ -63,9 +63,20 @@ def utc(at_ms: int | None) -> str:
     return "–" if moment is None else f"{moment:%d %b %H:%M:%S} UTC"
 
 
-def since(at_ms: int | None) -> str:
+def wall(at_ms: int | None, rate: float) -> str:
+    """Write a wall time; where the engine's clock runs faster, it is said which clock this is."""
+    return utc(at_ms) if at_ms is None or rate == 1 else f"{utc(at_ms)} (wall time)"
+
+
+def since(at_ms: int | None, rate: float) -> str:
     """Write since when something stands, to be put behind a word; nothing where nobody knows."""
-    return "" if at_ms is None else f" since {utc(at_ms)}"
+    return "" if at_ms is None else f" since {wall(at_ms, rate)}"
+
+
+def engine_is(state: str, why: str | None) -> str:
+    """Say how an engine is that is not well, and why, without a full stop."""
+    verb = "has" if state in ("failed", "stopped") else "is"
+    return f"The engine {verb} {state}{f': {marked_down(why)}' if why else ''}"
 
 
 def local(at_ms: int | None) -> str:

@@ -7,6 +7,7 @@ import msgspec
 import streamlit as st
 
 from engine import desk
+from engine.nouns import counted
 from engine.run import table_text
 from engine.run.replay import host as replay_host
 from engine.run.replay import listing as replay_list
@@ -80,7 +81,7 @@ def _named(one: Listed) -> str:
     if not one.events:
         return f"{one.session} · {one.note}"
     words = [one.name or one.session, f"{plain.utc(one.first_ms)} – {plain.utc(one.last_ms)}"]
-    words.append(f"{one.events:,} events")
+    words.append(counted(one.events, "event"))
     return " · ".join([*words, one.note] if one.note else words)
 
 

@@ -5,7 +5,8 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
-from engine.run import worker
+from engine.nouns import counted
+from engine.run import table_text, worker
 from engine.run.sessions import apart as sessions_apart
 from engine.run.sessions import folder as store
 from engine.run.sessions.folder import SessionRow
@@ -43,20 +44,30 @@ def listed() -> None:
 
 def _columns() -> dict[str, Any]:
     return {
-        "session": tables.text("session"),
-        "name": tables.text("name"),
-        "status": tables.text("status", "crashed: it says it runs, and no engine records it"),
+        "session": tables.text("session", "its id: when it began, and a mark of its own", 175),
+        "name": tables.text("name", "given below", 110),
+        "status": tables.text("status", "crashed: it says it runs, and no engine records it", 85),
         "started_ms": tables.time("began", "by this machine's clock"),
         "last_ms": tables.time("newest event", "on the engine's clock, which may be a scaled venue's"),
         "events": tables.count("events", "recorded"),
-        "decisions": tables.count("decisions", "decisions and order intents"),
-        "size_mb": tables.number("size", "megabytes, with raw frames and what was made from it", "%,.1f"),
-        "raw_mb": tables.number("raw", "megabytes of it are raw frames", "%,.1f"),
-        "verdict": tables.text("verdict", "what its last proof came to"),
-        "verdict_ms": tables.time("proved"),
-        "note": tables.text("note"),
-        "problem": tables.text("problem"),
+        "size_mb": tables.number("MB", "megabytes, with raw frames and what was made from it", "%,.1f"),
+        "verdict": tables.text("verdict", "what its last proof came to; more of it below", 180),
     }
+
+
+def _more(row: SessionRow) -> None:
+    """Say of the chosen session what the table has no room for."""
+    if row.problem:
+        st.error(f"It cannot be read: {plain.marked_down(row.problem)}")
+    proved = "not proved yet" if row.verdict_ms is None else f"proved {plain.utc(row.verdict_ms)}"
+    intents = "decisions and order intents"
+    decisions = f"no {intents} known" if row.decisions is None else f"{row.decisions:,} {intents}"
+    words = f"{decisions} · {row.raw_mb:,.1f} MB of raw frames · {proved}"
+    st.caption(plain.marked_down(words))
+    st.page_link(
+        "replay.py", label="Open it in the replay", icon=":material/play_circle:",
+        query_params=table_text.replay_words(row.session, None),
+    )  # fmt: skip
 
 
 @access.fragment(JOB_S)
@@ -77,6 +88,7 @@ def chosen() -> None:
     told = st.session_state.pop(TOLD, None)
     if told is not None:
         st.warning(plain.marked_down(told))
+    _more(rows[session])
     _proof(counter, rows[session])
     _words(rows[session])
     if sessions_apart.can_export():
@@ -101,6 +113,7 @@ def _proof(counter: desk.Desk, row: SessionRow) -> None:
         "Verifying…" if busy else "Verify now",
         key="sessions-verify",
         disabled=busy or access.locked(),
+        help=access.why_locked(),
         on_click=access.needs_operator("to verify a session")(sessions_apart.begin_proof),
         args=(counter.settings.data_dir, row.session),
     )
@@ -125,7 +138,7 @@ def outcome(verdict: Verdict) -> None:
     show(f"{sign} {plain.marked_down(verdict.words)}, {plain.utc(verdict.at_ms)}")
     until = " Up to what was committed then: it was being recorded." if verdict.status == "running" else ""
     st.caption(
-        f"{verdict.events:,} events. Chain: {plain.marked_down(verdict.chain)}. Raw frames: "
+        f"{counted(verdict.events, 'event')}. Chain: {plain.marked_down(verdict.chain)}. Raw frames: "
         f"{plain.marked_down(verdict.raw)}. Version {plain.marked_down(verdict.version)}.{until}"
     )
 
@@ -155,7 +168,9 @@ def _words(row: SessionRow) -> None:
     with st.form(f"sessions-words-{row.session}"):
         st.text_input("Name", row.name, key=f"sessions-name-{row.session}", max_chars=store.NAME_MOST)
         st.text_area("Note", row.note, key=f"sessions-note-{row.session}", max_chars=store.NOTE_MOST)
-        st.form_submit_button("Keep", on_click=_keep, args=(row.session,), disabled=access.locked())
+        st.form_submit_button(
+            "Keep", on_click=_keep, args=(row.session,), disabled=access.locked(), help=access.why_locked()
+        )
 
 
 @access.needs_operator("to name a session")
@@ -179,6 +194,7 @@ def _export(counter: desk.Desk, session: str) -> None:
                 f"Export as {form}",
                 key=f"sessions-export-{form}",
                 disabled=busy or access.locked(),
+                help=access.why_locked(),
                 on_click=access.needs_operator("to export a session")(sessions_apart.begin_export),
                 args=(counter.settings.data_dir, session, form),
             )
@@ -196,8 +212,10 @@ def _deletion(row: SessionRow) -> None:
     st.subheader("Delete", anchor="delete")
     with st.form(f"sessions-delete-{row.session}", clear_on_submit=True):
         st.text_input("Type the session's id", key=f"sessions-typed-{row.session}", autocomplete="off")
-        locked = access.locked()
-        st.form_submit_button("Delete the session", on_click=_delete, args=(row.session,), disabled=locked)
+        st.form_submit_button(
+            "Delete the session", on_click=_delete, args=(row.session,), disabled=access.locked(),
+            help=access.why_locked(),
+        )  # fmt: skip
 
 
 @access.needs_operator("to delete a session")

@@ -32,25 +32,26 @@ def effective() -> None:
         return
     for group in dict.fromkeys(row.group for row in chosen):
         st.subheader(group, anchor=False)
-        tables.shown([_line(row) for row in chosen if row.group == group], _columns(), f"settings-{group}")
+        rows_of_group = [_line(row) for row in chosen if row.group == group]
+        some = any(row["in_force"] is not None for row in rows_of_group)
+        told = HEADINGS if some else {name: word for name, word in HEADINGS.items() if name != "in_force"}
+        tables.wrapped(rows_of_group, told)
     tables.export(lambda: [_line(row) for row in rows], "settings")
 
 
 def _line(row: SettingRow) -> dict[str, Any]:
     return {
         "name": row.name,
-        "value": row.value,
+        "value": row.value or "none",
         "in_force": row.in_force,
         "source": row.source,
         "bounds": row.bounds,
     }
 
 
-def _columns() -> dict[str, Any]:
-    return {
-        "name": tables.text("setting"),
-        "value": tables.text("value at the start"),
-        "in_force": tables.text("in force", "the engine's own number, where it was changed since"),
-        "source": tables.text("source", "environment before file before profile before default"),
-        "bounds": tables.text("may be"),
-    }
+HEADINGS: Final = {
+    "name": "setting", "value": "value at the start", "in_force": "in force now", "source": "comes from",
+    "bounds": "may be",
+}  # fmt: skip
+"""A source: environment before file before profile before default. "In force now" is what the engine trades
+by, where that was changed since the start."""

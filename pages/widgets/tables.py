@@ -46,14 +46,14 @@ def stops() -> None:
     snapshot = stream.newest_snapshot()
     if snapshot is None:
         return
-    mode = snapshot.mode
+    mode, rate = snapshot.mode, snapshot.mode.clock_rate
     if mode.kill_latched:
         who = f"{plain.marked_down(mode.kill_who)}: {plain.marked_down(mode.kill_why)}"
-        st.error(f"**HALTED**{plain.since(mode.kill_since_ms)}: the kill switch is latched by {who}")
-    elif mode.halted_why is not None:
-        st.error(f"**HALTED**{plain.since(mode.halted_since_ms)}: {plain.marked_down(mode.halted_why)}")
-    elif snapshot.account.paused_why:
-        since = plain.since(snapshot.account.paused_since_ms)
+        st.error(f"**KILLED**{plain.since(mode.kill_since_ms, rate)}: the kill switch is latched by {who}")
+    if mode.halted_why is not None:
+        st.error(f"**HALTED**{plain.since(mode.halted_since_ms, rate)}: {plain.marked_down(mode.halted_why)}")
+    if snapshot.account.paused_why:
+        since = plain.since(snapshot.account.paused_since_ms, rate)
         st.warning(f"Paused{since} by {plain.marked_down(snapshot.account.paused_why)}")
 
 
@@ -64,11 +64,11 @@ def doubt(snapshot: Snapshot | None) -> None:
         st.error("The engine was stopped together with its server.")
         return
     health = counter.health()
-    why = f": {plain.marked_down(health.error)}" if health.error else ""
+    standing = plain.engine_is(health.state, health.error)
     if snapshot is None:
-        st.info(f"Waiting for the engine's first snapshot. The engine is {health.state}{why}.")
+        st.info(f"Waiting for the engine's first snapshot. {standing}.")
     elif not health.well:
-        st.warning(f"The engine is {health.state}{why}. What you see is its last word.")
+        st.warning(f"{standing}. What you see is its last word.")
 
 
 # --- tables -------------------------------------------------------------------------------------------------
@@ -80,9 +80,45 @@ def grid(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig],
     return st.dataframe(made, column_config=columns, hide_index=True, placeholder="", key=key, **how)
 
 
-def shown(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig], key: str) -> None:
-    """Show rows; columns are those that have a heading, in the order of their headings."""
-    grid(rows, columns, key)
+def shown(
+    rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig], key: str, empty: str = ""
+) -> None:
+    """Show rows; columns are those that have a heading, in the order of their headings.
+
+    Args:
+        rows: Each a mapping by column.
+        columns: Headings.
+        key: The table's own.
+        empty: Why there is no row, and what will bring the first; said in the table's place.
+    """
+    known = list(rows)
+    if empty and not known:
+        st.info(empty)
+        return
+    grid(known, columns, key)
+
+
+def wrapped(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], empty: str = "Nothing to show."
+) -> None:
+    """Show rows of words in full, however long: nothing of them is cut, and nothing scrolls sideways.
+
+    Args:
+        rows: A few; unknown is an empty cell.
+        columns: Their headings.
+        empty: What is said, and what will fill it, where there is no row.
+    """
+    if not rows:
+        st.info(empty)
+        return
+    made = [
+        {columns[name]: _in_markdown(row.get(name)) for name in columns} for row in table_text.shown(rows)
+    ]
+    st.table(made, hide_index=True, border="horizontal")
+
+
+def _in_markdown(value: Any) -> str:
+    return "" if value is None else plain.marked_down(str(value))
 
 
 def chosen(
@@ -122,9 +158,22 @@ def file(make: Callable[[], str], name: str, mime: str, label: str, what: str = 
         )
 
 
-def text(label: str, explanation: str | None = None) -> ColumnConfig:
-    """Head a column of words."""
-    return st.column_config.TextColumn(label, help=explanation)
+def text(label: str, explanation: str | None = None, width: int | None = None) -> ColumnConfig:
+    """Head a column of words.
+
+    Args:
+        label: The heading.
+        explanation: What it says when it is pointed at.
+        width: Pixels; None leaves it to what the column holds.
+    """
+    return st.column_config.TextColumn(label, help=explanation, width=width)
+
+
+def replay() -> ColumnConfig:
+    """Head the column of links into the replay (``replay_link``)."""
+    return st.column_config.LinkColumn(
+        "replay", display_text="▶ open", help="opens the replay at that second, in a tab of its own", width=75
+    )
 
 
 def replay_link(session: str, at_ms: int | None) -> str:

@@ -44,6 +44,8 @@ def verdicts() -> None:
         headline(rows)
         table = [truth_row(row) for row in rows]
         tables.grid(table, COLUMNS, "truth")
+        st.caption("How each price is known, and what the venue's own page showed:")
+        tables.grid(table, KNOWN, "truth-known")
         tables.export(lambda: table, "settlement-truth")
         return
     ends = sorted(contract.end_s for contract in plain.running(snapshot.contracts))
@@ -85,27 +87,34 @@ def truth_row(row: SettlementView) -> dict[str, Any]:
 
 
 def _price(label: str, explanation: str | None = None) -> ColumnConfig:
-    return st.column_config.NumberColumn(label, format="%.4f", help=explanation)
+    return st.column_config.NumberColumn(label, format="%.4f", help=explanation, width=95)
 
 
 def _difference(label: str) -> ColumnConfig:
-    return st.column_config.NumberColumn(label, format="%+.4f", help="own less served, dollars")
+    return st.column_config.NumberColumn(label, format="%+.4f", help="own less served, dollars", width=85)
 
 
-COLUMNS: Final[dict[str, ColumnConfig]] = {
-    "ended": st.column_config.TextColumn("ended (UTC)"),
-    "window": st.column_config.TextColumn("window"),
-    "verdict": st.column_config.TextColumn("verdict", help="of strike, final price and outcome together"),
-    "rule": st.column_config.TextColumn("rule"),
-    "strike": _price("own strike"),
-    "strike_by": st.column_config.TextColumn("strike known by"),
-    "strike_served": _price("served strike"),
-    "strike_difference": _difference("strike difference"),
-    "site_strike": _price("site's strike", "what the venue's own page showed as the price to beat"),
-    "final": _price("own final"),
-    "final_by": st.column_config.TextColumn("final known by"),
-    "final_served": _price("served final"),
-    "final_difference": _difference("final difference"),
-    "outcome_own": st.column_config.TextColumn("outcome, own"),
-    "outcome_served": st.column_config.TextColumn("outcome, served"),
+WHICH: Final[dict[str, ColumnConfig]] = {
+    "ended": tables.text("ended (UTC)", width=105),
+    "window": tables.text("window", width=65),
 }
+COLUMNS: Final[dict[str, ColumnConfig]] = WHICH | {
+    "verdict": tables.text("verdict", "of strike, final price and outcome together", 105),
+    "strike": _price("own strike"),
+    "strike_served": _price("served strike", "what the venue said it settled against"),
+    "strike_difference": _difference("difference"),
+    "final": _price("own final"),
+    "final_served": _price("served final", "what the venue said it settled at"),
+    "final_difference": _difference("difference "),
+    "outcome_own": tables.text("outcome", "by our own prices", 75),
+    "outcome_served": tables.text("served", "the outcome that the venue said", 70),
+}
+KNOWN: Final[dict[str, ColumnConfig]] = WHICH | {
+    "rule": tables.text("rule", "as the engine reads it", 150),
+    "strike_by": tables.text(
+        "strike known by", "its source, its error where it is an estimate, its feed", 230
+    ),
+    "final_by": tables.text("final known by", "its source, its error where it is an estimate, its feed", 230),
+    "site_strike": _price("site's strike", "what the venue's own page showed as the price to beat"),
+}
+"""What would be cut in one table of everything: both have the same rows in the same order."""

@@ -8,6 +8,7 @@ import streamlit as st
 
 from engine import desk
 from engine.config import bounds_of
+from engine.nouns import counted
 from engine.run import worker
 from engine.run.sessions import folder as store
 from engine.run.settings_view import in_words
@@ -95,6 +96,7 @@ def _form(counter: desk.Desk, sources: dict[str, str]) -> None:
             on_click=_ask,
             args=(version, values),
             disabled=busy or access.locked(),
+            help=access.why_locked(),
         )
 
 
@@ -128,7 +130,10 @@ def _job() -> None:
         step = job.steps[-1] if job.steps else "starting"
         st.info(f"{plain.marked_down(step)}, for {what_if_job.since_words(job.began_ms)}")
         cancel = access.needs_operator("to cancel a what-if")(what_if_job.cancel)
-        st.button("Cancel", on_click=cancel, args=(what_if_job.WHAT_IF,), disabled=access.locked())
+        st.button(
+            "Cancel", on_click=cancel, args=(what_if_job.WHAT_IF,), disabled=access.locked(),
+            help=access.why_locked(),
+        )  # fmt: skip
     elif job.error:
         st.error(f"✗ {plain.marked_down(job.error)}")
     elif job.result is not None:
@@ -138,7 +143,8 @@ def _job() -> None:
 def _report(report: dict[str, Any]) -> None:
     st.markdown(f"**{plain.marked_down(report['said'])}**")
     span = f"{plain.utc(report['first_ms'])} to {plain.utc(report['last_ms'])}"
-    st.caption(f"{report['windows']:,} windows, {report['rows']:,} rows, {plain.marked_down(span)}")
+    size = f"{counted(report['windows'], 'window')}, {counted(report['rows'], 'row')}"
+    st.caption(f"{size}, {plain.marked_down(span)}")
     for problem in report["problems"]:
         st.warning(plain.marked_down(problem))
     changes = [f"{row['name']} {row['base']:g} → {row['changed']:g}" for row in report["parameters"]]
@@ -157,7 +163,7 @@ def _report(report: dict[str, Any]) -> None:
             "Decided by the seed's spot formula, which no engine trades by: nothing of it can be proposed."
         )
     wish = _wish(report)
-    about = "opens the form on the Mode page, filled in"
+    about = access.why_locked("opens the form on the Mode page, filled in")
     if wish and st.button("Propose as new parameters", help=about, disabled=access.locked()):
         params.propose(wish)
         st.switch_page("mode.py")
@@ -198,12 +204,12 @@ FIGURES: Final[dict[str, Any]] = {
 def _columns() -> dict[str, Any]:
     return {
         "t_ms": tables.time("when"),
-        "slug": tables.text("contract"),
-        "what": tables.text("what differs"),
-        "why": tables.text("refused by", "the first gate that refuses it, by the changed parameters"),
-        "was": tables.text("in force"),
-        "would_be": tables.text("changed"),
-        "was_usd": tables.dollars("profit in force", "dollars after fee", signed=True),
-        "would_be_usd": tables.dollars("profit changed", "dollars after fee", signed=True),
-        "link": st.column_config.LinkColumn("replay", display_text="open", help="the second in the replay"),
+        "link": tables.replay(),
+        "slug": tables.text("contract", width=165),
+        "what": tables.text("what differs", width=90),
+        "why": tables.text("refused by", "the first gate that refuses it, by the changed parameters", 90),
+        "was": tables.text("in force", width=165),
+        "would_be": tables.text("changed", width=170),
+        "was_usd": tables.dollars("profit", "dollars after fee, by the parameters in force", signed=True),
+        "would_be_usd": tables.dollars("changed to", "dollars after fee, by the changed ones", signed=True),
     }

@@ -5,6 +5,7 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
+from engine.nouns import counted
 from engine.run import worker
 from engine.run.sessions import folder as store
 from engine.run.what_if import job as what_if_job
@@ -12,6 +13,8 @@ from pages import access
 from pages.widgets import plain, tables
 
 JOB_S: Final = 1.0
+RAN: Final = "why-ran"
+"""Whether the work was under way when this session looked last."""
 
 
 def shown() -> None:
@@ -30,8 +33,8 @@ def shown() -> None:
     with st.form("why"):
         key = tables.begin("why-session", tables.asked("session", names) or next(iter(names)))
         st.selectbox("Session", list(names), key=key, format_func=lambda one: names.get(one, one))
-        locked = busy or access.locked()
-        st.form_submit_button("Looking…" if busy else "Say why", on_click=_ask, disabled=locked)
+        label, locked = "Looking…" if busy else "Say why", busy or access.locked()
+        st.form_submit_button(label, on_click=_ask, disabled=locked, help=access.why_locked())
     _job()
 
 
@@ -47,12 +50,17 @@ def _job() -> None:
     job = worker.last(what_if_job.WHY)
     if job is None:
         return
+    if st.session_state.pop(RAN, False) and not job.runs:
+        st.rerun()  # the form above lies outside of this part: its button is free again
+    st.session_state[RAN] = job.runs
     if job.runs:
         step = job.steps[-1] if job.steps else "starting"
         st.info(f"{plain.marked_down(step)}, for {what_if_job.since_words(job.began_ms)}")
         cancel = access.needs_operator("to cancel a search")(what_if_job.cancel)
-        locked = access.locked()
-        st.button("Cancel", key="why-cancel", on_click=cancel, args=(what_if_job.WHY,), disabled=locked)
+        st.button(
+            "Cancel", key="why-cancel", on_click=cancel, args=(what_if_job.WHY,), disabled=access.locked(),
+            help=access.why_locked(),
+        )  # fmt: skip
     elif job.error:
         st.error(f"✗ {plain.marked_down(job.error)}")
     elif job.result is not None:
@@ -62,19 +70,16 @@ def _job() -> None:
 def _report(report: dict[str, Any]) -> None:
     names = plain.marked_down(", ".join(report["sessions"]))
     top = f"; most are stopped by **{plain.marked_down(report['top'])}**" if report["top"] else ""
-    st.markdown(f"{report['windows']:,} windows of {names}{top}")
-    left, right = st.columns([1, 2])
-    with left:
-        columns = {
-            "stage": tables.text("came as far as", "each stage counts the windows that passed all before it"),
-            "windows": tables.count("windows", "that came so far"),
-        }
-        tables.shown(report["stages"], columns, "why-stages")
+    st.markdown(f"{counted(report['windows'], 'window')} of {names}{top}")
+    columns = {
+        "stage": tables.text("came as far as", "each stage counts the windows that passed all before it"),
+        "windows": tables.count("windows", "that came so far"),
+    }
+    tables.shown(report["stages"], columns, "why-stages")
     for row in report["ways"]:
         row["link"] = tables.replay_link(row["session"], row["t_ms"] or None)
-    with right:
-        tables.shown(report["ways"], _ways(), "why-ways")
-        tables.export(lambda: report["ways"], "why-no-trade")
+    tables.shown(report["ways"], _ways(), "why-ways", "No window of this session was seen to its end.")
+    tables.export(lambda: report["ways"], "why-no-trade")
     st.markdown("**What each gate saved or cost**")
     st.caption(
         "Every candidate that a gate refused, bought at the ask shown, settled with the real outcome. "
@@ -91,11 +96,11 @@ def _ways() -> dict[str, Any]:
     return {
         "slug": tables.text("contract"),
         "t_ms": tables.time("nearest", "the moment that came furthest"),
+        "link": tables.replay(),
         "reached": tables.text("came as far as"),
         "blocked_by": tables.text("stopped by"),
-        "miss": tables.text("what was missing"),
+        "miss": tables.text("what was missing", width=330),
         "outcome": tables.text("outcome"),
-        "link": st.column_config.LinkColumn("replay", display_text="open", help="the second in the replay"),
     }
 
 

@@ -20,6 +20,7 @@ from engine.snapshot import (
     ContractView,
     Mark,
     ModeView,
+    ModeWord,
     MoneyView,
     OrderView,
     Phase,
@@ -243,7 +244,7 @@ class Market:
     def _mode(self, kill: KillSwitch) -> ModeView:
         latch = kill.read()
         return ModeView(
-            mode="HALTED" if latch or self._halted_why() else "LIVE" if self._script.live else "PRACTICE",
+            mode=self._word(latch is not None),
             venue="external" if self._script.live else "practice",
             venue_banner="Embedded practice venue: simulation, seed 1. Practice P&L proves nothing.",
             dry_run=not self._script.live,
@@ -260,6 +261,11 @@ class Market:
             orders_in_fallback=self._script.orders_in_fallback,
             behind_why=self._script.behind_why,
         )
+
+    def _word(self, latched: bool) -> ModeWord:
+        if latched or self._halted_why():
+            return "KILLED" if latched else "HALTED"
+        return "LIVE" if self._script.live else "PRACTICE"
 
     @property
     def _in_fallback(self) -> bool:

@@ -160,4 +160,4 @@ def test_a_link_to_a_book_and_to_a_decision_leads_there(kept: Console, visit: Op
     ).first.click()
     expect(page).to_have_url(f"{kept.url}/ledger?book=Positions", timeout=10_000)
     page = go(tab, "decisions", trades="yes")
-    expect(page.get_by_text("1 decisions, newest first")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("1 decision, newest first")).to_be_visible(timeout=15_000)

@@ -169,11 +169,12 @@ def test_the_kill_switch_answers_every_tab_and_needs_a_phrase_to_clear(scripted:
     one.get_by_role("button", name="KILL").first.click()
     for page in (one, other):
         expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at", timeout=15_000)
-        expect(page.locator(".status .mode")).to_have_text("HALTED", timeout=15_000)
+        expect(page.locator(".status .mode")).to_have_text("KILLED", timeout=15_000)
         expect(page.get_by_role("alert").first).to_contain_text("No order leaves")
     assert (console.data_dir / "KILL").exists()
     picture(one, "killed-dark")
 
+    one.get_by_role("button", name="Clear it…").click()
     one.get_by_label("Type CLEAR").fill("clear")
     one.get_by_label("Reason").fill("drill is over")
     one.get_by_role("button", name="Clear", exact=True).click()
@@ -194,6 +195,7 @@ def test_typing_the_reason_is_not_disturbed_by_the_refresh(scripted: Serve, visi
     console = scripted("live")
     page = visit(console).page
     page.get_by_role("button", name="KILL").first.click()
+    page.get_by_role("button", name="Clear it…").click()
     page.get_by_label("Reason").press_sequentially("the operator types slowly", delay=120)
     expect(page.get_by_label("Reason")).to_have_value("the operator types slowly")
 
@@ -301,7 +303,7 @@ def test_living_on_spot_cannot_be_missed_and_says_what_it_rests_on(scripted: Ser
     console = scripted("fallback")
     page = visit(console, theme="light").page
     banner = page.locator(".reduced")
-    expect(banner).to_contain_text("REDUCED TRADING CONFIDENCE: living on spot since 14:33:20 UTC")
+    expect(banner).to_contain_text("REDUCED TRADING CONFIDENCE: living on spot since 2026-08-20 14:33:20 UTC")
     expect(banner).to_contain_text("not what these contracts settle on. Orders are gated.")
     assert page.title().startswith("REDUCED CONFIDENCE")
     frozen = page.locator(".topic", has_text="frozen")

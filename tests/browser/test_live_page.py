@@ -66,7 +66,7 @@ def _still_killed(folder: Path, visit: Open) -> None:
     """Start the console again on the same data: it has to come up stopped."""
     with serve("dashboard.py", folder) as console:
         page = visit(console).page
-        expect(page.locator(".status .mode")).to_have_text("HALTED", timeout=20_000)
+        expect(page.locator(".status .mode")).to_have_text("KILLED", timeout=20_000)
         expect(page.locator(".control .kill-line")).to_contain_text("KILLED by console at")
         page.context.close()
 

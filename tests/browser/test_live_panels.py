@@ -19,14 +19,14 @@ def test_every_panel_of_a_paused_engine_tells_what_it_is_for(scripted: Serve, vi
     page = visit(scripted("paused")).page
     status = page.locator(".status")
     expect(status.locator(".mode")).to_have_text("PAUSED")
-    reason = "paused since 14:34:00 UTC by anna: lunch; resume on the Mode page"
+    reason = "paused since 2026-08-20 14:34:00 UTC (wall time) by anna: lunch; resume on the Mode page"
     expect(status.locator(".mode-reason")).to_have_text(reason)
     expect(status.locator(".balance")).to_have_text("free $1,000.00")
     expect(status.locator(".rung-chip").first).to_contain_text("TWAP over 60 s by RTDS TWAP")
     expect(status.locator(".engine")).to_contain_text("1 session")
     leave = status.locator(".leave li")
     expect(leave).to_have_count(3)
-    expect(leave.first).to_contain_text("ends by itself at 14:40:00 UTC")
+    expect(leave.first).to_contain_text("ends by itself at 2026-08-20 14:40:00 UTC")
     expect(leave.nth(1)).to_contain_text("wait; nothing is traded in its window")
 
     own = page.locator(".ladder .own-sweep")
@@ -59,7 +59,9 @@ def test_armed_says_who_until_when_and_why(scripted: Serve, visit: Open) -> None
     """Real orders may leave: the one state that must never be taken for another."""
     page = visit(scripted("armed")).page
     expect(page.locator(".status .mode")).to_have_text("ARMED")
-    expect(page.locator(".mode-reason")).to_have_text("armed until 15:00:00 UTC by anna: first day")
+    expect(page.locator(".mode-reason")).to_have_text(
+        "armed until 2026-08-20 15:00:00 UTC (wall time) by anna: first day"
+    )
 
 
 def test_keys_choose_explain_and_go_to_the_kill_without_tripping_it(scripted: Serve, visit: Open) -> None:
@@ -78,7 +80,7 @@ def test_keys_choose_explain_and_go_to_the_kill_without_tripping_it(scripted: Se
     expect(page.locator(".control:not(.narrow) .kill")).to_be_focused()
     assert not (console.data_dir / "KILL").exists()
     page.keyboard.press("Enter")
-    expect(page.locator(".status .mode")).to_have_text("HALTED", timeout=15_000)
+    expect(page.locator(".status .mode")).to_have_text("KILLED", timeout=15_000)
 
 
 @pytest.mark.campaign

@@ -111,7 +111,7 @@ def test_where_the_push_is_refused_the_fragment_feeds_the_page(tmp_path: Path, v
         expect(one.page.locator(".control .kill-line").first).to_contain_text(
             "KILLED by", timeout=PATIENCE_MS
         )
-        expect(one.page.get_by_label("Type CLEAR")).to_be_visible(timeout=PATIENCE_MS)
+        expect(one.page.get_by_role("button", name="Clear it…")).to_be_visible(timeout=PATIENCE_MS)
 
 
 @pytest.mark.campaign

@@ -127,7 +127,7 @@ def test_playing_goes_on_until_the_end_and_space_stops_it(console: Console, visi
     opening_ms = listed(console.data_dir / "sessions" / f"{SESSION}.sqlite").opening_ms
     wait_at(page, one.seek(opening_ms).at_ms)
     page.locator(".replay-speed").select_option("100×")
-    page.get_by_role("button", name="play or pause (space)").click()
+    page.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_timeout(1_000)
     page.locator(".replay-banner").click()
     page.keyboard.press(" ")
@@ -143,6 +143,6 @@ def test_playing_goes_on_until_the_end_and_space_stops_it(console: Console, visi
         str(near_the_end),
     )
     wait_at(page, near_the_end * 1000)
-    page.get_by_role("button", name="play or pause (space)").click()
+    page.get_by_role("button", name="Play", exact=True).click()
     expect(page.locator(".replay-note")).to_contain_text("The session ends here", timeout=60_000)
     assert int(page.locator(".replay").get_attribute("data-at") or 0) == one.span.last_ms

@@ -181,3 +181,18 @@ def test_a_decided_window_is_infinitely_far_from_its_strike() -> None:
     """With nothing left to happen there is no number of deviations, and 0 would say the opposite."""
     assert d.judge(GOOD._replace(deviation=0.0), PARAMS).z == math.inf
     assert d.judge(GOOD._replace(deviation=0.0, expected=69_000.0), PARAMS).z == -math.inf
+
+
+def test_every_gate_is_named_by_what_stands_in_the_way() -> None:
+    """The names are read in lists of refusals: "keeping up 12" said the opposite of what it counted."""
+    reads_well = {
+        "keeping up", "armed", "venue takes orders", "price fresh", "no fallback", "price moves",
+        "market open", "fee known",
+    }  # fmt: skip
+    assert not reads_well & set(d.GATE_NAMES.values())
+    obstacles = {
+        d.ARMED: "disarmed", d.VENUE: "venue restriction", d.BEHIND: "engine behind", d.PRICE: "stale price",
+        d.FALLBACK: "fallback", d.FROZEN: "frozen price", d.ACCEPTING: "market closed",
+        d.FEE: "old fee terms",
+    }  # fmt: skip
+    assert {bit: d.GATE_NAMES[bit] for bit in obstacles} == obstacles

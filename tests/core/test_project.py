@@ -1,10 +1,12 @@
 """What the console is shown: the core's own numbers, unknown as None, every phase by its name."""
 
+import time
 from decimal import Decimal
 
 import pytest
 
 from engine import events as e
+from engine.clock import ManualClock, Walls
 from engine.core import decide as d
 from engine.core.card import curves_now, point_at
 from engine.core.project import Outside, project
@@ -82,20 +84,43 @@ def test_every_refusal_has_a_sentence() -> None:
 
 
 def test_the_mode_says_what_stops_the_engine() -> None:
-    """A latched switch and a halt both show as HALTED, with who and why."""
+    """A latched switch shows as KILLED, with who, why and its own time; a halt as HALTED; both as KILLED."""
     core = Core()
     assert shown(core, START_S).mode.mode == "PRACTICE"
-    core.feed(e.KillSwitchChanged(ts_recv_ms=START_S * 1000, latched=True, who="me", why="test"))
-    mode = shown(core, START_S).mode
-    assert (mode.mode, mode.kill_who, mode.kill_why, mode.kill_since_ms) == (
-        "HALTED",
-        "me",
-        "test",
-        START_S * 1000,
+    core.feed(
+        e.KillSwitchChanged(ts_recv_ms=START_S * 1000, latched=True, who="me", why="test", since_ms=5_000)
     )
-    core.feed(e.KillSwitchChanged(ts_recv_ms=START_S * 1000, latched=False, who="", why=""))
+    mode = shown(core, START_S).mode
+    assert (mode.mode, mode.kill_who, mode.kill_why, mode.kill_since_ms) == ("KILLED", "me", "test", 5_000)
     core.feed(e.EngineHalted(ts_recv_ms=START_S * 1000, why="disk"))
-    assert shown(core, START_S).mode.halted_why == "disk"
+    mode = shown(core, START_S).mode
+    assert (mode.mode, mode.kill_latched, mode.halted_why) == ("KILLED", True, "disk")
+    core.feed(e.KillSwitchChanged(ts_recv_ms=START_S * 1000, latched=False, who="", why=""))
+    mode = shown(core, START_S).mode
+    assert (mode.mode, mode.kill_since_ms, mode.halted_why) == ("HALTED", None, "disk")
+
+
+def test_stops_and_pauses_are_told_by_the_wall() -> None:
+    """Operators act by the wall; practice's clock, five times as fast, is hours ahead of it after a while."""
+    core = Core()
+    core.feed(e.TradingPaused(ts_recv_ms=START_S * 1000, paused=True, who="ann", why="lunch"))
+    core.feed(e.ArmChanged(ts_recv_ms=START_S * 1000, armed=False, who="ann", why="lunch"))
+    core.feed(e.EngineHalted(ts_recv_ms=(START_S + 10) * 1000, why="disk"))
+    clock = ManualClock((START_S + 20) * 1000)
+    clock.rate = 5.0
+    outside = Outside(1, clock.now_ms(), 0, 1.0, 5.0, 5, 3.0, "banner", None, [], wall_at=Walls(clock).at)
+    before_ms = time.time_ns() // 1_000_000
+    told = project(core.state, outside)
+    after_ms = time.time_ns() // 1_000_000
+    assert told.account.paused_since_ms is not None
+    assert told.mode.halted_since_ms is not None
+    assert before_ms - 4_000 <= told.account.paused_since_ms <= after_ms - 4_000
+    assert before_ms - 2_000 <= told.mode.halted_since_ms <= after_ms - 2_000
+    assert told.account.armed_since_ms == told.account.paused_since_ms
+    clock.advance(500.0)
+    assert project(core.state, outside).account.paused_since_ms == told.account.paused_since_ms
+    core.feed(e.TradingPaused(ts_recv_ms=START_S * 1000, paused=True, who="ann", why="lunch", since_ms=7_000))
+    assert project(core.state, outside).account.paused_since_ms == 7_000
 
 
 def test_a_silent_feed_is_stale_and_ages() -> None:

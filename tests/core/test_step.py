@@ -184,7 +184,7 @@ def test_an_average_over_another_time_is_not_the_strike() -> None:
     ("gate", "change"),
     [
         ("settlement rule", {"rule": None}),
-        ("market open", {"accepting": False}),
+        ("market closed", {"accepting": False}),
     ],
 )
 def test_a_market_that_is_not_understood_or_not_open_is_only_watched(
@@ -228,7 +228,7 @@ def test_a_stale_feed_and_a_stale_book_refuse() -> None:
     quote(core, END_S - 12)
     decision = core.state.markets[contract().slug].decision
     assert decision is not None
-    assert decision.reason == "price fresh"
+    assert decision.reason == "stale price"
     core = Core(Params(book_stale_s=5.0))
     story(core, END_S - 25)
     quote(core, END_S - 24)
@@ -358,7 +358,7 @@ def test_a_repeated_report_is_no_sign_of_life() -> None:
     quote(core, END_S - 12)
     decision = core.state.markets[contract().slug].decision
     assert decision is not None
-    assert decision.reason == "price fresh"
+    assert decision.reason == "stale price"
     assert intents(core) == []
 
 
@@ -371,7 +371,7 @@ def test_old_values_that_arrive_now_are_not_fresh() -> None:
     quote(core, END_S - 12)
     decision = core.state.markets[contract().slug].decision
     assert decision is not None
-    assert decision.reason == "price fresh"
+    assert decision.reason == "stale price"
 
 
 def test_a_stamp_from_the_future_is_counted_and_has_no_effect() -> None:

@@ -21,7 +21,8 @@ from streamlit.web.server.starlette import starlette_app_utils, starlette_websoc
 from engine import desk, kill_token, passwords
 from engine.config import load_settings
 from engine.kill import CLEAR_PHRASE
-from engine.run.access import COOKIE, Role
+from engine.passes import Pass
+from engine.run.access import COOKIE, SHARE_MARK, Identity, Role
 from engine.run.access_rules import Door, share
 from engine.run.throttle import FREE_TRIES, PEER_A_MINUTE
 from engine.trail import Trail
@@ -441,7 +442,61 @@ def test_a_viewer_sees_the_mode_page_with_its_controls_locked(opened: Opened, ro
     assert {one.label for one in shown.button if not one.disabled} <= {"Prepare CSV", "Make CSV", "Sign out"}
     assert len(shown.button) > 3
     assert not any(CLEAR_PHRASE in one.label for one in shown.text_input)
-    assert any("bob, viewer" in one.value for one in shown.caption)
+    assert any("Signed in as **bob**, viewer" in one.value for one in shown.caption)
+
+
+LISTED = sorted(name for name in FRAME.read_text().split('"') if name.endswith(".py"))
+EACH_TIME = ("mode.py", "sessions.py", "what_if.py", "decisions.py")
+FOR_ALL = {
+    "Make CSV", "Make CSV of these", "Make CSV of the whole book", "Make Markdown", "Look again",
+    "Further back", "I have read it", "Take the tour", "Hide", "Sign out",
+}  # fmt: skip
+"""Buttons that change nothing but what this session looks at."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=() if one in EACH_TIME else pytest.mark.campaign) for one in LISTED]
+)
+def test_what_a_viewer_may_not_press_is_greyed_and_the_page_says_why(
+    opened: Opened, role: Played, name: str
+) -> None:
+    """A button that does nothing when it is pressed reads as a console that is broken."""
+    opened(kill_by="operator")
+    role(Role.VIEWER, "bob")
+    shown = page(name)
+    greyed = [one for one in shown.button if one.disabled]
+    assert {one.label for one in shown.button if not one.disabled} <= FOR_ALL
+    says = any(widget.GREYED in one.value for one in shown.caption)
+    assert says or not greyed
+    assert not (says and name.removesuffix(".py") in widget.SHOWS_ALONE)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (Identity(Role.VIEWER), "**Viewer**, not signed in"),
+        (Identity(Role.VIEWER, "bob_1"), "Signed in as **bob\\_1**, viewer"),
+        (Identity(Role.OPERATOR, "ann"), "Signed in as **ann**, operator"),
+        (
+            Identity(Role.VIEWER, "shared link", Pass(1, "shared link", 1_800_000_000, SHARE_MARK, "id")),
+            "**Viewer**, by a shared link until 15 Jan 08:00 UTC",
+        ),
+    ],
+)
+def test_the_corner_says_who_one_is_and_in_which_role(found: Identity, says: str) -> None:
+    """A viewer who is offered to sign in believes that he is not."""
+    assert widget.who_is(found) == says
+
+
+def test_a_viewer_may_become_the_operator_without_signing_out_first(
+    client: TestClient, opened: Opened
+) -> None:
+    """The link in the corner leads there; who is the operator already sees no form."""
+    opened()
+    sign_in(client, VIEWER)
+    assert 'name="password"' in client.get("/sign-in").text
+    sign_in(client, OPERATOR)
+    assert 'name="password"' not in client.get("/sign-in").text
 
 
 def test_nobody_sees_nothing_but_the_way_in(opened: Opened, role: Played) -> None:
@@ -469,7 +524,7 @@ def test_where_no_cookie_gets_through_the_page_signs_its_own_session_in(
         next(one for one in shown.button if one.label == "Sign in").click().run()
         assert not shown.exception, shown.exception
         assert said in " ".join(one.value for one in shown.error)
-    assert any("alice, operator" in one.value for one in shown.caption)
+    assert any("Signed in as **alice**, operator" in one.value for one in shown.caption)
     assert OPERATOR not in str(shown.session_state)
     assert [deed.what for deed in Trail(counter.settings.data_dir).read()[0]] == ["denied", "signed in"]
 

@@ -1,8 +1,11 @@
 """The pages of books as Streamlit runs them: every state, long books, addresses made by hand."""
 
+import json
 import time
 from collections.abc import Callable
+from urllib.parse import parse_qsl
 
+import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -89,8 +92,8 @@ def test_a_kill_is_said_on_every_page(open_script: Open, page: str) -> None:
         assert time.monotonic() < deadline, version
         time.sleep(0.02)
     (error, *_) = [one.value for one in shown(page).error]
-    assert error.startswith("**HALTED** since ")
-    assert " UTC: the kill switch is latched by ann" in error
+    assert error.startswith("**KILLED** since ")
+    assert " UTC (wall time): the kill switch is latched by ann" in error, "the script has a clock of its own"
     assert r"\*drill\*" in error
 
 
@@ -148,12 +151,42 @@ def test_a_link_to_a_decision_shows_its_gates(open_script: Open) -> None:
     seq, place, decision = next(one for one in decisions(outputs) if one[2].action)
     app = shown("decisions", decision=f"{seq}.{place}")
     assert f"buy Up: {decision.slug}" in said(app)
-    gates = app.dataframe[1].value
+    gates = app.table[0].value
     assert set(gates["state"]) == {"✓ holds"}
     assert len(gates) > 20
     found = shown("decisions", reason="kill switch").dataframe[0].value
     assert set(found["reason"]) == {"kill switch"}
     assert len(shown("decisions", trades="yes").dataframe[0].value) == 1
+
+
+def test_a_decision_leads_to_its_second_in_the_replay(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Why is seen in what the engine saw then: from each row, and from beside the one that is chosen."""
+    counter = open_script("live")
+    session = "20260921T130000Z-a1b2c3"
+    monkeypatch.setattr(
+        "pages.widgets.decisions.journal_of", lambda *_: journal_of(counter.settings, session)
+    )
+    outputs = keep_journal(
+        journal_of(counter.settings, session), [record.event for record in traded().records]
+    )
+    seq, place, decision = next(one for one in decisions(outputs) if one[2].action)
+    snapshot = msgspec.structs.replace(counter.latest, session=session)
+    monkeypatch.setattr("pages.widgets.stream.newest_snapshot", lambda: snapshot)
+    app = shown("decisions", decision=f"{seq}.{place}", trades="yes")
+    rows = app.dataframe[0].value
+    beside = next(one.proto for one in app.get("page_link") if "replay" in one.proto.label)
+    for address in (rows["link"].iloc[0], f"/{beside.page}?{beside.query_string}"):
+        path, _, words = address.partition("?")
+        assert path == "/replay"
+        opened = shown("replay", **dict(parse_qsl(words)))
+        assert not opened.warning
+        body = next(
+            one.proto for one in opened.get("bidi_component") if one.proto.component_name == "updown_replay"
+        )
+        asked = json.loads(body.bytes)
+        assert (asked["session"], asked["t_ms"]) == (session, decision.at_ms)
 
 
 def test_the_handover_tells_of_open_questions_and_goes_as_markdown(open_script: Open) -> None:

@@ -1,5 +1,6 @@
 """Mode, Panic, Health, Settings, Help, Drills and the tour as Streamlit runs them, without a browser."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from pages.widgets import kill, params, tour
 from tests.pages.test_frame import FRAME
 
 Open = Callable[[str], desk.Desk]
+ASKS_FOR_LIVE: dict[str, Any] = {"venue": "external", "dry_run": False}
 PAGES = ("mode.py", "panic.py", "health.py", "settings.py", "help.py", "drills.py")
 
 
@@ -96,8 +98,15 @@ def test_the_title_of_every_tab_has_mode_and_profit(open_script: Open) -> None:
     assert kill.title("Health", counter).startswith("HALTED ")
     assert "$" in kill.title("Health", counter)
     counter.trip("ann", "drill")
-    assert kill.title("Health", counter).startswith("KILLED")
+    deadline = time.monotonic() + 10
+    while not kill.title("Health", counter).startswith("KILLED "):
+        assert kill.title("Health", counter).startswith("LATCHED "), "until the engine confirms it"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     counter.host.stop(5.0)
+    while counter.host.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     assert kill.title("Health", counter).startswith("ENGINE DOWN")
 
 
@@ -144,6 +153,7 @@ def test_a_limit_without_a_value_is_asked_for(open_script: Open, monkeypatch: py
 def test_with_the_engine_gone_every_form_says_so(open_script: Open, label: str) -> None:
     """A command must not lie there for the next engine."""
     counter = open_script("live")
+    counter.settings = counter.settings.model_copy(update=ASKS_FOR_LIVE)
     page = opened("mode.py")
     counter.host.stop(5.0)
     page.number_input(key="limit-value").set_value(1.0)
@@ -232,7 +242,22 @@ def test_kill_and_clear_on_the_mode_page_keep_their_reasons(open_script: Open) -
     assert deeds[0].why == "odd fills"
 
 
-def test_arming_lists_every_check_and_refuses_on_paper(
+@pytest.mark.parametrize(
+    ("asks", "why"),
+    [({}, "the practice venue knows no real orders"), ({"venue": "external"}, "DRY_RUN=true keeps")],
+)
+def test_where_arming_can_never_work_there_is_no_form_and_one_line_says_why(
+    open_script: Open, asks: dict[str, Any], why: str
+) -> None:
+    """A form that is open asks to be filled in; here every answer would be refused."""
+    counter = open_script("live")
+    counter.settings = counter.settings.model_copy(update=asks)
+    page = opened("mode.py")
+    assert why in said(page)
+    assert not {"Arm", "Disarm"} & {button.label for button in page.button}
+
+
+def test_arming_lists_every_check_and_refuses_where_one_fails(
     open_script: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line for each condition, those that hold too."""
@@ -241,7 +266,8 @@ def test_arming_lists_every_check_and_refuses_on_paper(
         return []
 
     monkeypatch.setattr("engine.run.arm_command.examine_with", nobody)
-    open_script("live")
+    counter = open_script("live")
+    counter.settings = counter.settings.model_copy(update=ASKS_FOR_LIVE)
     page = opened("mode.py")
     page.text_input(key="arm-phrase").input("TRADE LIVE")
     page.text_input(key="arm-reason").input("try")
@@ -251,8 +277,8 @@ def test_arming_lists_every_check_and_refuses_on_paper(
     assert job.wait(20)
     page.run()
     assert "Not armed" in said(page)
-    checks = next(table.value for table in page.dataframe if "check" in table.value.columns)
-    assert {"phrase", "reason", "minutes", "DRY_RUN", "keys", "venue", "kill switch", "truth"} <= set(
+    checks = next(table.value for table in page.table if "check" in table.value.columns)
+    assert {"phrase", "reason", "minutes", r"DRY\_RUN", "keys", "venue", "kill switch", "truth"} <= set(
         checks["check"]
     )
 
@@ -287,9 +313,9 @@ def test_no_secret_is_on_the_page_of_settings(open_script: Open, monkeypatch: py
     known = counter.settings.model_copy(update={"private_key": SecretStr(secret), "polybolt_ws_url": url})
     counter.settings = known
     page = opened("settings.py")
-    shown = " ".join(str(table.value.to_dict("records")) for table in page.dataframe)
-    assert "'PRIVATE_KEY', 'value': 'set'" in shown
-    assert "'API_KEY', 'value': 'not set'" in shown
+    shown = " ".join(str(table.value.to_dict("records")) for table in page.table).replace("\\", "")
+    assert "'PRIVATE_KEY', 'value at the start': 'set'" in shown
+    assert "'API_KEY', 'value at the start': 'not set'" in shown
     assert "venue.example.com" in shown
     assert not any(word in shown for word in (secret, secret[2:], "hunter"))
 
@@ -299,8 +325,8 @@ def test_settings_name_their_source(open_script: Open, monkeypatch: pytest.Monke
     open_script("live")
     monkeypatch.setenv("D_MIN", "6")
     page = opened("settings.py", q="d_min")
-    rows = [row for table in page.dataframe for row in table.value.to_dict("records")]
-    assert [(row["name"], row["source"]) for row in rows] == [("D_MIN", "the environment")]
+    rows = [row for table in page.table for row in table.value.to_dict("records")]
+    assert [(row["setting"], row["comes from"]) for row in rows] == [(r"D\_MIN", "the environment")]
 
 
 def test_help_finds_words_and_takes_any_address(open_script: Open) -> None:
@@ -319,6 +345,7 @@ def test_help_knows_every_state_that_a_snapshot_can_name() -> None:
         "PAPER",
         "LIVE",
         "HALTED",
+        "KILLED",
         "idle",
         "watch",
         "hammer",
@@ -380,3 +407,28 @@ def test_the_tour_goes_step_by_step_and_stays_away_once_ended(open_script: Open)
 def test_the_parameters_have_a_label_each() -> None:
     """One that is added to the engine must not be without a field."""
     assert list(params.WORDS) == list(PARAM_OF)
+
+
+@pytest.mark.parametrize(
+    ("kill_by", "who"), [("viewer", "A viewer may kill"), ("operator", "Only operators")]
+)
+def test_panic_says_what_each_button_does_before_it_is_pressed(
+    open_script: Open, kill_by: str, who: str
+) -> None:
+    """Nobody reads a guide in a panic: what it stops, what it does not, and who may."""
+    counter = open_script("live")
+    counter.settings = counter.settings.model_copy(update={"kill_by": kill_by})
+    page = opened("panic.py")
+    (heading,) = page.subheader
+    assert heading.value.startswith("Panic · PRACTICE ")
+    words = said(page)
+    deeds = ("**KILL**: no order to buy", "sells nothing", "**Pause**: no new", "**Exit all**: asks", who)
+    for deed in (*deeds, "does not stop buying", "to pause, exit or clear takes an operator"):
+        assert deed in words
+
+
+def test_an_engine_that_failed_has_failed(open_script: Open) -> None:
+    """And not "is failed"; the page Panic says it as all others do."""
+    open_script("dead")
+    assert "The engine has failed" in said(opened("panic.py"))
+    assert "The engine has failed" in said(opened("mode.py"))

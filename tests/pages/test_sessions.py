@@ -99,17 +99,21 @@ def test_the_list_says_of_each_what_it_is(open_script: Open) -> None:
     keep(folder, "20260102T000000Z-b", status="running")
     (folder / "sessions" / "20260103T000000Z-c.sqlite").write_bytes(b"no journal")
     assert not keep_words(folder, first.stem, "the drill", "=kept for | Ann")
-    table = next(one.value for one in opened("sessions.py").dataframe if "status" in one.value.columns)
+    page = opened("sessions.py", session=first.stem)
+    table = next(one.value for one in page.dataframe if "status" in one.value.columns)
     assert table["session"].tolist() == [
         "20260103T000000Z-c", "20260102T000000Z-b", "20260101T000000Z-a"
     ]  # fmt: skip
     rows = {row["session"]: row for row in table.to_dict("records")}
     kept = rows[first.stem]
-    assert (kept["name"], kept["note"], kept["status"]) == ("the drill", "'=kept for | Ann", "ended")
-    assert (kept["events"], kept["decisions"]) == (3, 0)
-    assert kept["size_mb"] > kept["raw_mb"] > 0
+    assert (kept["name"], kept["status"], kept["events"]) == ("the drill", "ended", 3)
+    assert page.text_area(key=f"sessions-note-{first.stem}").value == "=kept for | Ann"
+    assert any("0 decisions" in one.value for one in page.caption)
+    assert kept["size_mb"] > 0
+    assert any("MB of raw frames" in one.value for one in page.caption)
     assert rows["20260102T000000Z-b"]["status"] == "crashed", "no engine records it"
-    assert rows["20260103T000000Z-c"]["problem"]
+    unread = opened("sessions.py", session="20260103T000000Z-c")
+    assert any("It cannot be read" in one.value for one in unread.error)
 
 
 def test_an_export_is_asked_for_and_lies_beside_the_journal(open_script: Open) -> None:

@@ -80,7 +80,7 @@ def test_an_answer_shows_both_and_every_window_that_came_out_otherwise(open_scri
     done(what_if_job.WHAT_IF, report)
     page = opened()
     words = said(page).replace("\\", "")
-    assert "1 of 1 trades skipped" in words
+    assert "1 of 1 trade skipped" in words
     assert "HAMMER_SECS 15 → 5" in words
     assert "a fault of *some* file" in words
     tables = [table.value for table in page.dataframe]
@@ -230,22 +230,26 @@ def test_why_no_trade_shows_the_way_the_miss_and_the_gates(open_script: Open) ->
     assert any("per_share" in table.columns for table in tables)
 
 
+@pytest.mark.parametrize(
+    ("name", "busy", "free"),
+    [(what_if_job.WHAT_IF, "Deciding…", "Decide again"), (what_if_job.WHY, "Looking…", "Say why")],
+)
 def test_the_button_is_free_again_once_the_work_has_ended(
-    open_script: Open, monkeypatch: pytest.MonkeyPatch
+    open_script: Open, monkeypatch: pytest.MonkeyPatch, name: str, busy: str, free: str
 ) -> None:
     """The form lies outside of the part that looks every second: once, the whole page is drawn again."""
     counter = open_script("live")
     keep_one(counter)
     job = SimpleNamespace(runs=True, steps=[], began_ms=0, error="", result=None)
     drawn: list[bool] = []
-    monkeypatch.setattr(worker, "last", lambda _name: job)
+    monkeypatch.setattr(worker, "last", lambda asked: job if asked == name else None)
     monkeypatch.setattr(st, "rerun", lambda *_a, **_k: drawn.append(True))
     page = opened()
-    assert "Deciding…" in [button.label for button in page.button]
+    assert busy in [button.label for button in page.button]
     assert drawn == []
     job.runs, job.error = False, "it failed"
     page.run()
-    assert "Decide again" in [button.label for button in page.button]
+    assert free in [button.label for button in page.button]
     assert drawn == [True]
     page.run()
     assert drawn == [True]

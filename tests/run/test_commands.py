@@ -99,9 +99,11 @@ async def test_each_command_becomes_an_event_and_a_line_of_the_trail(tmp_path: P
             assert await told(tmp_path, command) == Reply("taken")
         assert left_in(tmp_path) == []
     stamp = {"ts_recv_ms": NOW_MS, "who": "ann", "why": "drill"}
+    since = [event.since_ms for event in heard[:2]]
+    assert all(abs(at_ms - time.time_ns() // 1_000_000) < 60_000 for at_ms in since), "the wall's"
     assert heard == [
-        TradingPaused(paused=True, **stamp),
-        TradingPaused(paused=False, **stamp),
+        TradingPaused(paused=True, since_ms=since[0], **stamp),
+        TradingPaused(paused=False, since_ms=since[1], **stamp),
         LimitsTightened(limits={"max_daily_loss_usd": 100.0}, **stamp),
         ExitAsked(slug=SLUG, outcome="UP", least_e4=9_500, **stamp),
     ]
@@ -353,7 +355,8 @@ async def test_a_limit_only_becomes_stricter(tmp_path: Path, name: str) -> None:
             {LIMIT_OF[name]: stricter}
         ]
     refused, taken = Trail(tmp_path).read()[0]
-    assert refused.why.startswith(f"to have tightened ({name} {now:g} -> {looser:g}: drill)")
+    wished = f"tightening a limit ({name} {now:g} -> {looser:g}: drill)"
+    assert refused.why.startswith(f"{wished}: {name} is {now:g} and can only be made stricter")
     assert taken.why == f"{name} {now:g} -> {stricter:g}: drill", "old and new"
 
 
@@ -415,6 +418,8 @@ def test_a_pause_outlives_the_engine_and_a_resume_ends_it(tmp_path: Path) -> Non
     assert again is not None
     assert (again.paused, again.who, again.ts_recv_ms) == (True, "anna", NOW_MS + 1)
     assert again.why == "lunch (before this engine was started)"
+    assert again.since_ms is not None
+    assert abs(again.since_ms - time.time_ns() // 1_000_000) < 60_000, "the wall's, not the engine's clock"
     asyncio.run(told(Pause(paused=False)))
     assert PauseFile(tmp_path).told_again(NOW_MS) is None
 

@@ -114,3 +114,10 @@ def test_a_certificate_that_cannot_be_read_is_a_warning_and_none_is_no_line(tmp_
     line = lines_of(tmp_path, tls_cert_file=tmp_path / "gone.pem")["certificate"]
     assert (line.state, "No such file" in line.what, "PEM" in line.todo) == ("warn", True, True)
     assert "certificate" not in lines_of(tmp_path)
+
+
+def test_a_host_of_metrics_that_is_none_is_named(tmp_path: Path) -> None:
+    """The doctor ended with a traceback, or sent the reader to another port."""
+    for host in ("a..b", "[::1]", "0.0.0.0:9102"):
+        line = lines_of(tmp_path, metrics_host=host, metrics_port=free_port())["metrics"]
+        assert (line.state, line.what.partition(" is no address")[0]) == ("warn", f"METRICS_HOST {host}")

@@ -44,7 +44,7 @@ def test_a_session_is_exported_asked_what_if_and_why(data_dir: Path, tmp_path: P
     assert parquet["windows"] == told["windows"]
     assert Path(parquet["folder"]).name == f"{NAME}.windows"
     report = command(data_dir, "what-if", NAME, "--set", "HAMMER_SECS=5", "--json")
-    assert report["said"].startswith("1 of 1 trades skipped")
+    assert report["said"].startswith("1 of 1 trade skipped")
     assert report["differences"][0]["session"] == NAME
     why = command(data_dir, "why-no-trade", NAME, "--json")
     assert why["stages"][0] == {"stage": "windows seen", "windows": why["windows"]}
@@ -55,7 +55,7 @@ def test_a_session_is_exported_asked_what_if_and_why(data_dir: Path, tmp_path: P
     [
         (("export", NAME), 2, "either --csv or --parquet"),
         (("export", "nobody", "--csv"), 1, "no session 'nobody'"),
-        (("what-if", NAME, "--set", "LUCK=1"), 1, "'LUCK' cannot be changed"),
+        (("what-if", NAME, "--set", "LUCK=1"), 2, "'LUCK' cannot be changed"),
         (("why-no-trade",), 2, "either a session or --day"),
     ],
 )
@@ -72,7 +72,7 @@ def test_a_job_answers_or_says_why_or_is_cancelled(data_dir: Path, tmp_path: Pat
     settings = load_settings(tmp_path / "no.env", data_dir=data_dir)
     job = what_if_job.begin(settings, Wish((NAME,), {"HAMMER_SECS": 5.0}, {"D_MIN": 4.0}))
     assert job.wait(120)
-    assert job.result["said"].startswith("1 of 1 trades skipped"), job.error
+    assert job.result["said"].startswith("1 of 1 trade skipped"), job.error
     job = what_if_job.begin(settings, Wish((NAME,), {"HAMMER_SECS": -5.0}))
     assert job.wait(120)
     assert "HAMMER_SECS" in job.error

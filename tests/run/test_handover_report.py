@@ -1,6 +1,7 @@
 """The handover: everything that happened since is in it, on the page and in the Markdown."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from msgspec import structs
 
 from engine import events as e
 from engine.config import Settings, load_settings
+from engine.journal import Journal
 from engine.run import handover_report as handover
 from engine.run.books_paths import journal_of, ledger_of
 from engine.run.handover_report import Report
@@ -232,7 +234,13 @@ def test_a_session_that_is_younger_than_the_question_says_so(settings: Settings)
     keep_session(settings, opened_ms=at(10))
     told = report(settings)
     assert [row["what"] for row in rows(told, "Halts, kills and pauses")] == ["session opened"]
-    assert "This session began after that moment: of earlier ones only the ledger tells." in told.questions
+    (question,) = told.questions
+    assert question.startswith(
+        f"This session began at {handover.moment(at(10))}, after that moment: of earlier"
+    )
+    empty = {section.name: section.empty for section in told.sections}
+    assert empty["Windows that ended"] == "None ended since this session began."
+    assert empty["Gaps and connections"] == "None since this session began."
 
 
 def test_books_that_cannot_be_read_are_open_questions(settings: Settings) -> None:
@@ -244,7 +252,7 @@ def test_books_that_cannot_be_read_are_open_questions(settings: Settings) -> Non
     asked = " ".join(report(settings).questions)
     assert "The journal could not be read: no journal of this session" in asked
     assert "The ledger could not be read" in asked
-    assert "1 lines of the audit trail could not be read." in asked
+    assert "1 line of the audit trail could not be read." in asked
 
 
 def test_a_journal_longer_than_one_look_says_from_where_it_tells(
@@ -311,6 +319,61 @@ def test_a_faster_clock_goes_further_back(settings: Settings) -> None:
     keep_session(settings, e.EngineHalted(ts_recv_ms=NOW_MS - 299_000, why="drift"))
     assert len(rows(report(settings, fast, WALL_MS - 60_000), "Halts, kills and pauses")) == 1
     assert rows(report(settings, plain, WALL_MS - 60_000), "Halts, kills and pauses") == ()
+
+
+def test_all_rows_are_by_the_wall_as_the_range_is(settings: Settings) -> None:
+    """Practice's clock is hours ahead after a while: rows on it would lie outside of the range above them."""
+    plain = picture()
+    fast = structs.replace(
+        plain, wall_ms=WALL_MS - 9_000_000, mode=structs.replace(plain.mode, clock_rate=5.0)
+    )
+    fast = structs.replace(fast, settlements=[settled("w", NOW_MS - 100_000)])
+    pressed_ms = fast.wall_ms - 7_777
+    keep_session(
+        settings,
+        e.FeedClosed(ts_recv_ms=NOW_MS - 100_000, feed="rtds", epoch=1, reason="1006"),
+        e.KillSwitchChanged(ts_recv_ms=NOW_MS - 38_000, latched=True, who="a", why="b", since_ms=pressed_ms),
+        e.EngineHalted(ts_recv_ms=NOW_MS - 25_000, why="drift"),
+    )
+    told = report(settings, fast, fast.wall_ms - 60_000)
+    assert [row["wall_ms"] for row in rows(told, "Halts, kills and pauses")] == [
+        fast.wall_ms - 5_000, pressed_ms,
+    ]  # fmt: skip
+    assert [row["last_ms"] for row in rows(told, "Gaps and connections")] == [fast.wall_ms - 20_000]
+    (window,) = rows(told, "Windows that ended")
+    assert (window["wall_ms"], window["ended_ms"]) == (fast.wall_ms - 20_000, NOW_MS - 100_000)
+    assert "runs 5 times as fast" in told.clocks
+    assert told.clocks in handover.to_markdown(told)
+    assert report(settings).clocks == ""
+
+
+def test_trades_of_the_session_before_are_placed_by_its_own_clock(settings: Settings) -> None:
+    """Practice begins a new clock at every start: the old one may be ahead of the new one by hours."""
+    began = datetime(2026, 9, 21, 10, 0, tzinfo=UTC)
+    began_ms = round(began.timestamp() * 1000)
+    opening = structs.replace(Core().records[0].event, ts_recv_ms=began_ms - 33_000, clock_rate=5.0)
+    path = journal_of(settings, "before")
+    path.parent.mkdir(parents=True)
+    journal = Journal(path, {"session": "before", "started": began.isoformat()})
+    journal.record(e.Record(1, opening))
+    journal.close()
+    kept = LedgerFile(ledger_of(settings), "before")
+    traded_ms = began_ms - 33_000 + 5 * 3_600_000  # an hour of the wall after its beginning
+    kept.write(1, [past_fill("w", "UP", ((9_000, 10_000_000),), 0, traded_ms, end_s=1)], {}, 0)
+    kept.close()
+    plain = picture()
+    now = structs.replace(
+        plain, wall_ms=began_ms + 2 * 3_600_000, now_ms=began_ms + 2 * 3_600_000 - 33_000,
+        mode=structs.replace(plain.mode, clock_rate=5.0),
+    )  # fmt: skip
+    keep_session(settings, opened_ms=now.now_ms)
+    (row,) = rows(report(settings, now, began_ms), "Trades")
+    assert (row["wall_ms"], row["at_ms"]) == (began_ms + 3_600_000, traded_ms)
+    assert rows(report(settings, now, began_ms + 3_600_001), "Trades") == ()
+    path.unlink()
+    told = report(settings, now, began_ms)
+    assert rows(told, "Trades") == ()
+    assert any("1 trade of a session whose journal is gone" in question for question in told.questions)
 
 
 # --- Markdown -----------------------------------------------------------------------------------------------

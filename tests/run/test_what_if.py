@@ -107,7 +107,7 @@ def test_a_skipped_trade_is_told_with_its_second_and_its_gate(folder: Path, sett
     orders, _ = played(staged())
     assert (row["slug"], row["t_ms"]) == (orders[0].intent.slug, orders[0].at_ms)
     assert (row["what"], row["why"], row["would_be"]) == ("skipped", "hammer time", "no order")
-    assert report["said"].startswith("1 of 1 trades skipped; profit ")
+    assert report["said"].startswith("1 of 1 trade skipped; profit ")
     assert report["base"]["filled"] == 1
     assert report["changed"]["orders"] == 0
     assert report["changed"]["fill_rate"] is None

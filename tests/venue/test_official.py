@@ -244,7 +244,7 @@ async def test_all_open_orders_are_cancelled_and_one_that_is_held_is_said_to_be_
             return await live.is_open(signed.venue_order_id)
 
         await until(is_held)
-        with pytest.raises(CallFailed, match=r"1 orders were not cancelled: .*pending/delayed"):
+        with pytest.raises(CallFailed, match=r"1 order was not cancelled: .*pending/delayed"):
             await live.cancel_all()
         assert isinstance(await sending, Matched)
         assert await live.cancel_all() == 0

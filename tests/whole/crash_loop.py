@@ -99,6 +99,8 @@ class CrashLoop:
     def __init__(self, folder: Path, venue: PayingVenue, seed: int) -> None:
         self.data = folder / "data"
         self._folder = folder
+        self._said = folder / "engine.stderr"
+        """What the engine of the moment says of itself: why it ended, if it did."""
         self._venue = venue
         self._rng = random.Random(seed)
         self._settings = settings_of(venue.urls, RIGHT, "false") | SURE | {"LOG_LEVEL": "error"}
@@ -131,7 +133,7 @@ class CrashLoop:
                     self._await_an_order(path)
                 else:
                     time.sleep(self._rng.uniform(*UP_S))
-                assert process.poll() is None, f"the engine ended by itself: {path}"
+                assert process.poll() is None, ended_by_itself(process, self._said)
             finally:
                 process.send_signal(signal.SIGKILL)
                 process.wait(20)
@@ -145,18 +147,19 @@ class CrashLoop:
             path = self._begun(process)
             until(self._is_settled, patience_s=PATIENCE_S, every_s=0.3)
             process.send_signal(signal.SIGTERM)
-            assert process.wait(40) == 0
+            assert process.wait(40) == 0, ended_by_itself(process, self._said)
         self._was_told_as_expected(path)
         return self.recovered()
 
     def _engine(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "engine", "run"],
-            cwd=self._folder,
-            env=environment(**self._settings),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self._said.open("wb") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", "engine", "run"],
+                cwd=self._folder,
+                env=environment(**self._settings),
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+            )
 
     def _begun(self, process: "subprocess.Popen[bytes]") -> Path:
         """Wait for an engine's first event; return its journal."""
@@ -164,8 +167,8 @@ class CrashLoop:
         known = set(session_files(sessions))
         deadline = time.monotonic() + PATIENCE_S
         while not (new := [path for path in set(session_files(sessions)) - known if events_in(path)]):
-            assert process.poll() is None, "the engine ended by itself"
-            assert time.monotonic() < deadline, "no event came"
+            assert process.poll() is None, ended_by_itself(process, self._said)
+            assert time.monotonic() < deadline, f"no event came; the engine said: {tail(self._said)}"
             time.sleep(0.02)
         return new[0]
 
@@ -271,6 +274,16 @@ class CrashLoop:
         open_orders = [row for row in ledger_read.orders(ledger).rows if row.ended_ms is None]
         following = [row for row in ledger_read.fills(ledger).rows if row.status == "MATCHED"]
         return not (open_orders or following or ledger_read.positions(ledger).rows)
+
+
+def ended_by_itself(process: "subprocess.Popen[bytes]", said: Path) -> str:
+    """Say with which status an engine ended, and its last words."""
+    return f"the engine ended by itself with {process.poll()}: {tail(said)}"
+
+
+def tail(said: Path, most: int = 3_000) -> str:
+    """Return the end of what a process wrote."""
+    return said.read_bytes()[-most:].decode("utf-8", "replace").strip() or "(nothing)"
 
 
 def events_in(path: Path) -> int:

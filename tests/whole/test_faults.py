@@ -162,7 +162,7 @@ CASES = {
     "one topic stalls": Case(
         "stall",
         {"topic": "chainlink"},
-        lambda scene, was: scene.refuses("price fresh") and reconnected("rtds")(scene, was),
+        lambda scene, was: scene.refuses("stale price") and reconnected("rtds")(scene, was),
     ),
     "all topics stall": Case(
         "stall",
@@ -204,7 +204,7 @@ CASES = {
     "frozen value": Case(
         "frozen-value",
         {"topic": "chainlink"},
-        lambda scene, _: scene.topic("chainlink") == "frozen" and scene.refuses("price moves"),
+        lambda scene, _: scene.topic("chainlink") == "frozen" and scene.refuses("frozen price"),
     ),
     "carried forward": Case(
         "carried-forward", {"topic": "twap", "every": 1}, counted("polybolt: carried forward")
@@ -247,7 +247,7 @@ CASES = {
     "closed but accepting": Case(
         "closed-accepting",
         {},
-        lambda scene, _: scene.refuses("market open"),
+        lambda scene, _: scene.refuses("market closed"),
     ),
 }
 
@@ -310,9 +310,9 @@ def test_f27_f54_an_engine_that_stood_still_buys_nothing_until_it_caught_up(scen
     scene.until(scene.is_well)
     reconnects = scene.feed("clob").reconnects
     scene.engine_loop.call_soon_threadsafe(time.sleep, STANDING_S)
-    scene.until(lambda: scene.refuses("keeping up"))
+    scene.until(lambda: scene.refuses("engine behind"))
     assert "late" in scene.now.mode.behind_why
-    scene.until(lambda: not scene.now.mode.behind_why and not scene.refuses("keeping up"))
+    scene.until(lambda: not scene.now.mode.behind_why and not scene.refuses("engine behind"))
     path = scene.engine.journal_path
     assert path is not None
     scene.until(lambda: _told_of_backlog(path)[-2:] == [True, False])
@@ -389,8 +389,8 @@ def test_f34_without_a_description_that_is_understood_nothing_is_bought_in_the_e
     """The fee known before holds for twice its time to live; then the gate closes, and opens again."""
     scene.until(scene.is_well)
     with scene.fault("fee-unknown"):
-        scene.until(lambda: scene.refuses("fee known"), 60)
-    scene.until(lambda: scene.is_well() and not scene.refuses("fee known"))
+        scene.until(lambda: scene.refuses("old fee terms"), 60)
+    scene.until(lambda: scene.is_well() and not scene.refuses("old fee terms"))
 
 
 @pytest.mark.campaign

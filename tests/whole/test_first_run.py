@@ -42,7 +42,7 @@ def test_the_opening_keeps_its_promise_and_the_journal_replays(tmp_path: Path) -
     assert result["fills"] >= 1
     assert result["decisions"]["trade"] >= 1
     assert result["decisions"]["strike"] >= 1, "the 15m window that was running is refused"
-    assert result["decisions"]["price fresh"] >= 1, "the gap refuses too"
+    assert result["decisions"]["stale price"] >= 1, "the gap refuses too"
     windows = {window["slug"]: window for window in result["windows"]}
     first, second = sorted(slug for slug in windows if "-5m-" in slug)[1:3]
     assert (windows[first]["strike_source"], windows[first]["final_source"]) == ("exact", "exact")

@@ -14,7 +14,7 @@ from engine.journal import read_events
 from engine.journal_read import session_files
 from engine.run.sessions.folder import list_sessions, running_session
 from tests.sessions import verify_all
-from tests.whole.crash_loop import crash_loop, events_in
+from tests.whole.crash_loop import crash_loop, ended_by_itself, events_in, tail
 from tests.whole.processes import PATIENCE_S, environment, last_json, run_command
 
 pytestmark = pytest.mark.whole
@@ -26,18 +26,22 @@ def killed(folder: Path, live_s: float) -> tuple[Path, int]:
     """Start the engine, kill it so long after its first event; return its session and how much was read."""
     sessions = folder / "data" / "sessions"
     known = set(session_files(sessions))
-    with subprocess.Popen(
-        [sys.executable, "-m", "engine", "run"],
-        cwd=folder,
-        env=environment(PRACTICE_SPEED=SPEED, LOG_LEVEL="error"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    said = folder / "engine.stderr"
+    with (
+        said.open("wb") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "engine", "run"],
+            cwd=folder,
+            env=environment(PRACTICE_SPEED=SPEED, LOG_LEVEL="error"),
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        ) as process,
+    ):
         try:
             deadline = time.monotonic() + PATIENCE_S
             while not any(events_in(path) for path in set(session_files(sessions)) - known):
-                assert process.poll() is None, "the engine ended by itself"
-                assert time.monotonic() < deadline, "no event came"
+                assert process.poll() is None, ended_by_itself(process, said)
+                assert time.monotonic() < deadline, f"no event came; the engine said: {tail(said)}"
                 time.sleep(0.02)
             time.sleep(live_s)
             (path,) = set(session_files(sessions)) - known
@@ -60,6 +64,15 @@ def check(folder: Path, kills: int, seed: int) -> None:
     assert sum(verdict.decisions for verdict in verdicts) > 0
     rows = list_sessions(folder / "data", running_session(folder / "data"))
     assert {row.status for row in rows} == {"crashed"}
+
+
+@pytest.mark.campaign
+def test_an_engine_that_ends_by_itself_says_why(tmp_path: Path) -> None:
+    """A campaign of an hour that fails has to tell more than that it failed; the folder keeps it all."""
+    (tmp_path / ".env").write_text("HAMMER_SECS=soon\n")
+    with pytest.raises(AssertionError, match=r"(?s)ended by itself with 2: .*HAMMER_SECS"):
+        killed(tmp_path, 0.0)
+    assert b"HAMMER_SECS" in (tmp_path / "engine.stderr").read_bytes()
 
 
 @pytest.mark.campaign

@@ -170,7 +170,7 @@ def die_of(folder: Path, venue: Venue, strike: Callable[[], None]) -> Killed:
         strike()
         second = run_command("run", "--seconds", "5", cwd=folder, **settings)
         assert second.returncode == 1
-        assert f"another engine (process {engine.pid}) uses DATA_DIR" in second.stderr
+        assert f"another engine (process {engine.pid}, since " in second.stderr
         until(lambda: bool(lives.orders(0)))
         order_id, order = next(iter(lives.orders(0).items()))
         until(lambda: bool(lives.told(0, order_id, OrderUnknown)), every_s=0.1)

@@ -151,7 +151,7 @@ def test_commands_work_beside_a_running_engine(tmp_path: Path) -> None:
         ran = run_command("doctor", "--json", cwd=tmp_path)
         assert ran.returncode == 0, ran.stdout
         lines = {line["check"]: line for line in last_json(ran.stdout)["lines"]}
-        assert lines["engine"]["what"] == f"process {engine.pid} runs"
+        assert lines["engine"]["what"].startswith(f"runs: process {engine.pid}, since ")
         assert lines["last session"]["what"].endswith("runs")
         assert last_json(run_command("kill", "--reason", "drill", "--json", cwd=tmp_path).stdout)["latched"]
         until(lambda: any(who.startswith("command line") for who in tripped_in_journal(tmp_path / "data")))

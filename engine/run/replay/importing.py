@@ -17,6 +17,7 @@ from engine.core.step import step
 from engine.errors import EngineError, JournalError
 from engine.events import Record
 from engine.journal import Journal
+from engine.private_files import make_folder
 from engine.run.replay.index import code_digest
 
 SUFFIXES: Final = (".csv", ".json.gz", ".jsonl.gz")
@@ -49,7 +50,7 @@ def journal_of_file(data_dir: Path, path: Path, read: Read) -> Path:
         kept = folder / f"{path.name.split('.')[0]}-{_digest(path)}.sqlite"
         if kept.is_file():
             return kept
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         part = folder / f".{kept.stem}.{os.getpid()}.sqlite"
         try:
             _write(part, kept.stem, read(path))

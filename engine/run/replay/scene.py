@@ -201,7 +201,8 @@ class Scene:
             shares = sum(size for _, size in event.fills) or sum(one.shares_e6 for one in event.trades)
             order = self.state.trading.orders.get(event.order_id)
             slug = "" if order is None else order.intent.slug
-            self._jump(noted, "trade", slug, f"{event.order_id} filled: {shares / 1e6:g} shares")
+            noun = "share" if shares == 1_000_000 else "shares"
+            self._jump(noted, "trade", slug, f"{event.order_id} filled: {shares / 1e6:g} {noun}")
         elif isinstance(event, e.VenueRestricted) and not event.lifted:
             self._jump(noted, "fault", "", f"venue {event.restriction}: {event.why}")
         elif isinstance(event, e.AlarmRaised) and event.why:

@@ -15,6 +15,7 @@ import msgspec
 from engine.errors import EngineError, JournalError
 from engine.journal import read_meta
 from engine.journal_read import session_files
+from engine.nouns import counted
 from engine.run.journal_pages import span
 from engine.run.lock import holder_of
 from engine.run.sessions.kept import (
@@ -243,7 +244,8 @@ def render(rows: list[SessionRow]) -> str:
     """Write the list for people, one session a line."""
     lines = []
     for row in rows:
-        facts = "" if row.events is None else f"{row.events:,} events, {row.decisions:,} decisions, "
+        events, decisions = counted(row.events or 0, "event"), counted(row.decisions or 0, "decision")
+        facts = "" if row.events is None else f"{events}, {decisions}, "
         words = [f"{facts}{row.size_mb:,.1f} MB", row.verdict or "not verified", row.note, row.problem]
         title = f"{row.session}{f' ({row.name})' if row.name else ''}"
         lines.append(f"{title}  {row.status:<8} {'; '.join(word for word in words if word)}")

@@ -5,7 +5,6 @@ files of their own. What it does not know: what a session holds.
 """
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -17,6 +16,7 @@ from engine.errors import DecodingError
 from engine.journal_read import session_files
 from engine.raw import raw_segments
 from engine.run.verify.proof import Verdict
+from engine.run.whole_file import write_whole
 
 FOLDER: Final = "sessions"
 _MB: Final = 1_000_000
@@ -95,7 +95,7 @@ def keep_verdict(path: Path, verdict: Verdict) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    _keep(_beside(path, "verdict"), verdict)
+    write_whole(_beside(path, "verdict"), msgspec.json.encode(verdict))
 
 
 def verdict_on(path: Path) -> Verdict | None:
@@ -121,15 +121,8 @@ def keep_noted(path: Path, said: Noted) -> None:
     Raises:
         OSError: It cannot be written.
     """
-    _keep(_beside(path, "note"), said)
+    write_whole(_beside(path, "note"), msgspec.json.encode(said))
 
 
 def _beside(path: Path, what: str) -> Path:
     return path.with_name(f"{path.stem}.{what}.json")
-
-
-def _keep(path: Path, value: msgspec.Struct) -> None:
-    """Write whole or not at all."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    new.write_bytes(msgspec.json.encode(value))
-    new.replace(path)

@@ -43,7 +43,9 @@ def apply_retention(data_dir: Path, keep_days: float, budget_mb: float, running:
         if age_days <= keep_days and total_mb <= budget_mb:
             continue
         why = (
-            f"older than {keep_days:g} days" if age_days > keep_days else f"more than {budget_mb:g} MB in all"
+            f"older than {keep_days:g} day{'' if keep_days == 1 else 's'}"
+            if age_days > keep_days
+            else f"more than {budget_mb:g} MB in all"
         )
         try:
             remove(path)

@@ -14,6 +14,7 @@ import msgspec
 
 from engine.errors import EngineError
 from engine.journal import read_meta
+from engine.nouns import counted
 from engine.run.journal_pages import span
 from engine.run.sessions.folder import running_session, status_of
 from engine.run.sessions.kept import keep_verdict
@@ -65,7 +66,7 @@ def render(verdict: Verdict) -> str:
     """Write a verdict for people: the outcome, and the first difference with both sides beside each other."""
     lines = [
         f"{verdict.session}: {verdict.words}",
-        f"  {verdict.events:,} events, digest {verdict.digest}",
+        f"  {counted(verdict.events, 'event')}, digest {verdict.digest}",
         f"  chain: {verdict.chain}; raw: {verdict.raw}",
     ]
     if verdict.status == "running":

@@ -27,11 +27,11 @@ class LeaveChips {
     this.node.setAttribute("aria-live", "polite");
   }
 
-  paint(account) {
+  paint(account, rate) {
     const free = account?.free_usd ?? null;
     putChip(this.balance, known(free) ? "disc" : "ring", `free ${dollars(free)}`, known(free) ? "ok" : "quiet");
     hint(this.balance.node, "dollars that no order under way may still take");
-    const items = account ? leaveItems(account) : [];
+    const items = account ? leaveItems(account, rate) : [];
     const key = JSON.stringify(items);
     show(this.node, items.length > 0);
     if (key === this.key) return;
@@ -46,11 +46,11 @@ class LeaveChips {
   }
 }
 
-function leaveItems(account) {
+function leaveItems(account, rate) {
   const items = [];
   if (account.restriction !== "none") {
     const until = known(account.restriction_until_ms)
-      ? `ends by itself at ${clock(account.restriction_until_ms)} UTC`
+      ? `ends by itself at ${wallTime(account.restriction_until_ms, rate)}`
       : "does not end by itself";
     const advice = RESTRICTION_ADVICE[account.restriction] ?? "nothing to do: the next order tries";
     items.push(["bars", "warn", `venue: ${account.restriction}`, `${account.restriction_why}; ${until}`, advice]);
@@ -60,7 +60,7 @@ function leaveItems(account) {
   if (account.unknown > 0 && !account.alarms["order of unknown fate"])
     items.push(["warning", "warn", `${account.unknown} unknown`, "an order is looked for", ALARM_ADVICE["order of unknown fate"]]);
   if (account.ghost_fills > 0 && !Object.keys(account.alarms).some((name) => name.startsWith("ghost fill")))
-    items.push(["warning", "warn", `${account.ghost_fills} ghost fills`, "matches that failed later", ALARM_ADVICE["ghost fill"]]);
+    items.push(["warning", "warn", `${account.ghost_fills} ghost fill${account.ghost_fills === 1 ? "" : "s"}`, "matches that failed later", ALARM_ADVICE["ghost fill"]]);
   return items;
 }
 
@@ -82,7 +82,7 @@ class ReducedBanner {
   paint(mode) {
     const reduced = mode?.reduced_trading_confidence ?? false;
     if (reduced) {
-      const since = `living on spot since ${clock(mode.fallback_since_ms)} UTC`;
+      const since = `living on spot since ${wallTime(mode.fallback_since_ms, mode.clock_rate)}`;
       put(this.since, `${since}; spot is not what these contracts settle on. `);
       put(
         this.orders,

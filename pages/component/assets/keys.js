@@ -138,7 +138,7 @@ class Habits {
   hear({ slow }) {
     if (!slow.mode) return;
     const fills = (slow.orders ?? []).filter((order) => order.filled_shares > 0).length;
-    const halted = slow.mode.mode === "HALTED";
+    const halted = STOPPED.includes(slow.mode.mode);
     if (this.heard && halted && !this.heard.halted) this.play([440, 330, 220]);
     else if (this.heard && fills > this.heard.fills) this.play([660, 880]);
     this.heard = { fills, halted };

@@ -51,7 +51,7 @@ const killDesk = {
         tone: "killed",
         latched: true,
         hint: localTime(mode.kill_since_ms),
-        detail: `by ${mode.kill_who} at ${clock(mode.kill_since_ms)} UTC: ${mode.kill_why}`,
+        detail: `by ${mode.kill_who} at ${wallTime(mode.kill_since_ms, mode.clock_rate)}: ${mode.kill_why}${mode.halted_why ? `. Also halted: ${mode.halted_why}` : ""}`,
       };
     }
     if (this.latch && waited <= CONFIRM_MS) {
@@ -198,6 +198,7 @@ class KillControl {
   // A list of pages longer than the screen must not push the button out of sight: it stays at the foot.
   pin() {
     const box = document.querySelector("[data-testid='stSidebarUserContent']");
+    if (box) fitPages(box);
     if (!box || box.style.position === "sticky") return;
     Object.assign(box.style, { position: "sticky", bottom: "0", zIndex: "1" });
     const sidebar = box.closest("[data-testid='stSidebar']");

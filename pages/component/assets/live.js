@@ -211,13 +211,7 @@ class LivePage {
       ? "ENGINE DOWN"
       : lost
         ? "NO DATA"
-        : mode?.kill_latched
-          ? "KILLED"
-          : mode?.reduced_trading_confidence
-            ? "REDUCED CONFIDENCE"
-            : mode
-              ? modeWord(mode, account)[0]
-              : "STARTING";
+        : titleWord(mode, account, store.engine.killed);
     const title = `${word}${money ? ` ${signedDollars(money.realised_today)}` : ""} · BTC Up or Down`;
     if (document.title !== title) document.title = title;
   }

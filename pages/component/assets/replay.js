@@ -71,6 +71,7 @@ class ReplayControls {
     this.to = el("span", "replay-end");
     this.play = this.button("Play", "play or pause (space)", () => page.toggle());
     this.play.classList.add("replay-play");
+    this.sayPlay("Play");
     this.speed = el("select", "replay-speed");
     this.speed.setAttribute("aria-label", "Speed");
     this.speed.append(...SPEEDS.map((speed) => el("option", "", `${speed}×`)));
@@ -115,6 +116,12 @@ class ReplayControls {
     node.setAttribute("aria-label", title);
     node.addEventListener("click", act);
     return node;
+  }
+
+  // What a click would do, for the eye and by the same word for a screen reader.
+  sayPlay(word) {
+    put(this.play, word);
+    this.play.setAttribute("aria-label", word);
   }
 
   // The whole session: its ends, what is shaded, what is marked, how far the index is.
@@ -265,13 +272,13 @@ class ReplayPage extends LivePage {
     if (this.playing) this.pause();
     else {
       this.playing = performance.now();
-      put(this.controls.play, "Pause");
+      this.controls.sayPlay("Pause");
     }
   }
 
   pause() {
     this.playing = null;
-    put(this.controls.play, "Play");
+    this.controls.sayPlay("Play");
   }
 
   beat() {

@@ -50,7 +50,7 @@ class StatusBar {
     putModeChip(this.mode, mode, store.engine, silent !== null && silent > NO_DATA_S, account);
     put(this.reason, modeReason(mode, account));
     show(this.reason, this.reason.textContent !== "");
-    this.leave.paint(account);
+    this.leave.paint(account, store.rate);
     this.habits.hear(store);
     this.paintSettling(store, at);
     put(
@@ -73,7 +73,7 @@ class StatusBar {
     const now = store.head ? store.head.now_ms + store.drift(at) * 1000 : null;
     put(this.clock, known(now) ? `${clock(now)} UTC` : "");
     hint(this.clockBox, known(now) ? `${localTime(now)}\nthe engine's clock` : "");
-    put(this.rate, store.rate === 1 ? "" : `×${number(store.rate, store.rate % 1 ? 1 : 0)}`);
+    put(this.rate, store.rate === 1 ? "" : `engine's clock ×${number(store.rate, store.rate % 1 ? 1 : 0)}`);
   }
 
   paintFeeds(store, at) {
@@ -166,13 +166,7 @@ class StatusBar {
   }
 
   paintBanner(store, mode) {
-    const { engine } = store;
-    let alarm = "";
-    if (!engine.alive)
-      alarm = `The engine does not run: ${engine.error ?? "it was stopped"}. This console trades nothing.${store.head ? " What you see below is its last word." : ""}`;
-    else if (mode?.halted_why) alarm = haltWords(mode);
-    else if (mode?.kill_latched)
-      alarm = `Killed by ${mode.kill_who} at ${clock(mode.kill_since_ms)} UTC: ${mode.kill_why}. No order leaves. To clear: the form in the sidebar.`;
+    const alarm = alarmWords(store.engine, mode, Boolean(store.head));
     put(this.alarm, alarm);
     show(this.alarm, alarm !== "");
     this.reduced.paint(mode);

@@ -16,8 +16,21 @@ class Tour {
     this.step = "";
   }
 
+  // Streamlit's bar is 112 pixels high for one line, most of it empty; what it explains lies below it.
+  lower() {
+    if (this.bar?.isConnected) return;
+    this.bar = document.querySelector("[data-testid='stBottomBlockContainer']");
+    if (!this.bar) return;
+    Object.assign(this.bar.style, {
+      paddingBlock: "6px 8px",
+      paddingInline: "16px",
+      borderTop: "1px solid rgba(128, 138, 150, 0.5)",
+    });
+  }
+
   // The step stands in the address, where the tour's own buttons put it.
   look() {
+    this.lower();
     const step = new URLSearchParams(location.search).get("tour") ?? "";
     if (step === this.step || !this.page.store.head) return;
     this.step = step;
