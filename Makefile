@@ -15,7 +15,7 @@ COMPILE = $(PY) -m uv pip compile pyproject.toml --quiet --group build --univers
 .PHONY: help run test campaign lint lock screenshots clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z-]*\):.* ## /\1: /p' $(MAKEFILE_LIST) | awk -F': ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]* ## /\1 /p' $(MAKEFILE_LIST) | while read -r name what; do printf 'make %-11s %s\n' "$$name" "$$what"; done
 
 run: ## start the console at http://localhost:8501 (PORT=9000 changes the port)
 	@sh scripts/setup.sh run

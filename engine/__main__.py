@@ -1,6 +1,8 @@
 """One command line for everything. Exit status: 0 done or holds, 1 failed or does not hold, 2 wrong use."""
 
+import os
 import sys
+from typing import Final
 
 import typer
 
@@ -25,8 +27,23 @@ WRONG_USE: type[Exception] = typer.BadParameter.__mro__[1]
 """What the command line's library raises of words that it does not understand: it gives it no public name."""
 
 
+DEBUG: Final = "ENGINE_DEBUG"
+"""Set in the environment, it lets an error that nobody expected end with its traceback."""
+WORDS_MOST: Final = 300
+
+
 def main() -> None:
-    """Run a command; an error of ours, or wrong use, is one line on standard error."""
+    """Run a command; whatever goes wrong, or wrong use, is one line on standard error."""
+    try:
+        _run()
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:WORDS_MOST]
+        _end(f"not expected: {what}; {DEBUG}=1 before the command shows where it came from", 1)
+
+
+def _run() -> None:
     try:
         status = app(standalone_mode=False)
     except WRONG_USE as error:

@@ -49,6 +49,7 @@ from engine.settings_sources import (
     SecretsToml,
     data_dir,
     in_file,
+    looked_for_data_dir,
 )
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "is_given",
     "live_faults",
     "load_settings",
+    "looked_for_data_dir",
     "secret_values",
     "settings_digest",
     "sources",
@@ -239,7 +241,8 @@ class Settings(BaseSettings):
                 "ALARM_SHAPE=telegram also needs ALARM_TELEGRAM_CHAT, the chat's number or @name"
             )
         if self.quote_size_usd > self.max_usd_per_trade:
-            raise ValueError("QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE")
+            most = self.max_usd_per_trade
+            raise ValueError(f"QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE, {most:g}")
         return self
 
     @property

@@ -40,7 +40,7 @@ def fault_lines(
     for item in error.errors(include_input=False):
         said = item["msg"].removeprefix("Value error, ")
         if not item["loc"]:
-            lines.append(_with(used, said))
+            lines.append(_with(used, said) + _places(said, where, used))
             continue
         field = field_of(str(item["loc"][0]))
         said = _expected(item["type"], settings, field) or said
@@ -55,6 +55,13 @@ def _with(used: dict[str, str], said: str) -> str:
     for field, written in used.items():
         said = re.sub(rf"\b{field.upper()}\b", written.upper(), said)
     return said
+
+
+def _places(said: str, where: dict[str, str], used: dict[str, str]) -> str:
+    """Say where the settings stand that a fault of several names; those at their defaults stand nowhere."""
+    named = [name for name in where if where[name] != "default" and re.search(rf"\b{name.upper()}\b", said)]
+    told = [f"{used.get(name, name).upper()} from {where[name]}" for name in named]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _expected(kind: str, settings: type[BaseSettings], name: str) -> str:

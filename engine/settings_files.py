@@ -26,6 +26,9 @@ FOLDERS: Final = ("SECRETS_DIR", "CREDENTIALS_DIRECTORY")
 """Those that name a folder of secrets, ours and systemd's."""
 
 NAME: Final = re.compile(r"[A-Za-z_][\w.-]*")
+OPENED: Final = re.compile(r"\s*(?:export\s+)?[^=\s'\"#]+\s*=\s*(?P<quote>['\"])")
+"""A value that begins with a quote."""
+
 LINES_TOLD: Final = 5
 
 
@@ -44,10 +47,10 @@ def read_env_file(given: Path | None = None) -> dict[str, str | None]:
     """
     file = env_path(given)
     bindings = _bindings(file, "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE")
-    if wrong := [one for one in bindings if not _says_something(one)]:
-        raise SettingsError(
-            f"{file}, {_lines(wrong)}: not of the form NAME=value: write it so, or begin it with #"
-        )
+    if said := _misformed(bindings):
+        raise SettingsError(f"{file}, {said}")
+    if wrong := _twice(bindings):
+        raise SettingsError(f"{file}, {_lines(wrong)}: one name with different values: take one away")
     if wrong := _unresolved(bindings):
         raise _named_nothing(file, wrong)
     return _values(bindings)
@@ -69,20 +72,23 @@ def names_in(given: Path | None = None) -> list[str]:
     return list(dict.fromkeys(one.key for one in said if one.key and one.key not in used))
 
 
-def whatever_is_in(given: Path | None = None) -> dict[str, str | None]:
-    """Return what can be read of the file beside the environment, passing over the rest of it.
+def whatever_is_in(given: Path | None = None) -> tuple[dict[str, str | None], str]:
+    """Return what can be read of the file beside the environment, and which lines were passed over, and why.
 
     Args:
         given: As ``read_env_file`` takes it.
+    Returns:
+        What stands there; an empty text where no line was passed over.
     Raises:
         SettingsError: Nothing of it can be read, or its data folder is named by what is not set.
     """
     file, named = env_path(given), "" if given or not os.environ.get("ENV_FILE") else "ENV_FILE"
-    bindings = [one for one in _bindings(file, named) if _says_something(one)]
+    every = _bindings(file, named)
+    bindings, said = [one for one in every if _says_something(one)], _misformed(every)
     folders = [one for one in bindings if one.key and one.key.lower() == "data_dir"]
     if folders and folders[-1] in (unresolved := _unresolved(bindings)):
         raise _named_nothing(file, unresolved)  # what is left of it is another folder
-    return _values(bindings)
+    return _values(bindings), said and f"{file}, {said}"
 
 
 def secret_folder() -> Path | None:
@@ -157,6 +163,11 @@ def unread(error: OSError, file: Path | str, variable: str = "") -> SettingsErro
         variable: The one that can name another file; empty where there is none.
     """
     other = f", or set {variable} to another file" if variable else ""
+    if isinstance(error, IsADirectoryError):
+        return SettingsError(
+            f"{file} is a folder, not a file: put the file there (Docker makes a folder of what is missing)"
+            + other
+        )
     return SettingsError(f"{file} cannot be read ({error.strerror}): let user {os.getuid()} read it{other}")
 
 
@@ -200,6 +211,40 @@ def _says_something(one: Binding) -> bool:
     if one.error:
         return False
     return one.key is None or (one.value is not None and NAME.fullmatch(one.key) is not None)
+
+
+def _misformed(bindings: list[Binding]) -> str:
+    """Say which lines are not of the form, and what is wrong with them; nothing where all are."""
+    wrong = [one for one in bindings if not _says_something(one)]
+    unclosed = [one for one in wrong if one.error and _is_unclosed(one.original.string)]
+    others = [one for one in wrong if one not in unclosed]
+    said = [f"{_lines(unclosed)}: a quote is not closed: close it"] if unclosed else []
+    if others:
+        said.append(f"{_lines(others)}: not of the form NAME=value: write it so, or begin it with #")
+    return "; ".join(said)
+
+
+def _is_unclosed(text: str) -> bool:
+    """Say whether a statement has a value in quotes that do not end."""
+    begun = OPENED.match(text)
+    return begun is not None and begun["quote"] not in text[begun.end() :].replace(f"\\{begun['quote']}", "")
+
+
+def _twice(bindings: list[Binding]) -> list[Binding]:
+    """Return the two lines that give the first such name different values; an empty one above sets nothing.
+
+    Also an empty one below: it would take away what is set, a limit, without a word.
+    """
+    first: dict[str, Binding] = {}
+    for one in bindings:
+        if one.key is None:
+            continue
+        other = first.setdefault(one.key, one)
+        if not other.value:
+            first[one.key] = one
+        elif other.value != one.value:
+            return [other, one]
+    return []
 
 
 def _unresolved(bindings: list[Binding]) -> list[Binding]:

@@ -119,26 +119,42 @@ def names_of(settings: Iterable[str]) -> dict[str, str]:
 def data_dir(env_file: Path | None = None) -> Path:
     """Return the data folder, whatever else is wrong: a mistyped limit must not keep the kill switch away.
 
-    A place that cannot be read is passed over with a warning: the folder might be named in it.
+    Args:
+        env_file: As ``load_settings`` takes it.
+    """
+    return looked_for_data_dir(env_file)[0]
+
+
+def looked_for_data_dir(env_file: Path | None = None) -> tuple[Path, list[str]]:
+    """Return the data folder, and a line for each place that could not be read, or not wholly.
+
+    Each is passed over with a warning: the folder might be named in it. What is weaker than the place that
+    names the folder is not looked at.
 
     Args:
         env_file: As ``load_settings`` takes it.
     """
-    places: tuple[Callable[[], Mapping[str, Any]], ...] = (
-        child_environment,
-        lambda: whatever_is_in(env_file),
-        _data_dir_of_folder,
-        read_secrets_toml,
-    )
-    for look in places:
+    unread: list[str] = []
+
+    def of_file() -> Mapping[str, Any]:
+        given, passed_over = whatever_is_in(env_file)
+        if passed_over:
+            pass_over(passed_over)
+        return given
+
+    def pass_over(why: str) -> None:
+        log.warning("not read, in looking for the data folder: %s", why)
+        unread.append(why)
+
+    for look in (child_environment, of_file, _data_dir_of_folder, read_secrets_toml):
         try:
-            given = look()
+            given: Mapping[str, Any] = look()
             found = next((value for name, value in given.items() if name.lower() == "data_dir" and value), "")
             if isinstance(found, str) and found:
-                return Path(found)
+                return Path(found), unread
         except (SettingsError, OSError, ValueError) as error:
-            log.warning("the data folder is looked for elsewhere: %s", error)
-    return DATA_DIR
+            pass_over(str(error))
+    return DATA_DIR, unread
 
 
 def _data_dir_of_folder() -> dict[str, str]:
@@ -196,7 +212,7 @@ def other_names_used(env_file: Path | None = None) -> dict[str, str]:
     """
     places: tuple[Callable[[], Iterable[str]], ...] = (
         lambda: _given(child_environment()),
-        lambda: _given(whatever_is_in(env_file)),
+        lambda: _given(whatever_is_in(env_file)[0]),
         secret_names,
         lambda: _given(read_secrets_toml()),
     )

@@ -29,6 +29,7 @@ from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, 
 from engine.run.engine import Engine
 from engine.run.order_desk import paper_desk
 from engine.run.session import Session
+from engine.run.sweep.options import OneLine
 from engine.snapshot import ContractView, Snapshot
 from engine.units import ONE_E4, ONE_E6
 
@@ -253,7 +254,7 @@ async def smoke(
     stop = asyncio.Event()
     run = asyncio.create_task(engine.run(stop))
     seen = asyncio.create_task(watcher.filled.wait())
-    left_s = max(1.0, BEGAN_S + min(asked.seconds, WATCH_S) - monotonic())
+    left_s = max(1.0, BEGAN_S + asked.seconds - monotonic())
     await asyncio.wait([run, seen], timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
     seen.cancel()
     if engine.session is not None and watcher.order_result is None and not run.done():
@@ -337,13 +338,47 @@ def give_up() -> None:
     os._exit(1)
 
 
+def looked_for(text: str) -> float:
+    """Read how long to look, seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: It is no such time.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds <= WATCH_S:
+        raise argparse.ArgumentTypeError(f"{text!r}: write seconds, from 1 to {WATCH_S:g}")
+    return seconds
+
+
+def options() -> argparse.ArgumentParser:
+    """Return the command line."""
+    parser = OneLine(
+        prog="python scripts/smoke_runtime.py", description=__doc__.splitlines()[0] if __doc__ else None
+    )
+    add = parser.add_argument
+    add(
+        "--venue",
+        choices=("practice", "polymarket"),
+        default="practice",
+        help="the practice venue (the default), or Polymarket",
+    )
+    add(
+        "--seconds",
+        type=looked_for,
+        default=WATCH_S,
+        metavar="N",
+        help=f"look for so long, from 1 to {WATCH_S:g}, which is the default",
+    )
+    add("--json", action="store_true", help="one JSON object on standard output")
+    return parser
+
+
 def main() -> None:
     """Run, and end with 0 for go, 1 for no-go, 2 for wrong use."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--venue", choices=("practice", "polymarket"), default="practice")
-    parser.add_argument("--seconds", type=float, default=WATCH_S, help="look for so long, at most 100")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    asked = parser.parse_args()
+    asked = options().parse_args()
     os.environ["LOG_LEVEL"] = "error"  # for the practice venue too: the markers are what is to be read
     markers = Markers(asked.json)
     watchdog = threading.Timer(LONGEST_S - 1 - (monotonic() - BEGAN_S), give_up)

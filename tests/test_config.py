@@ -277,6 +277,17 @@ def test_a_fault_of_several_settings_has_each_as_it_was_written(monkeypatch: pyt
     assert text.startswith("VENUE=practice and CHAINLINK_DIRECT_API_URL are both set")
 
 
+def test_a_stake_above_its_limit_is_told_with_both_places_and_the_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which of the two is to be changed, and where, is what has to be known."""
+    Path(".env").write_text("MAX_USD_PER_TRADE=15\n")
+    said = "QUOTE_SIZE_USD must not be above MAX_USD_PER_TRADE, 15"
+    assert fault(monkeypatch) == f"{said} (MAX_USD_PER_TRADE from .env)"
+    both = "QUOTE_SIZE_USD from the environment, MAX_USD_PER_TRADE from .env"
+    assert fault(monkeypatch, QUOTE_SIZE_USD="16") == f"{said} ({both})"
+
+
 NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in (int, float)]
 MAY_BE_ZERO = {
     "sigma_short_weight", "price_memory", "least_roi", "paper_latency_ms", "venue_hold_ms", "practice_seed",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import data_dir, load_settings, sources, typos
+from engine.config import data_dir, load_settings, looked_for_data_dir, sources, typos
 from engine.errors import SettingsError
 from engine.run.settings_view import UNREAD, setting_rows
 from engine.settings_environment import child_environment, first_environment
@@ -62,13 +62,13 @@ def test_a_file_in_its_usual_place_may_be_missing_but_not_unreadable(file: Path)
     """Docker makes a folder of a file that is mounted and is not there."""
     assert load_settings().d_min == 5.0
     file.mkdir()
-    assert refused().startswith(f"{file} cannot be read (Is a directory): let user {os.getuid()} read it")
+    assert refused().startswith(f"{file} is a folder, not a file: put the file there (Docker makes a folder ")
 
 
 def test_an_unreadable_secrets_file_does_not_leave_the_doors_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both passwords stood there, and whoever came next was asked for none."""
     monkeypatch.setenv("SECRETS_FILE", str(Path.cwd()))
-    assert "cannot be read (Is a directory)" in refused()
+    assert "is a folder, not a file" in refused()
 
 
 # --- lines that say nothing ---
@@ -84,7 +84,6 @@ def test_an_unreadable_secrets_file_does_not_leave_the_doors_open(monkeypatch: p
         ("D_MIN=6\r\n\r\nMAX_USD_PER_TRADE 20\r\n", "line 3"),
         ("D_MIN=6\nMAX_DAILY_LOSS\n", "line 2"),
         ("export MAX_DAILY_LOSS\n", "line 1"),
-        ("API_KEY='s3cr3t\nD_MIN=6\n", "line 1"),
         ("=25\n", "line 1"),
         ("A b\nD_MIN=6\nC d\n", "lines 1, 3"),
         ("s3cr3t s3cr3t\n" * 9, "lines 1, 2, 3, 4, 5, …"),
@@ -96,6 +95,58 @@ def test_a_line_that_is_no_setting_is_refused_by_its_number(text: str, lines: st
     told = refused()
     assert told.startswith(f".env, {lines}: not of the form NAME=value")
     assert not any(word in told for word in ("s3cr3t", "25", "20"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("API_KEY='s3cr3t\nD_MIN=6\n", "line 1: a quote is not closed: close it"),
+        ('D_MIN=6\nexport API_KEY = "s3\\"cr3t\n', "line 2: a quote is not closed: close it"),
+        ('API_KEY="s3" cr3t\n', "line 1: not of the form NAME=value: write it so, or begin it with #"),
+        (
+            "A b\nAPI_KEY='s3cr3t\n",
+            "line 2: a quote is not closed: close it; "
+            "line 1: not of the form NAME=value: write it so, or begin it with #",
+        ),
+    ],
+)
+def test_a_quote_that_is_not_closed_is_told_as_that(text: str, said: str) -> None:
+    """The line is of the form NAME=value, to whoever looks at it."""
+    Path(".env").write_text(text)
+    assert refused() == f".env, {said}"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("MAX_DAILY_LOSS=50\nD_MIN=6\n\nMAX_DAILY_LOSS=250\n", "lines 1, 4"),
+        ("MAX_DAILY_LOSS=\nMAX_DAILY_LOSS=50\nMAX_DAILY_LOSS=250\n", "lines 2, 3"),
+        ("MAX_DAILY_LOSS=50\nMAX_DAILY_LOSS=\n", "lines 1, 2"),
+    ],
+)
+def test_one_name_with_two_values_is_refused_by_both_lines(text: str, lines: str) -> None:
+    """The last one won without a word: a limit of 50 became one of 250, or its default."""
+    Path(".env").write_text(text)
+    assert refused() == f".env, {lines}: one name with different values: take one away"
+
+
+def test_one_name_twice_is_no_fault_where_it_means_one_thing() -> None:
+    """A template's empty line above, or the same once more, leaves no doubt."""
+    Path(".env").write_text("MAX_DAILY_LOSS=\nD_MIN=6\nMAX_DAILY_LOSS=50\nD_MIN='6'\n")
+    settings = load_settings()
+    assert (settings.max_daily_loss, settings.d_min) == (50.0, 6.0)
+
+
+def test_the_data_folder_says_which_lines_were_not_read(caplog: pytest.LogCaptureFixture) -> None:
+    """One of them may have been meant for it; a list of nothing must not pass for an answer."""
+    Path(".env").write_text("DATA_DIR=there\nD_MIN=5\n")
+    assert looked_for_data_dir() == (Path("there"), [])
+    Path(".env").write_text("DATA_DIR: there\n")
+    folder, unread = looked_for_data_dir()
+    assert (folder, len(unread)) == (Path("data"), 1)
+    assert unread[0].startswith(".env, line 1: not of the form NAME=value")
+    assert data_dir() == folder
+    assert unread[0] in caplog.text
 
 
 def test_lines_that_say_something_are_read_as_before() -> None:
@@ -442,7 +493,7 @@ def test_the_kill_switch_finds_its_folder_whatever_is_wrong(
     with pytest.raises(SettingsError):
         load_settings()
     assert data_dir() == Path("data")
-    assert "the data folder is looked for elsewhere" in caplog.text
+    assert "not read, in looking for the data folder" in caplog.text
     caplog.clear()
     monkeypatch.setenv("DATA_DIR", "here")
     assert data_dir() == Path("here")

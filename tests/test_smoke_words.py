@@ -14,6 +14,7 @@ from scripts.smoke_runtime import (
     Reasons,
     Watcher,
     done_checks,
+    options,
     reached_checks,
     seen_checks,
 )
@@ -91,3 +92,18 @@ def test_the_last_candidate_names_a_contract_in_every_case(capsys: pytest.Captur
     known = watcher.latest.contracts[0].slug
     watcher.show_any_candidate()
     assert f"CANDIDATE {known} UP ev=None gate='no book'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", ["--seconds -4", "--seconds 1000", "--seconds nan", "--seconds x", "--venue m"]
+)
+def test_wrong_use_is_one_line_that_says_what_is_taken(
+    capsys: pytest.CaptureFixture[str], words: str
+) -> None:
+    """Minus four seconds ended as NO-GO of the network; a thousand were cut to a hundred without a word."""
+    with pytest.raises(SystemExit) as ended:
+        options().parse_args(words.split())
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "from 1 to 100" in line or "practice" in line
+    assert options().parse_args(["--seconds", "100"]).seconds == options().parse_args([]).seconds == 100.0

@@ -152,7 +152,9 @@ def _not_killed(folder: Path, error: OSError) -> str:
 
     holder = holder_of(folder)
     todo = f"end process {holder}, the engine" if holder else "no engine runs here; end it where it does"
-    return f"NOT KILLED: {error.filename} cannot be written: {error.strerror}; {todo}"
+    is_file = isinstance(error, FileExistsError | NotADirectoryError)
+    why = "it is a file, not a folder, or lies below one" if is_file else error.strerror
+    return f"NOT KILLED: {error.filename} cannot be written: {why}; {todo}"
 
 
 def _show_history(trail: Trail, json: bool) -> None:
@@ -163,6 +165,8 @@ def _show_history(trail: Trail, json: bool) -> None:
     for deed in deeds:
         at = datetime.fromtimestamp(deed.at_ms / 1000, UTC)
         sys.stdout.write(f"{at:%Y-%m-%d %H:%M:%S} UTC  {deed.what:<9} {deed.who}: {deed.why}\n")
+    if not deeds and not unread:
+        sys.stdout.write(f"nothing yet in {trail.path}\n")
     if unread:
         sys.stdout.write(f"{counted(unread, 'line')} of {trail.path} could not be read\n")
 

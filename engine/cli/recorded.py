@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from engine.cli.shell import RECORDED, TIMES, Json, ask, like, print_json, who
-from engine.config import data_dir, load_settings
+from engine.cli.shell import RECORDED, TIMES, Json, ask, like, print_json, say, who
+from engine.config import data_dir, load_settings, looked_for_data_dir
 from engine.errors import EngineError
 from engine.nouns import counted
 
@@ -58,6 +58,8 @@ def replay(
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
         return
+    if outside := replay_command.outside(journal, at_ms):
+        say(outside)
     picture = replay_command.picture_at(journal, at_ms)
     if json:
         print_json(replay_command.told(journal, picture))
@@ -124,13 +126,17 @@ def sessions(context: typer.Context, json: Json = False) -> None:
 def sessions_list(json: Json = False) -> None:
     """List the sessions of the data folder, newest first."""
     from engine.run.sessions import folder as store  # noqa: PLC0415 (other commands start without it)
+    from engine.run.sessions.kept import folder_of  # noqa: PLC0415 (same)
 
-    folder = data_dir()
+    folder, unread = looked_for_data_dir()
     rows = store.list_sessions(folder, store.running_session(folder))
+    where = folder_of(folder).absolute()
     if json:
-        print_json({"sessions": [msgspec.to_builtins(row) for row in rows]})
+        print_json({"sessions": [msgspec.to_builtins(row) for row in rows], "folder": str(where)})
     else:
-        sys.stdout.write(store.render(rows) + "\n")
+        sys.stdout.write((store.render(rows) or f"no sessions in {where}") + "\n")
+    if unread and not rows:  # they may lie in a folder that nobody could read the name of
+        raise typer.Exit(1)
 
 
 @sessions_app.command("rename", epilog=like("sessions rename SESSION 'first live hour'"))
@@ -283,4 +289,4 @@ def why_no_trade(
     if json:
         print_json(report)
     else:
-        sys.stdout.write(render(report) + "\n")
+        sys.stdout.write(render(report, "" if day is None else f"{day:%Y-%m-%d}") + "\n")

@@ -105,8 +105,15 @@ def _row(session: str, way: WindowWay, outcome: Outcome | None) -> dict[str, Any
     }
 
 
-def render(report: dict[str, Any]) -> str:
-    """Write the answer for a terminal."""
+def render(report: dict[str, Any], day: str = "") -> str:
+    """Write the answer for a terminal.
+
+    Args:
+        report: As ``why_no_trade`` gives it.
+        day: The day that was asked for; empty where a session was.
+    """
+    if not report["windows"]:
+        return f"no session has windows that end on {day}" if day else "no window was decided in it"
     lines = [counted(report["windows"], "window")]
     lines += [f"  {row['stage']:<16}{row['windows']:>6}" for row in report["stages"]]
     if report["top"]:

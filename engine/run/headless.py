@@ -1,6 +1,7 @@
 """The engine without a console: run for a while, then say in one JSON object what happened."""
 
 import asyncio
+import logging
 import signal
 from typing import Any
 
@@ -24,6 +25,8 @@ OURS = (
 )
 """Event kinds that no frame of the venue makes."""
 
+log = logging.getLogger("engine.run")
+
 
 async def run_headless(settings: Settings, seconds: float | None) -> dict[str, Any]:
     """Run the engine for so many wall seconds, or until SIGINT or SIGTERM.
@@ -34,7 +37,7 @@ async def run_headless(settings: Settings, seconds: float | None) -> dict[str, A
     Returns:
         ``frames{kind}``, ``decisions{reason}``, ``orders``, ``fills``, ``pnl`` (dollars), ``windows[{slug,
         strike, strike_source, strike_error, final, final_source, final_error, outcome, verdict}]``, and
-        ``session`` (its file), ``halted``.
+        ``session`` (its file), ``halted``. A warning is logged where no frame came.
     Raises:
         StartError: It could not start.
         JournalError: It could not record.
@@ -51,7 +54,10 @@ async def run_headless(settings: Settings, seconds: float | None) -> dict[str, A
         if timer is not None:
             timer.cancel()
     assert engine.session is not None
-    return report(engine.session.state) | {"session": str(engine.journal_path)}
+    told = report(engine.session.state) | {"session": str(engine.journal_path)}
+    if not told["frames"] and told["halted"] is None:
+        log.warning("it ended before any frame of the venue came: a start takes some seconds")
+    return told
 
 
 def report(state: State) -> dict[str, Any]:

@@ -39,7 +39,10 @@ class EngineHost:
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Start the thread and return at once. What goes wrong later is in ``error``."""
+        """Start the thread, and return once the data folder is its own or ``error`` says why not.
+
+        What goes wrong later is in ``error`` too.
+        """
         self._thread.start()
         self._ready.wait()
 
@@ -71,7 +74,6 @@ class EngineHost:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._ready.set()
         # What start-up made lives as long as the process: the collector need not walk it again and again.
         gc.collect()
         gc.freeze()
@@ -79,4 +81,8 @@ class EngineHost:
         engine.port = self.port
         self.metrics = engine.watchers.metrics
         self.metrics.sessions = self._sessions
-        await engine.run(self._stop)
+        running = asyncio.create_task(engine.run(self._stop))
+        await asyncio.sleep(0)  # as far as it comes without waiting: settings, the data folder and its lock
+        if not running.done():
+            self._ready.set()
+        await running

@@ -13,6 +13,8 @@ from engine.errors import StartError
 FILE_NAME: Final = "engine.lock"
 READ_BYTES: Final = 96
 """More than three numbers take."""
+LOOK_S: Final = 0.05
+"""Far longer than ``holding`` has the lock to itself: who starts just then is not told of another engine."""
 
 
 class Holder(NamedTuple):
@@ -55,14 +57,15 @@ class FolderLock:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o640)
         except OSError as error:
+            if isinstance(error, FileExistsError | NotADirectoryError):
+                why = f"DATA_DIR {self._path.parent} is a file, or lies below one, and has to be a folder"
+                raise StartError(f"{why}; set another DATA_DIR") from error
             why = f"DATA_DIR {self._path.parent} cannot be written: {error.strerror}"
             raise StartError(f"{why}; let this user write there, or set another DATA_DIR") from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not (_locked(self._descriptor) or _locked(self._descriptor, after_s=LOOK_S)):
             holder = _read(self._descriptor)
             os.close(self._descriptor)
-            raise StartError(refusal(holder, self._path.parent)) from None
+            raise StartError(refusal(holder, self._path.parent))
         told = f"{os.getpid()} {self._port or '-'} {time.time_ns() // 1_000_000_000}\n"
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, told.encode(), 0)
@@ -72,6 +75,16 @@ class FolderLock:
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
+
+
+def _locked(descriptor: int, after_s: float = 0.0) -> bool:
+    """Take the lock, perhaps after a while; say whether it was free."""
+    time.sleep(after_s)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def refusal(holder: Holder, folder: Path) -> str:

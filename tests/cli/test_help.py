@@ -98,6 +98,7 @@ def test_every_option_of_them_is_explained(made: Any) -> None:
         (["run", "--seconds", "soon"], "--seconds"),
         (["calibrate", "--prices", "x.csv", "--rule", "moon"], "rule 'moon': write spot, or twap:60"),
         (["what-if", "x", "--set", "LUCK=1"], "'LUCK' cannot be changed"),
+        (["what-if", "x", "--set", "DMIN=8"], "'DMIN' cannot be changed: did you mean D_MIN?"),
         (["share", "--hours", "0"], "at most 744 hours"),
         (["share", "--url", "junk"], "'junk': write https://HOST"),
         (["nonsense"], "No such command 'nonsense'"),
@@ -117,3 +118,24 @@ def test_wrong_use_is_one_line_that_names_help_and_status_2(
     (line,) = capsys.readouterr().err.splitlines()
     assert said in line
     assert "--help" in line
+
+
+@pytest.mark.parametrize("error", [KeyError("gone"), OSError("no file of its own"), ValueError("two\nlines")])
+def test_an_error_that_nobody_expected_is_one_line_and_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    """docs/commands.md: never a traceback. Whoever looks for the cause asks for it."""
+
+    def fail(**_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(program, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert type(error).__name__ in line
+    assert "ENGINE_DEBUG=1" in line
+    monkeypatch.setenv("ENGINE_DEBUG", "1")
+    with pytest.raises(type(error)):
+        program.main()

@@ -1,16 +1,19 @@
 """The doctor about what stands round the engine: each line says how it is and what to do."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
 from engine.config import Settings, load_settings
+from engine.kill import KillSwitch
+from engine.metrics import Metrics
 from engine.run.checks import Line
 from engine.run.doctor import service as doctor_service
 from engine.run.lock import FolderLock
@@ -56,6 +59,53 @@ def test_a_port_that_another_program_has_is_not_taken_for_the_engines(
         line = lines_of(tmp_path, metrics_port=port)["metrics"]
     assert line.state == state
     assert str(port) in line.what
+
+
+@pytest.mark.parametrize(("later_s", "state"), [(0.0, "pass"), (1.0, "pass"), (0.4, "warn"), (90.0, "warn")])
+def test_figures_of_another_engine_are_not_taken_for_this_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later_s: float, state: str
+) -> None:
+    """A second console on the machine has the port: this engine serves none, and its alerts look at that."""
+    monkeypatch.setattr(doctor_service, "METRICS_S", 2.0)
+    told = Metrics(KillSwitch(tmp_path), tmp_path).exposition().decode()
+    own = re.search(r"^process_start_time_seconds (.*)$", told, re.MULTILINE)
+    assert own is not None
+    body = told.replace(own[1], str(float(own[1]) + later_s))
+    with serving(body) as port, FolderLock(tmp_path / "data"):
+        line = lines_of(tmp_path, metrics_port=port)["metrics"]
+    assert (line.state, "another engine's figures" in line.what) == (state, state == "warn")
+
+
+@pytest.mark.parametrize(
+    ("url", "state", "said"),
+    [
+        (None, "pass", "not set"),
+        ("http://127.0.0.1:9/x", "pass", "is known"),
+        ("https://nohost.invalid/key-of-mine", "warn", "cannot be looked up"),
+    ],
+)
+def test_a_webhook_whose_host_nobody_knows_is_said_and_its_address_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str | None, state: str, said: str
+) -> None:
+    """It was taken without a word; the address is a key."""
+    monkeypatch.setattr(doctor_service, "getproxies", dict)
+    line = lines_of(tmp_path, alarm_url=url)["alarms"]
+    assert (line.state, said in line.what) == (state, True)
+    assert "nohost" not in line.what + line.todo
+    assert "key-of-mine" not in line.what + line.todo
+
+
+def test_a_resolver_that_hangs_does_not_hold_the_doctor_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a network a look-up may take half a minute."""
+    ended = Event()
+    monkeypatch.setattr(doctor_service, "LOOK_UP_S", 0.05)
+    monkeypatch.setattr(doctor_service, "getproxies", dict)
+    monkeypatch.setattr(doctor_service.socket, "getaddrinfo", lambda *_: ended.wait(5))
+    line = lines_of(tmp_path, alarm_url="https://hooks.example.com/x")["alarms"]
+    ended.set()
+    assert (line.state, "no answer" in line.what) == ("warn", True)
 
 
 def test_a_port_where_nobody_answers_serves_no_figures(tmp_path: Path) -> None:

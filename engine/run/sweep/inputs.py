@@ -6,17 +6,20 @@ What it does not know: configurations.
 import glob
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from engine.config import data_dir
 from engine.errors import EngineError
 from engine.events import Record
-from engine.journal_read import journal_parts
+from engine.journal_read import journal_parts, session_files
 from engine.params import Params
 from engine.run.market_rows import Faults
 from engine.run.markets_table import read_markets
 from engine.run.recordings import records_of_file
 from engine.run.sessions.folder import running_session
+from engine.run.sessions.kept import folder_of, noted
 from engine.run.sweep.grid import SweepError
 from engine.run.sweep.trace import Trace, Tracer, chosen, joined
 from engine.run.wide_csv import markets_beside, read_rows, records_of_csv
@@ -53,13 +56,38 @@ def sources_of(replay_csv: Path | None, markets_json: Path | None, sessions: Seq
     if replay_csv is None and markets_json is not None:
         raise SweepError("--markets-json goes with --replay-csv")
     for pattern in sessions:
-        paths = sorted(glob.glob(pattern))
-        if not paths:
-            raise SweepError(f"no session matches {pattern!r}")
-        found += [Source(Path(path)) for path in paths]
+        found += [Source(path) for path in _matching(pattern)]
     if not found:
         raise SweepError("give --replay-csv with --markets-json, or --sessions")
     return found
+
+
+def _matching(pattern: str) -> list[Path]:
+    """Return what a pattern means: recorded sessions by id or name; where it is none of theirs, files.
+
+    Raises:
+        SweepError: Nothing is meant.
+    """
+    folder = folder_of(data_dir())
+    recorded = [
+        path
+        for path in session_files(folder)
+        if pattern and (fnmatchcase(path.stem, pattern) or fnmatchcase(noted(path).name, pattern))
+    ]
+    # What lies beside a journal is named after it, so that a pattern for journals finds that too.
+    files = [] if recorded else [Path(path) for path in sorted(glob.glob(pattern))]
+    if glob.has_magic(pattern):
+        files = [path for path in files if not _lies_beside(path)]
+    if not recorded and not files:
+        looked = f"looked at ids and names in {folder}, and for files from {Path.cwd()}"
+        raise SweepError(f"no session matches {pattern!r}: {looked}")
+    return recorded or files
+
+
+def _lies_beside(path: Path) -> bool:
+    """Say whether a file is part of a session that is not its journal: raw frames, index, log, words."""
+    journal = path.with_name(path.name.partition(".")[0] + ".sqlite")
+    return path != journal and path.is_file() and path.suffix != ".csv" and journal.is_file()
 
 
 class Opened(NamedTuple):
