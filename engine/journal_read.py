@@ -34,6 +34,8 @@ from engine.journal_blocks import FREQUENT, LATE_MOST, Block, Output, block_of, 
 from engine.units import Milliseconds
 
 SCHEMA_VERSION: Final = 2
+UNREAD: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite raises of a damaged file: where the names of columns are no UTF-8, Python's own error."""
 FIRST_READER: Final = "0.1.0"
 """The version whose sessions do not say by which they were written."""
 
@@ -65,7 +67,7 @@ def opened(path: Path, patience_s: float = PATIENCE_S) -> Iterator[sqlite3.Conne
     try:
         _check_format(path, _meta(database))
         yield database
-    except sqlite3.Error as error:
+    except UNREAD as error:
         raise _unreadable(path, error) from error
     finally:
         database.close()
@@ -114,12 +116,12 @@ def read_blocks(path: Path, where: str = "", values: tuple[Any, ...] = ()) -> It
     condition = f"AND ({where})" if where else ""
     while end is None or done < end:
         rows: list[Any] = []
-        damage: sqlite3.Error | None = None
+        damage: Exception | None = None
         with opened(path) as database:
             try:
                 if end is None:
                     (end,) = database.execute("SELECT coalesce(max(number), 0) FROM block").fetchone()
-            except sqlite3.DatabaseError:
+            except UNREAD:
                 end = 2**62  # the end is what is torn off
             try:
                 for row in database.execute(
@@ -131,7 +133,7 @@ def read_blocks(path: Path, where: str = "", values: tuple[Any, ...] = ()) -> It
                     if None in row or row[0] <= (rows[-1][0] if rows else done):
                         raise sqlite3.DatabaseError("its end is torn off")
                     rows.append(row)
-            except sqlite3.Error as error:
+            except UNREAD as error:
                 damage = error
         for row in rows:
             yield _block_of(path, row)

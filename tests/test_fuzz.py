@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import JournalError, SessionFileError, SettingsError
@@ -150,6 +150,7 @@ def test_what_a_session_says_of_itself_may_be_anything(journal: Path, statement:
 
 
 @settings(max_examples=30, suppress_health_check=list(HealthCheck))
+@example(1_699, 7, False)  # the name of a column is no UTF-8 then
 @given(st.integers(0, 10**6), st.integers(0, 7), st.booleans())
 def test_f45_no_flipped_bit_and_no_cut_of_a_journal_is_read_as_other_events(
     tmp_path_factory: pytest.TempPathFactory, place: int, bit: int, is_cut: bool

@@ -5,6 +5,7 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from engine.nouns import counted
 from engine.sim.campaign import Campaign, run_campaign, told_of
 from engine.sim.script import Script, script_of
 from engine.sim.seed_ledger import SeedLedger, broken, hours_by_commit
@@ -154,8 +155,9 @@ def hold(wish: Wish, say: Callable[[str], None]) -> dict[str, Any]:
         result["all"] |= {name: whole[name] for name in names}
         result["all"] |= {"hours_by_commit": hours_by_commit(every), "broken": broken(every)}
     say(
-        f"{len(result['seeds'])} seeds, {result['simulated_hours']:g} hours in {result['wall_seconds']:g} s, "
-        f"{result['orders']} orders, {result['fills']} fills, {result['crashes']} crashes, "
-        f"{result['faults']} faults: {len(result['violations'])} violations"
+        f"{counted(len(result['seeds']), 'seed')}, {result['simulated_hours']:g} hours "
+        f"in {result['wall_seconds']:g} s, {counted(result['orders'], 'order')}, "
+        f"{counted(result['fills'], 'fill')}, {counted(result['crashes'], 'crash', 'crashes')}, "
+        f"{counted(result['faults'], 'fault')}: {counted(len(result['violations']), 'violation')}"
     )
     return result

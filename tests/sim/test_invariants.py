@@ -259,6 +259,30 @@ def test_what_the_venue_has_paid_and_nobody_was_told_of_is_no_difference(
 
 
 @pytest.mark.parametrize(
+    ("side", "state", "after_end_ms", "is_fine"),
+    [
+        ("SELL", "unknown", 1, True),
+        ("SELL", "unknown", -1, False),
+        ("SELL", "submitted", 1, False),
+        ("BUY", "unknown", 1, False),
+    ],
+)
+def test_only_a_sale_whose_window_is_over_waits_for_a_person(
+    bench: Callable[[int], Bench], side: Any, state: Any, after_end_ms: int, is_fine: bool
+) -> None:
+    """Seed 50017, cut down to 3,4: killed 2.5 ms after a sale was signed, and paid out before it was looked
+    for long enough. What a sale leaves and what a pay-out leaves look alike."""
+    live = bench(LIVE)
+    order = Order(live.intent(side=side), live.state.now_ms)
+    order.state = state
+    live.state.now_ms = live.contract.end_s * 1000 + after_end_ms
+    live.state.trading.in_flight["x#1"] = order
+    live.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
+    live.witness.finish()
+    assert ("order ends known or halts" not in live.broken) == is_fine
+
+
+@pytest.mark.parametrize(
     ("gates", "counted"),
     [
         (decide.DAILY_LOSS, {"refused day": 1, "refused day alone": 1}),

@@ -57,7 +57,10 @@ class FillRow(NamedTuple):
 
 
 class ContractRow(NamedTuple):
-    """What one contract came to; outcome, payout and profit are None while it is open."""
+    """What one contract came to; outcome, payout and profit are None while it is open.
+
+    ``cost_e6`` is what was bought less what was sold, before fees.
+    """
 
     slug: str
     end_s: int
@@ -68,6 +71,8 @@ class ContractRow(NamedTuple):
     settled_ms: Milliseconds | None
     payout_e6: UsdE6 | None
     realised_e6: UsdE6 | None
+    bought_e6: UsdE6
+    sold_e6: UsdE6
 
 
 class PeriodRow(NamedTuple):
@@ -123,6 +128,13 @@ class Part(NamedTuple):
 
 FIRST: Final = Part()
 
+_CONTRACTS: Final = (
+    "(SELECT p.*, b.bought_e6, b.sold_e6 FROM pnl_by_contract p JOIN (SELECT slug, "
+    "sum(max(cost_e6, 0)) AS bought_e6, sum(max(-cost_e6, 0)) AS sold_e6 FROM booked GROUP BY slug) b "
+    "ON b.slug = p.slug)"
+)
+"""What was bought and what was sold apart: a view of the file has but their difference."""
+
 _Query: TypeAlias = tuple[str, str, tuple[Any, ...]]
 """Where rows come from (a table or view, with its conditions), their order, and the values of its marks."""
 
@@ -141,7 +153,7 @@ def fills(path: Path, part: Part = FIRST, slug: str | None = None) -> Page[FillR
 
 def pnl_by_contract(path: Path, part: Part = FIRST) -> Page[ContractRow]:
     """Return what each contract came to, the latest first."""
-    return _page(path, ContractRow, ("pnl_by_contract", "end_s DESC, slug DESC", ()), part)
+    return _page(path, ContractRow, (_CONTRACTS, "end_s DESC, slug DESC", ()), part)
 
 
 def pnl_by_hour(path: Path, part: Part = FIRST) -> Page[PeriodRow]:
@@ -196,7 +208,7 @@ def _page(path: Path, kind: type[Row], query: _Query, part: Part) -> Page[Row]:
                 f"SELECT {columns} FROM {source} ORDER BY {order} LIMIT ? OFFSET ?",  # noqa: S608 (our own text)
                 (*values, limit, max(0, part.offset)),
             ).fetchall()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         return Page(problem=f"{path.name} cannot be read now: {error}")
     make = kind._make  # type: ignore[attr-defined]  # as above
     return Page(tuple(make(row) for row in found), total)
