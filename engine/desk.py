@@ -9,6 +9,7 @@ What it does not know: Streamlit, HTTP, what any number means.
 """
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ from engine import kill
 from engine.config import Settings
 from engine.kill import KillSwitch, Latch
 from engine.run.commands import Command, Reply
+from engine.run.lock import holding
 from engine.run.tell import NO_ENGINE, tell_engine
 from engine.snapshot import Mark, Point, Snapshot
 
@@ -36,6 +38,8 @@ POINT_LIMIT: Final = 900
 MARK_LIMIT: Final = 200
 STALE_S: Final = 1.5
 """Age of the newest snapshot from which on the engine counts as unwell: every page says so within 2 s."""
+HOLDER_LOOK_S: Final = 2.0
+"""How often an engine that does not run looks whether another process trades on its data folder."""
 CLEAR_PHRASE: Final = kill.CLEAR_PHRASE
 SLOW_SECTIONS: Final = ("mode", "account", "orders", "settlements", "money", "decisions", "bad_prices")
 """Parts of a snapshot that rarely change, and are sent only when they did."""
@@ -90,6 +94,8 @@ class Delta(msgspec.Struct, frozen=True):
 class Health(msgspec.Struct, frozen=True):
     """How the engine is, seen from outside its loop.
 
+    ``state`` is starting, running, silent, stopped, failed, or ``elsewhere``: another process trades on this
+    data folder, and ``error`` names it.
     ``desk`` names this desk (another name: the server was started anew), ``asked_ms`` is when it was asked on
     the machine's steady clock.
     """
@@ -272,6 +278,7 @@ class Desk:
     ) -> None:
         self.settings = settings
         self.name = uuid.uuid4().hex[:12]
+        self._elsewhere: tuple[float, str] = (-HOLDER_LOOK_S, "")
         self.hub = Hub(now)
         self.history = History()
         self._now = now
@@ -304,7 +311,9 @@ class Desk:
         age_s = None if at is None else self._now() - at
         alive, error = self.host.alive, self.host.error
         if not alive:
-            state = "failed" if error else "stopped"
+            told = self._trades_elsewhere()
+            state = "elsewhere" if told else "failed" if error else "stopped"
+            error = told or error
         elif age_s is None:
             state = "starting"
         else:
@@ -323,6 +332,17 @@ class Desk:
             sessions=len(self.hub),
             guard_port=self.guard_port,
         )
+
+    def _trades_elsewhere(self) -> str:
+        """Name the other process that trades on this data folder; empty where none does."""
+        looked_at, told = self._elsewhere
+        now = self._now()
+        if now - looked_at >= HOLDER_LOOK_S:
+            holder = holding(self.settings.data_dir)
+            other = holder is not None and holder.pid != str(os.getpid())
+            told = f"trades elsewhere: {holder.words}" if holder is not None and other else ""
+            self._elsewhere = (now, told)
+        return told
 
     def trip(self, who: str, why: str) -> Latch:
         """Trip the kill switch: one act, no questions, whatever state the engine is in."""

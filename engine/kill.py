@@ -23,10 +23,12 @@ ARM_FILE_NAME: Final = "ARMED"
 
 CLEAR_PHRASE: Final = "CLEAR"
 BY_GUARD: Final = " (guard)"
-"""Ends the name of who came by the guard process. The page's button goes both ways at once."""
+"""Ends the reason of a kill that came by the guard process; who it was has one name, whichever way he came.
+The page's button goes both ways at once."""
 ONE_ACT_MS: Final = 5_000
 """Two trips that differ in their way alone are one press of the button, where they are no further apart: the
 page gives up on a way after 2.5 s (``push_kill.js``)."""
+MADE_BY_HAND: Final = f"the file {FILE_NAME} was made by hand"
 NOT_TRIPPED: Final = "The kill switch is not tripped."
 
 log = logging.getLogger("engine.kill")
@@ -68,13 +70,14 @@ class KillSwitch:
                     return None
             except (OSError, DecodingError):
                 break
+        why = MADE_BY_HAND
         try:
             since = self.path.lstat().st_mtime
         except FileNotFoundError:
             return None
-        except OSError:
-            since = time.time()
-        return Latch("somebody", f"{self.path} is there but says nothing readable", int(since * 1000))
+        except OSError as error:
+            since, why = time.time(), f"{self.path} cannot be looked at: {error.strerror}"
+        return Latch("somebody", why, int(since * 1000))
 
     def trip(self, who: str, why: str) -> Latch:
         """Latch the switch, durably, and disarm. A switch that is tripped already keeps its first reason.
@@ -101,6 +104,23 @@ class KillSwitch:
         elif not _is_one_act(mine, latch):
             self._note("tripped", who, f"{why} (it was tripped already, by {latch.who})")
         return latch
+
+    def note_by_hand(self, latch: Latch) -> None:
+        """Add a latch that somebody made by hand (``touch``) to the trail, once whoever sees it how often.
+
+        Args:
+            latch: As ``read`` gave it; one that says who made it was noted by whoever that was.
+        """
+        if latch.why != MADE_BY_HAND:
+            return
+        try:
+            deeds, _ = self.trail.read()
+        except OSError as error:
+            log.error("audit trail not read", extra={"reason": str(error)})
+            return
+        acts = [deed for deed in deeds if deed.what in ("tripped", "cleared")]
+        if not acts or acts[-1].what == "cleared" or acts[-1].at_ms < latch.since_ms:
+            self._note("tripped", latch.who, latch.why)
 
     def clear(self, phrase: str, who: str, why: str) -> str | None:
         """Release the latch, if the operator means it.
@@ -192,8 +212,8 @@ class KillSwitch:
 
 def _is_one_act(mine: Latch, latch: Latch) -> bool:
     """Say whether two trips are one press of the page's button, which goes by the server and by the guard."""
-    apart = mine.who != latch.who and mine.who.removesuffix(BY_GUARD) == latch.who.removesuffix(BY_GUARD)
-    return apart and mine.why == latch.why and abs(mine.since_ms - latch.since_ms) <= ONE_ACT_MS
+    apart = mine.why != latch.why and mine.why.removesuffix(BY_GUARD) == latch.why.removesuffix(BY_GUARD)
+    return apart and mine.who == latch.who and abs(mine.since_ms - latch.since_ms) <= ONE_ACT_MS
 
 
 def _private(path: str, flags: int) -> int:

@@ -421,6 +421,16 @@ class SettlementView(msgspec.Struct, frozen=True):
     traded: bool
     pnl: float | None
 
+    @property
+    def verdict_words(self) -> str:
+        """The verdict; of one that waits, what for: the outcome may be served before the final price.
+
+        ``verdictWords`` in the browser says the same.
+        """
+        if self.verdict != "waiting":
+            return self.verdict
+        return f"waiting for {'final price' if self.outcome_source == 'served' else 'outcome'}"
+
 
 class Point(msgspec.Struct, frozen=True):
     """One venue second of the charts. None where nothing arrived: a gap is drawn as a gap."""

@@ -124,7 +124,7 @@ def needs_kill_right(what: str) -> Callable[[Callable[..., Any]], Callable[..., 
 
 def who_asks() -> str:
     """Name who sits before this page: as signed in, else by the address."""
-    return of_session().named or f"console at {st.context.ip_address or 'this machine'}"
+    return of_session().named or rule.console_at(st.context.ip_address)
 
 
 def _checked(

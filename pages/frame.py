@@ -57,14 +57,18 @@ if desk.current() is None:
     )
     st.stop()
 
+st.session_state[who.PAGE] = page.url_path
 if not access.may_look():
     who.gate()
     st.stop()
 
 component.loader()
-with st.sidebar:
+# Streamlit writes what is chosen in the theme's first colour, which under white words has to be dark.
+st.html("<style>button[data-variant][data-selected]{color:inherit !important}</style>")
+with st.sidebar, st.container(gap="xsmall"):
     kill.control("" if page.url_path == "" else page.title)
-    who.corner()
+    with st.container(gap=None):
+        who.corner()
 who.greyed(page.url_path)
 page.run()
 if page.url_path == "":

@@ -7,7 +7,6 @@ The routes answer while every page is busy: measured 3-4 ms where a button waits
 import asyncio
 import importlib
 import logging
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Final
@@ -72,15 +71,14 @@ def engine_beside(
             await run_in_threadpool(observe_only, settings)
             other = await run_in_threadpool(holding, settings.data_dir)
             counter = await run_in_threadpool(desk.open_desk, settings, _with_port(make_host))
-            greet(console_url(base_path()), other)
+            greet(console_url(base_path()), other, counter.host.error)
             if isinstance(counter.host, EngineHost):
                 counter.host.sessions = lambda: len(counter.hub)
             try:
                 await run_in_threadpool(kill_token.open_token, settings.data_dir)
             except OSError as error:
-                # Of a folder that nobody can write to the engine says what to do.
-                level = logging.WARNING if os.access(settings.data_dir, os.W_OK) else logging.INFO
-                log.log(level, "no token for the kill route", extra={"reason": str(error)})
+                if counter.host.error is None:  # else the line above says what to do
+                    log.warning("no token for the kill route", extra={"reason": str(error)})
             guard = Guard(rules, guard_port())
             guarding = asyncio.create_task(_keep(guard), name="guard")
             warming = asyncio.create_task(_warm(), name="warm")

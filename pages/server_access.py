@@ -5,9 +5,10 @@ here and by the proxy (nginx.conf). What it does not know: what a role may (``en
 """
 
 import html
+import re
 import time
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +25,9 @@ from pages.server_body import whole
 
 BODY_MOST: Final = 4_096
 PARAMETER: Final = "pass"
+BACK: Final = "to"
+"""Which page was asked for, below the base path: its name and what stands behind it in the address."""
+_BACK: Final = re.compile(r"[A-Za-z0-9_-]{0,64}(\?[A-Za-z0-9_.~%&=+:,-]{0,500})?", re.ASCII)
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "same-origin",
@@ -38,14 +42,14 @@ margin:15vh auto;padding:0 1rem}}input,button{{font:inherit;width:100%;padding:.
 border-radius:6px;border:1px solid #2a3441;background:#171e26;color:inherit;box-sizing:border-box}}
 button{{background:#0072b2;color:#fff;border:0;cursor:pointer}}.wrong{{color:#ff8a80}}a{{color:#56b4e9}}.kill{{background:#b3261e}}</style>
 </head><body><h1>Operator console</h1>{body}</body></html>"""
-FORM: Final = """<form method="post" action="{base}/sign-in">
+FORM: Final = """<form method="post" action="{base}/sign-in{to}">
 <label>Your name, for the audit trail
 <input name="name" maxlength="40" autocomplete="username" required></label>
 <label>Password
 <input name="password" type="password" autocomplete="current-password" required></label>
 <button>Sign in</button></form>"""
 SIGNED_IN: Final = """<p>You are <strong>{name}</strong>, {role}.</p>
-<p><a href="{base}/">To the console</a></p>
+<p><a href="{base}/{to}">To the console</a></p>
 <form method="post" action="{base}/sign-out"><button>Sign out</button></form>"""
 AS_OPERATOR: Final = "<h2>Sign in as an operator</h2>"
 KILL: Final = (
@@ -61,6 +65,19 @@ def form_of(body: bytes) -> tuple[str, str]:
         return "", ""
     name, password = (given.get(field, [""])[0] for field in ("name", "password"))
     return name, password
+
+
+def back_of(request: Request) -> str:
+    """Return the page that was asked for before signing in; empty where it is none of this console's.
+
+    It begins with no slash and has none, so behind the base path and a slash it cannot lead to another site.
+    """
+    text = request.query_params.get(BACK, "")
+    return text if _BACK.fullmatch(text) else ""
+
+
+def _asking(to: str) -> str:
+    return f"?{BACK}={quote(to, safe='')}" if to else ""
 
 
 class AccessRoutes:
@@ -87,11 +104,11 @@ class AccessRoutes:
         found = access.of_request(request)
         if found.held is not None:
             who = {"name": html.escape(found.name), "role": found.role.name.lower(), "base": self._base}
-            told = SIGNED_IN.format(**who)
+            told = SIGNED_IN.format(**who, to=html.escape(back_of(request)))
             if found.role < Role.OPERATOR and access.rules(counter).operator_mark:
-                told += AS_OPERATOR + FORM.format(base=self._base)
+                told += AS_OPERATOR + FORM.format(base=self._base, to=_asking(back_of(request)))
             return self._page(told)
-        return self._form(counter)
+        return self._form(counter, back_of(request))
 
     async def sign_in(self, request: Request) -> Response:
         """Try name and password; 303 with the cookie, 401, or 429 while there were too many tries."""
@@ -110,8 +127,8 @@ class AccessRoutes:
         origin = origin_of(request.headers.getlist("x-forwarded-for"), peer, trusted)
         made = await run_in_threadpool(access.DOOR.sign_in, counter.settings, name, password, origin)
         if made.text:
-            return self._given(request, made.text, made.seconds)
-        answer = self._form(counter, made.problem, 429 if made.wait_s else 401)
+            return self._given(request, made.text, made.seconds, back_of(request))
+        answer = self._form(counter, back_of(request), made.problem, 429 if made.wait_s else 401)
         if made.wait_s:
             answer.headers["Retry-After"] = str(int(made.wait_s) + 1)
         return answer
@@ -142,8 +159,8 @@ class AccessRoutes:
             return RedirectResponse(f"{self._base}/", 303, HEADERS)
         return self._given(request, text, found.held.until_s - time.time())
 
-    def _given(self, request: Request, text: str, seconds: float) -> Response:
-        answer = RedirectResponse(f"{self._base}/", 303, HEADERS)
+    def _given(self, request: Request, text: str, seconds: float, to: str = "") -> Response:
+        answer = RedirectResponse(f"{self._base}/{to}", 303, HEADERS)
         secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto", ""))
         place = self._base or "/"
         answer.set_cookie(
@@ -151,11 +168,11 @@ class AccessRoutes:
         )
         return answer
 
-    def _form(self, counter: Desk, problem: str = "", status: int = 200) -> Response:
+    def _form(self, counter: Desk, to: str, problem: str = "", status: int = 200) -> Response:
         now = access.rules(counter)
         body = f'<p class="wrong" role="alert">{html.escape(problem)}</p>' if problem else ""
         if now.viewer_mark or now.operator_mark:
-            body += FORM.format(base=self._base)
+            body += FORM.format(base=self._base, to=_asking(to))
         else:
             body += "<p>No password is set: <code>python -m engine hash-password</code> makes one.</p>"
         if now.kill_by == "anyone":

@@ -35,9 +35,17 @@ def console_url(base: str) -> str:
     return f"{scheme}://{host}{f':{port}' if port else ''}{base}"
 
 
-def greet(url: str, other: Holder | None) -> None:
-    """Say where the console is; where another process has the data folder, that this one trades nothing."""
+def greet(url: str, other: Holder | None, failed: str | None = None) -> None:
+    """Say where the console is; where its engine did not start, that it trades nothing, and why.
+
+    Args:
+        url: Its address.
+        other: The process that has the data folder, where it is another one.
+        failed: Why the engine did not start; None where it did.
+    """
     text = f"The console is at {url} (Ctrl-C ends it)."
+    if failed is not None:
+        text = f"The console at {url} trades nothing: {failed}."
     if other is not None:
         text = f"The console at {url} trades nothing, for another engine has its data: {other.words}."
     sys.stdout.write(text + "\n")

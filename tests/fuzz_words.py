@@ -22,7 +22,7 @@ from engine.errors import SettingsError, StartError, WireError
 from engine.events import Record
 from engine.feeds.clock_check import ExactClock, WholeSeconds
 from engine.feeds.venue_clock import open_clock
-from engine.kill import ARM_FILE_NAME, KillSwitch
+from engine.kill import ARM_FILE_NAME, MADE_BY_HAND, KillSwitch
 from engine.kill import FILE_NAME as KILL_FILE
 from engine.kill_token import open_token
 from engine.layer import FOLDER as LAYERS
@@ -163,7 +163,7 @@ def _kill(data: bytes, folder: Path) -> bool:
     latch = switch.read()
     assert latch is not None
     assert switch.is_tripped()
-    return "says nothing readable" not in latch.why
+    return latch.why != MADE_BY_HAND
 
 
 def _armed(data: bytes, folder: Path) -> bool:

@@ -16,6 +16,7 @@ from engine import desk as desk_module
 from engine.clock import SystemClock
 from engine.config import Settings, load_settings
 from engine.desk import (
+    HOLDER_LOOK_S,
     IDLE_LIMIT_S,
     MARK_LIMIT,
     POINT_LIMIT,
@@ -32,7 +33,7 @@ from engine.events import AnyEvent, TradingPaused
 from engine.kill import KillSwitch
 from engine.run.commands import Pause, Reply
 from engine.run.commands_taken import watch_commands
-from engine.run.lock import FolderLock
+from engine.run.lock import FILE_NAME, FolderLock
 from engine.run.tell import NO_ENGINE
 from engine.snapshot import Mark, Point, Snapshot
 from tests.browser.fake_engine import BOUNDARY_S, SCRIPTS, Market
@@ -247,6 +248,25 @@ def test_health_tells_starting_running_silent_stopped_and_failed_apart(settings:
     desk.host.stop(0)
     desk.host.error = "the disk is full"  # type: ignore[misc]  # the fake's is plain
     assert (desk.health().state, desk.health().error) == ("failed", "the disk is full")
+
+
+def test_another_process_that_trades_here_is_told_of_and_named(settings: Settings) -> None:
+    """Nothing has failed: "ENGINE DOWN" beside a trading engine sends people to the wrong place."""
+    watch = Watch()
+    desk = Desk(settings, StillHost, watch)
+    desk.host.error = "another engine"  # type: ignore[misc]  # the fake's is plain
+    with FolderLock(settings.data_dir, 8501):
+        assert desk.health().state == "failed", "the lock is this process's own"
+        path = settings.data_dir / FILE_NAME
+        path.write_text("1 8501 0\n")
+        assert desk.health().state == "failed", "it does not look at each frame"
+        watch.now += HOLDER_LOOK_S
+        told = desk.health()
+        assert (told.state, told.alive, told.well) == ("elsewhere", False, False)
+        assert told.error is not None
+        assert told.error.startswith("trades elsewhere: process 1, console at port 8501")
+    watch.now += HOLDER_LOOK_S
+    assert desk.health().state == "failed", "it has ended"
 
 
 def test_the_switch_trips_at_once_and_clears_only_with_phrase_and_reason(settings: Settings) -> None:

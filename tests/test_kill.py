@@ -40,7 +40,31 @@ def test_a_touched_file_is_enough(tmp_path: Path) -> None:
     assert switch.is_tripped()
     latch = switch.read()
     assert latch is not None
-    assert "nothing readable" in latch.why
+    assert (latch.who, latch.why) == ("somebody", "the file KILL was made by hand")
+
+
+def test_a_touched_file_is_one_line_of_the_trail_whoever_sees_it(tmp_path: Path) -> None:
+    """docs/commands.md: it does the same. A restart, or a second look, is no second kill."""
+    for times in (1, 2):
+        KillSwitch(tmp_path).path.touch()
+        for _ in range(2):  # a start each
+            switch = KillSwitch(tmp_path)
+            latch = switch.read()
+            assert latch is not None
+            switch.note_by_hand(latch)
+        assert _acts(tmp_path).count(("tripped", "somebody", "the file KILL was made by hand")) == times
+        assert switch.clear(CLEAR_PHRASE, "operator", "looked") is None
+
+
+def test_a_latch_that_names_its_maker_was_noted_by_him(tmp_path: Path) -> None:
+    """Else each kill had a second line."""
+    switch = KillSwitch(tmp_path)
+    switch.note_by_hand(switch.trip("operator", "looked wrong"))
+    assert _acts(tmp_path) == [("tripped", "operator", "looked wrong")]
+
+
+def _acts(folder: Path) -> list[tuple[str, str, str]]:
+    return [(deed.what, deed.who, deed.why) for deed in Trail(folder).read()[0]]
 
 
 @given(st.binary(max_size=200))
@@ -201,16 +225,16 @@ def test_of_two_who_trip_at_once_the_second_says_so_in_the_trail(tmp_path: Path)
 def test_one_press_of_the_button_is_one_line_though_it_goes_two_ways(tmp_path: Path) -> None:
     """By the server's route and by the guard: two lines for one act read as two people."""
     switch = KillSwitch(tmp_path)
-    switch.trip("console at 127.0.0.1 (guard)", "kill button")
+    switch.trip("console at 127.0.0.1", "kill button (guard)")
     switch.trip("console at 127.0.0.1", "kill button")
     (deed,) = switch.trail.read()[0]
-    assert (deed.what, deed.who, deed.why) == ("tripped", "console at 127.0.0.1 (guard)", "kill button")
+    assert (deed.what, deed.who, deed.why) == ("tripped", "console at 127.0.0.1", "kill button (guard)")
 
 
 @pytest.mark.parametrize(
     ("who", "why", "later_ms"),
     [
-        ("console at 127.0.0.1 (guard)", "kill button", 0),  # pressed in a second tab
+        ("console at 127.0.0.1", "kill button (guard)", 0),  # pressed in a second tab
         ("console at 127.0.0.2", "kill button", 0),
         ("console at 127.0.0.1", "another reason", 0),
         ("console at 127.0.0.1", "kill button", 6_000),
@@ -219,11 +243,11 @@ def test_one_press_of_the_button_is_one_line_though_it_goes_two_ways(tmp_path: P
 def test_another_act_has_a_line_of_its_own(tmp_path: Path, who: str, why: str, later_ms: int) -> None:
     """Of somebody else, for another reason, or later: who looks for what happened must find it."""
     switch = KillSwitch(tmp_path)
-    first = switch.trip("console at 127.0.0.1 (guard)", "kill button")
+    first = switch.trip("console at 127.0.0.1", "kill button (guard)")
     switch.path.write_bytes(msgspec.json.encode(structs.replace(first, since_ms=first.since_ms - later_ms)))
     switch.trip(who, why)
     assert [deed.why for deed in switch.trail.read()[0]] == [
-        "kill button", f"{why} (it was tripped already, by console at 127.0.0.1 (guard))",
+        "kill button (guard)", f"{why} (it was tripped already, by console at 127.0.0.1)",
     ]  # fmt: skip
 
 

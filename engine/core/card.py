@@ -43,9 +43,9 @@ SENTENCES: Final = {
     "clock": "This machine's clock is not the venue's.",
     "settlement rule": "The settlement rule is unknown or has changed: observe only.",
     "strike": "The strike is not proven: observe only.",
-    "stale price": "The settlement feed is stale.",
+    "stale price": "The price reports of chainlink are stale.",
     "fallback": "Living on spot: orders are gated.",
-    "frozen price": "The settlement feed stands still.",
+    "frozen price": "A feed that settles stands still: the gate names it.",
     "divergence": "Spot and the settlement feed are too far apart.",
     "volatility": "Too few prices yet to know the volatility.",
     "book": "No live order book.",
@@ -155,7 +155,7 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         fee_down=worth.fee_down,
         up=_book(state, market, market.up, (now_ms, worth.p_up)),
         down=_book(state, market, market.down, (now_ms, p_down)),
-        decision=None if market.decision is None else _decision(state, market, market.decision),
+        decision=None if market.decision is None else _decision(state, market, market.decision, over),
         final=None if final is None else float(final.value),
         final_source=None if final is None else final.source,
         outcome=market.outcome,
@@ -237,7 +237,8 @@ def _book(state: State, market: Market, book: Book, at: tuple[Milliseconds, floa
     )
 
 
-def _decision(state: State, market: Market, decision: Decision) -> DecisionView:
+def _decision(state: State, market: Market, decision: Decision, over: bool) -> DecisionView:
+    """Show the last decision; its gates are measured now, so that of a window that is over there are none."""
     view = market.view
     assert view is not None
     return DecisionView(
@@ -246,7 +247,7 @@ def _decision(state: State, market: Market, decision: Decision) -> DecisionView:
         sentence=_sentence(decision, view),
         at_ms=decision.at_ms,
         seq=decision.seq,
-        gates=gate_rows(state, market),
+        gates=[] if over else gate_rows(state, market),
     )
 
 
@@ -255,7 +256,7 @@ def _sentence(decision: Decision, view: View) -> str:
     if decision.action:
         side, ev = ("Up", decision.ev_up) if decision.action == BUY_UP else ("Down", decision.ev_down)
         assert ev is not None
-        return f"Buy {side}: EV {ev:+.4f} a share after fee, p(Up) {decision.p_up:.4f}."
+        return f"Buy {side}: EV {ev:+z.4f} a share after fee, p(Up) {decision.p_up:.4f}."
     if decision.reason == "hammer time":
         return f"Not yet: {view.numbers.seconds_left:.0f} s left."
     return SENTENCES[decision.reason]

@@ -107,7 +107,7 @@ def _behind(state: State, market: Market) -> GateView:
 
 def _clock(state: State, market: Market) -> GateView:
     measured, least = state.clock, state.least_lag_ms
-    value = "not measured" if measured is None else f"{measured.skew_ms:+.0f} ms off the venue's"
+    value = "not measured" if measured is None else f"{measured.skew_ms:+z.0f} ms off the venue's"
     if least is not None and least < 0:
         value = f"{value}, a stamp {-least} ms ahead of us"
     change = "set this machine's clock"
@@ -139,7 +139,9 @@ def _price(state: State, market: Market) -> GateView:
     if track.arrived_ms is not None and track.newest_s is not None:
         heard, of = (state.now_ms - track.arrived_ms) / 1000, state.now_ms / 1000 - track.newest_s
         value = f"heard {heard:.1f} s ago, of {of:.1f} s ago"
-    return _row(market, gate.PRICE, value, f"<= {state.params.price_stale_s:g} s", "the feed has to speak")
+    return _row(
+        market, gate.PRICE, value, f"<= {state.params.price_stale_s:g} s", "chainlink has to report again"
+    )
 
 
 def _fallback(state: State, market: Market) -> GateView:
@@ -157,7 +159,7 @@ def _frozen(state: State, market: Market) -> GateView:
 
 def _divergence(state: State, market: Market) -> GateView:
     found, limit = health.divergence(state), state.params.max_divergence_bp
-    value = "no spot to compare" if found is None else f"spot {found.bp:+.1f} bp"
+    value = "no spot to compare" if found is None else f"spot {found.bp:+z.1f} bp"
     return _row(market, gate.DIVERGENCE, value, f"within {limit:g} bp", "both feeds have to agree again")
 
 
@@ -185,13 +187,14 @@ def _fee(state: State, market: Market) -> GateView:
     fee = market.contract.fee
     terms = "FEE_BPS, none published" if fee is None else f"rate {fee.rate}, exponent {fee.exponent}"
     age = (state.now_ms - market.described_ms) / 1000
-    limit = state.params.fee_ttl_s * risk.FEE_TTLS
-    return _row(market, gate.FEE, f"{terms}, {age:.0f} s old", f"<= {limit:g} s", "Gamma has to answer")
+    once_s = state.params.fee_ttl_s
+    need = f"<= {once_s * risk.FEE_TTLS:g} s ({risk.FEE_TTLS} x {once_s:g} s)"
+    return _row(market, gate.FEE, f"{terms}, {age:.0f} s old", need, "Gamma has to answer")
 
 
 def _watch(state: State, market: Market) -> GateView:
     now, need = state.watch_return, state.params.watch_return_threshold
-    value = "return unknown" if now is None else f"{now:+.3%} now"
+    value = "return unknown" if now is None else f"{now:+z.3%} now"
     if market.watched_at_ms is not None:
         value = f"fired {(state.now_ms - market.watched_at_ms) / 1000:.0f} s ago, {value}"
     change = f"BTC has to move {need:.2%} within {state.params.watch_window_s:g} s"
@@ -216,7 +219,7 @@ def _hourly(state: State, market: Market) -> GateView:
 
 def _daily_loss(state: State, market: Market) -> GateView:
     today = state.ledger.realised_on(state.now_ms // DAY_MS) / ONE_E6
-    value = f"today {today:+.2f}, at stake {risk.at_stake_e6(state) / ONE_E6:.2f} dollars"
+    value = f"today {today:+z.2f}, at stake {risk.at_stake_e6(state) / ONE_E6:.2f} dollars"
     return _row(
         market, gate.DAILY_LOSS, value, f"<= ${state.limits.max_daily_loss_usd:g}", "the next UTC day"
     )
@@ -272,7 +275,7 @@ def _worth_rows(numbers: Numbers, params: Params) -> list[GateView]:
     far = distance >= params.d_min_usd
     price = f"{side} {cost:.4f}" if cost > 0.0 else f"{side}: no ask"
     fee = fee_at(cost, numbers.fee_rate, numbers.fee_exponent, numbers.fee_of_price)
-    worth = f"{side} {ev:+.4f} after fee {fee:.4f}" if cost > 0.0 else f"{side}: no ask"
+    worth = f"{side} {ev:+z.4f} after fee {fee:.4f}" if cost > 0.0 else f"{side}: no ask"
     limit_e4 = gate.best_limit_e4(probability, numbers, params, 10)
     cheap = f"{side} ask at or below {limit_e4 / 10_000:.3f}" if limit_e4 else f"{side} has to be likelier"
     changes = (

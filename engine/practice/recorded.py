@@ -106,7 +106,7 @@ def _read_bytes(path: Path) -> bytes:
         content = path.read_bytes()
         return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
     except FileNotFoundError:
-        raise SessionFileError(f"{path}: no such session file") from None
+        raise SessionFileError(f"{path}: no such file") from None
     except (OSError, EOFError, zlib.error) as error:
         raise SessionFileError(f"{path}: cannot be read: {error}") from None
 

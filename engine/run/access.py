@@ -86,9 +86,15 @@ class Identity(NamedTuple):
     held: passes.Pass | None = None
 
     @property
+    def called(self) -> str:
+        """The name; of a share link also which one, by its pass's id, which opens nothing."""
+        shared = self.held is not None and self.held.mark == SHARE_MARK
+        return f"{self.name} {self.held.id}" if self.held is not None and shared else self.name
+
+    @property
     def named(self) -> str:
         """Name and role, as the audit trail has them; empty for who gave no name."""
-        return f"{self.name} ({self.role.name.lower()})" if self.name else ""
+        return f"{self.called} ({self.role.name.lower()})" if self.name else ""
 
 
 class Signed(NamedTuple):
@@ -151,6 +157,11 @@ def is_local(headers: Headers, peer: str) -> bool:
         return False
     origin = headers.get("origin", "")
     return not origin or is_loopback(_host(origin))
+
+
+def console_at(address: str | None) -> str:
+    """Name who gave no name: by the address, the same one way as the other; this machine has many."""
+    return f"console at {'this machine' if not address or is_loopback(address) else address}"
 
 
 def is_loopback(host: str) -> bool:

@@ -162,7 +162,7 @@ def sign_out(folder: Path, found: Identity) -> None:
     """
     if found.held is not None:
         passes.end(folder, found.held)
-        note(folder, "signed out", found.name, f"{found.role.name.lower()}")
+        note(folder, "signed out", found.called, f"{found.role.name.lower()}")
 
 
 def note(folder: Path, what: What, who: str, why: str) -> None:

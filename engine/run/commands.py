@@ -17,11 +17,12 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from engine.contract import Outcome
+from engine.core.orders import SELL_LOT_E6
 from engine.events import AnyEvent, ExitAsked, LimitsTightened, TradingPaused
 from engine.params import Limits
 from engine.run.params_of import fault_of_values
 from engine.trail import What, plain
-from engine.units import ONE_E4, PriceE4
+from engine.units import ONE_E4, ONE_E6, PriceE4
 
 FOLDER_NAME: Final = "commands"
 
@@ -31,6 +32,9 @@ LIMIT_OF: Final = {"MAX_DAILY_LOSS": "max_daily_loss_usd"} | {
 """The settings that can be tightened, and the core's names of them. A longer or a shorter ``EDGE_TRADES`` is
 neither stricter nor looser than another."""
 HIGHER_IS_STRICTER: Final = frozenset({"least_roi"})
+
+LEAST_SALE_SHARES: Final = SELL_LOT_E6 / ONE_E6
+"""A smaller holding cannot be sold: it settles with its window."""
 
 
 class Pause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="pause"):

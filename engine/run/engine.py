@@ -373,6 +373,8 @@ async def _watch_kill(session: Session, kill: KillSwitch) -> None:
                     since_ms=None if latch is None else latch.since_ms,
                 )
             )
+            if latch is not None:
+                kill.note_by_hand(latch)
         await asyncio.sleep(KILL_LOOK_EVERY_S)
 
 

@@ -61,9 +61,9 @@ class _Door(BaseHTTPRequestHandler):
             self._answer(refused.status, {"latched": None, "error": refused.why})
             return
         why = self._reason().decode("utf-8", "replace").strip()[:REASON_LIMIT]
-        who = f"{who_of(self.headers, found, folder, peer)}{BY_GUARD}"
+        who = who_of(self.headers, found, folder, peer)
         try:
-            latch = KillSwitch(folder).trip(who, why or "kill route")
+            latch = KillSwitch(folder).trip(who, f"{why or 'kill route'}{BY_GUARD}")
         except OSError as error:
             self._answer(500, {"latched": None, "error": f"the latch could not be written: {error}"})
             return

@@ -15,14 +15,17 @@ from engine.run.handover_rows import (
     Asked,
     Line,
     acts,
+    breakers,
     changes,
     gaps,
+    newest,
     settings_changed,
     stops,
     told_events,
     trades,
     warnings,
     windows,
+    with_clearers,
 )
 from engine.run.handover_times import Times, moment
 from engine.snapshot import Snapshot
@@ -85,6 +88,7 @@ def report(snapshot: Snapshot, settings: Settings, since_ms: Milliseconds) -> Re
     questions: list[str] = []
     asked = Asked(since_ms, Times(snapshot, settings), questions)
     told = told_events(journal_of(settings, snapshot.session), on_engines_clock(snapshot, since_ms), asked)
+    stopped = changes(with_clearers(told, settings, asked), asked, stops)
     fills, profit = trades(ledger_of(settings), asked)
     ended = windows(snapshot, asked)
     # Of earlier sessions the journal of this one knows nothing: no row is no proof of a quiet time.
@@ -93,7 +97,7 @@ def report(snapshot: Snapshot, settings: Settings, since_ms: Milliseconds) -> Re
         Section("Windows that ended", f"None ended{yet}.", ended),
         Section("Trades", "None.", fills),
         Section("Profit of the contracts that settled", "None of ours settled.", profit),
-        Section("Halts, kills and pauses", f"None{yet}.", changes(told, asked, stops)),
+        Section("Halts, kills and pauses", f"None{yet}.", newest((*breakers(snapshot, asked), *stopped))),
         Section("Gaps and connections", f"None{yet}.", gaps(told, asked)),
         Section("Restrictions and alarms", f"None{yet}.", changes(told, asked, warnings)),
         Section(
@@ -140,7 +144,7 @@ def _open(snapshot: Snapshot, windows: tuple[Line, ...]) -> list[str]:
         for row in windows
         if row["verdict"] in ("drift", "outside error")
     ]
-    waiting = sum(row["verdict"] == "waiting" for row in windows)
+    waiting = sum(row["verdict"].startswith("waiting") for row in windows)
     if waiting:
         found.append(f"Windows that wait for the venue's word: {waiting}.")
     if mode.reduced_trading_confidence:

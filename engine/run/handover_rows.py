@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from msgspec import structs
+
 from engine import events as e
 from engine.config import Settings
 from engine.errors import JournalError
@@ -17,7 +19,7 @@ from engine.run.handover_times import Times, moment
 from engine.run.ledger import read as ledger_read
 from engine.run.ledger.read import ROWS_MOST, FillRow, Part
 from engine.snapshot import Snapshot
-from engine.trail import Trail
+from engine.trail import Deed, Trail
 from engine.units import ONE_E6, Milliseconds
 
 CHANGES: Final = (
@@ -27,6 +29,8 @@ CHANGES: Final = (
 )  # fmt: skip
 """Kinds of events that a handover tells of."""
 
+SEEN_WITHIN_MS: Final = 10_000
+"""The engine looks at the latch several times a second; a fast clock's wall time is a reckoning."""
 
 Line = dict[str, Any]
 
@@ -80,7 +84,7 @@ def windows(snapshot: Snapshot, asked: Asked) -> tuple[Line, ...]:
             "window": one.slug,
             "outcome": one.outcome,
             "known_by": one.outcome_source,
-            "verdict": one.verdict,
+            "verdict": one.verdict_words,
             "traded": "yes" if one.traded else "no",
             "profit": one.pnl,
         }
@@ -108,10 +112,10 @@ def trades(ledger: Path, asked: Asked) -> tuple[tuple[Line, ...], tuple[Line, ..
     rows = [(wall_ms, one) for wall_ms, one in placed if asked.holds(wall_ms)]
     if len(rows) == ROWS_MOST:
         questions.append(f"There are more than {ROWS_MOST:,} trades: the ledger page has the rest.")
-    return _newest(_fill(one, wall_ms, asked) for wall_ms, one in rows), _settled(ledger, sessions, asked)
+    return newest(_fill(one, wall_ms, asked) for wall_ms, one in rows), _settled(ledger, sessions, asked)
 
 
-def _newest(rows: Iterable[Line]) -> tuple[Line, ...]:
+def newest(rows: Iterable[Line]) -> tuple[Line, ...]:
     """Sort rows by the wall, newest first; without it they are sorted already."""
     return tuple(sorted(rows, key=lambda row: int(row.get("wall_ms") or 0), reverse=True))
 
@@ -121,7 +125,8 @@ def _fill(one: FillRow, wall_ms: Milliseconds | None, asked: Asked) -> Line:
         "window": one.slug,
         "what": f"{one.side.lower()} {one.outcome.title()}",
         "shares": one.shares_e6 / ONE_E6,
-        "cost": one.cost_e6 / ONE_E6,
+        "cost": one.cost_e6 / ONE_E6 if one.side == "BUY" else None,
+        "proceeds": one.cost_e6 / ONE_E6 if one.side == "SELL" else None,
         "fees": one.fee_e6 / ONE_E6,
         "status": one.status,
     }
@@ -135,7 +140,7 @@ def _settled(ledger: Path, sessions: dict[str, str], asked: Asked) -> tuple[Line
     rows = [(wall_ms, one) for wall_ms, one in placed if asked.holds(wall_ms)]
     if len(rows) == ROWS_MOST:
         asked.questions.append(f"More than {ROWS_MOST:,} contracts settled: the ledger page has the rest.")
-    return _newest(
+    return newest(
         asked.when("settled_ms", one.settled_ms, wall_ms)
         | {
             "window": one.slug,
@@ -164,10 +169,48 @@ def _wall_of(event: e.AnyEvent, asked: Asked) -> Milliseconds | None:
     return acted_ms if acted_ms is not None and acted_ms >= asked.since_ms else wall_ms
 
 
+def with_clearers(told: Iterable[e.AnyEvent], settings: Settings, asked: Asked) -> list[e.AnyEvent]:
+    """Return the events with who cleared the kill switch, when and why: only the audit trail knows."""
+    try:
+        deeds = Trail(settings.data_dir).read()[0]
+    except OSError:
+        deeds = []  # a question already (``acts``)
+    clearings = [deed for deed in deeds if deed.what == "cleared" and not deed.why.startswith("breakers ")]
+    return [
+        _with_clearer(event, clearings, asked)
+        if isinstance(event, e.KillSwitchChanged) and not event.latched and not event.who
+        else event
+        for event in told
+    ]
+
+
+def _with_clearer(event: e.KillSwitchChanged, clearings: list[Deed], asked: Asked) -> e.KillSwitchChanged:
+    seen_ms = asked.times.wall(event.ts_recv_ms)
+    near = [one for one in clearings if seen_ms is not None and abs(one.at_ms - seen_ms) <= SEEN_WITHIN_MS]
+    if seen_ms is None or not near:
+        return event
+    deed = min(near, key=lambda one: abs(one.at_ms - seen_ms))
+    return structs.replace(event, who=deed.who, why=deed.why, since_ms=deed.at_ms)
+
+
+def breakers(snapshot: Snapshot, asked: Asked) -> tuple[Line, ...]:
+    """Return a row for each breaker that tripped since: no event tells of it, and none is cleared while the
+    engine runs."""
+    mode = snapshot.mode
+    since = ((mode.breakers_since.get(name), name, why) for name, why in mode.breakers.items())
+    return tuple(
+        {"wall_ms": wall_ms, "what": f"halted by breaker {name}", "why": why}
+        for wall_ms, name, why in since
+        if asked.holds(wall_ms)
+    )
+
+
 def stops(event: e.AnyEvent) -> tuple[str, str] | None:
     match event:
         case e.EngineHalted():
             return "halted", event.why
+        case e.KillSwitchChanged() if not event.who:
+            return "kill switch cleared", "the audit trail does not say by whom"
         case e.KillSwitchChanged():
             return f"kill switch {'tripped' if event.latched else 'cleared'} by {event.who}", event.why
         case e.TradingPaused():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from engine import kill_token
-from engine.run.access import Headers, Identity, Role, Rules, may_kill, same_site
+from engine.run.access import Headers, Identity, Role, Rules, console_at, may_kill, same_site
 
 REASON_LIMIT: Final = 200
 """Characters of a reason that are kept."""
@@ -51,9 +51,10 @@ def refusal(
 
 
 def who_of(headers: Headers, found: Identity, folder: Path, address: str) -> str:
-    """Name who asked, for the latch and the audit trail."""
-    place = "kill route" if has_token(headers, folder) else found.named or "console"
-    return f"{place} at {address}" if address else place
+    """Name who asked, for the latch and the audit trail: a person by the name that all other acts have."""
+    if has_token(headers, folder):
+        return f"kill route at {address}" if address else "kill route"
+    return found.named or console_at(address)
 
 
 def has_token(headers: Headers, folder: Path) -> bool:

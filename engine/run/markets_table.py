@@ -50,7 +50,9 @@ def read_markets(path: Path, faults: Faults | None = None) -> dict[str, WindowTe
         if path.stat().st_size > SIZE_MOST:
             raise MarketRowError(f"{path}: a markets table has at most {SIZE_MOST >> 20} MB")
         lines = from_json(path.read_bytes())
-    except (OSError, DecodingError) as error:
+    except OSError as error:
+        raise MarketRowError(f"{path}: cannot be read: {error.strerror}") from None
+    except DecodingError as error:
         raise MarketRowError(f"{path}: not a markets table: {error}") from None
     if not isinstance(lines, list):
         raise MarketRowError(f"{path}: not a markets table: it has to be a list")

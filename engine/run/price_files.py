@@ -51,7 +51,8 @@ def _read(path: Path) -> Iterator[Tick]:
             for row in rows:
                 yield _tick(row, f"{path}, line {rows.line_num}")
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
-        raise PriceFileError(f"{path}: {error}") from error
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise PriceFileError(f"{path}: {why[0].lower()}{why[1:]}") from error
 
 
 def _tick(row: dict[str, str], where: str) -> Tick:

@@ -56,6 +56,24 @@ def typed(at_ms: Milliseconds) -> str:
     return "" if told is None else f"{told:%Y-%m-%d %H:%M:%S}"
 
 
+def lasted(seconds: float | None) -> str | None:
+    """Write how long something lasts, in the two units that a reader needs."""
+    if seconds is None:
+        return None
+    whole = int(seconds)
+    (minutes, second), (hours, minute) = divmod(whole, 60), divmod(whole // 60, 60)
+    if hours >= 24:
+        return f"{hours // 24:,} d {hours % 24} h"
+    return f"{hours} h {minute} min" if hours else f"{minutes} min {second} s" if minutes else f"{whole} s"
+
+
+def megabytes(size: float | None) -> str | None:
+    """Write a size that is told in MB, in GB from a thousand of them on."""
+    if size is None:
+        return None
+    return f"{size / 1000:,.1f} GB" if size >= 1000 else f"{size:,.1f} MB"
+
+
 def replay_address(base: str, session: str, at_ms: Milliseconds | None) -> str:
     """Write where a session's moment is replayed; ``moment_of`` reads it back to the millisecond.
 
@@ -65,6 +83,19 @@ def replay_address(base: str, session: str, at_ms: Milliseconds | None) -> str:
         at_ms: The moment; None opens the session at its beginning.
     """
     return f"{base}/replay?{urlencode(replay_words(session, at_ms), quote_via=quote, safe='/:')}"
+
+
+def sign_in_link(base: str, page: str, asked: dict[str, str]) -> str:
+    """Return where one signs in, and comes back from to the page and its query.
+
+    Args:
+        base: The console's base path, without a slash at its end.
+        page: The page's name; empty for the first one.
+        asked: The query's words.
+    """
+    query = urlencode(asked)
+    to = quote(f"{page}{f'?{query}' if query else ''}", safe="")
+    return f"{base}/sign-in{f'?to={to}' if to else ''}"
 
 
 def replay_words(session: str, at_ms: Milliseconds | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ import streamlit as st
 from engine import desk
 from engine.run.access import SHARE_MARK, Identity, Role
 from engine.run.access_rules import SHARE_HOURS_MOST, share, share_link, takes_no_cookies
+from engine.run.table_text import sign_in_link
 from engine.run.throttle import origin_of
 from pages import access, oidc
 from pages.server import base_path
@@ -14,6 +15,8 @@ from pages.widgets import plain
 
 LINK: Final = "access-link"
 PROBLEM: Final = "access-problem"
+PAGE: Final = "access-page"
+"""Path of the page that this session asked for, to come back to after signing in."""
 NO_RIGHTS: Final = (
     "You are a viewer: nobody is asked for a password here, and only a browser on the server's own machine, "
     "with the server on loopback, is the operator. Set OPERATOR_PASSWORD_HASH (docs/access.md), or start "
@@ -40,10 +43,10 @@ def corner() -> None:
     if found.name and found.held is None:
         st.button("Sign out", key="access-out", on_click=st.logout)
     elif found.name and access.SESSION_PASS not in st.session_state:
-        _link("Sign out…" if found.role == Role.OPERATOR else "Sign out, or in as an operator…")
+        _link("Sign out…" if found.role == Role.OPERATOR else "Sign out, or in as operator…", small=True)
         return
     if rules.asks and found.role < Role.OPERATOR:
-        _ways_in("Sign in as an operator")
+        _ways_in("Sign in as an operator", small=True)
 
 
 def who_is(found: Identity) -> str:
@@ -73,7 +76,7 @@ def gate() -> None:
     _ways_in("Sign in")
 
 
-def _ways_in(words: str) -> None:
+def _ways_in(words: str, *, small: bool = False) -> None:
     if oidc.is_configured():
         st.button(f"{words} with the provider", key="access-oidc", on_click=st.login)
     counter = desk.current()
@@ -81,7 +84,7 @@ def _ways_in(words: str) -> None:
     if rules is None or not (rules.viewer_mark or rules.operator_mark):
         return
     if not takes_no_cookies():
-        _link(words)
+        _link(words, small=small)
         return
     with st.form("access"):
         st.text_input("Your name, for the audit trail", key="access-name", max_chars=40)
@@ -91,9 +94,16 @@ def _ways_in(words: str) -> None:
         st.error(st.session_state[PROBLEM])
 
 
-def _link(words: str) -> None:
-    """Lead to the sign-in page in this tab; Streamlit's own links open another."""
-    st.html(f'<a href="{base_path()}/sign-in" target="_self">{words}</a>')
+def _link(words: str, *, small: bool = False) -> None:
+    """Lead to the sign-in page in this tab; Streamlit's own links open another.
+
+    Args:
+        words: What it says.
+        small: One quiet line, for the sidebar, whose room the list of pages needs.
+    """
+    style = ' style="font-size:12.5px;color:inherit;white-space:nowrap"' if small else ""
+    way = sign_in_link(base_path(), st.session_state.get(PAGE, ""), st.query_params.to_dict())
+    st.html(f'<a href="{way}" target="_self"{style}>{words}</a>')
 
 
 def _sign_in() -> None:
@@ -117,12 +127,19 @@ def sharing() -> None:
     if counter is None or access.locked() or access.rules(counter).stranger != Role.NOBODY:
         return
     st.subheader("Share with a viewer", anchor="share")
-    st.caption("Who has the link sees everything until it ends, and changes nothing.")
+    st.caption(link_gives(counter.settings.kill_by))
     with st.form("share"):
         st.number_input("Hours", 0.25, SHARE_HOURS_MOST, 8.0, 1.0, key="share-hours", format="%g")
         st.form_submit_button("Make a link", on_click=_share)
     if LINK in st.session_state:
         st.code(st.session_state[LINK], language=None)
+
+
+def link_gives(kill_by: str) -> str:
+    """Say what a share link gives to whoever has it."""
+    told = "Who has the link sees everything until it ends, and changes nothing"
+    may = "" if kill_by == "operator" else "; but may trip the kill switch, as any viewer here (KILL_BY)"
+    return f"{told}{may}."
 
 
 @access.needs_operator("to make a share link")

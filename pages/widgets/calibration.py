@@ -63,7 +63,8 @@ def shown() -> None:
     if problem:
         st.error(f"The last report failed: {plain.marked_down(problem)}")
     if report is None:
-        st.info("No report has been made here yet.")
+        if not sweep_job.calibration_runs(counter.settings):  # else that is said above
+            st.info("No report has been made here yet.")
         return
     st.markdown(f"**Verdict: {plain.marked_down(report['verdict'])}**")
     sources = ", ".join(plain.marked_down(Path(source).name) for source in report["sources"][:3])
@@ -142,8 +143,8 @@ def _bin_columns() -> dict[str, Any]:
         "from": tables.number("from", "probability of Up", "%.2f"),
         "to": tables.number("to", "probability of Up", "%.2f"),
         "n": tables.count("windows", "in this bin"),
-        "said": tables.number("said", "mean forecast", "%.4f"),
-        "came": tables.number("came", "share that settled Up", "%.4f"),
+        "said": tables.number("mean forecast", "probability of Up", "%.4f"),
+        "came": tables.number("settled Up", "share of these windows", "%.4f"),
         "low": tables.number("low", "Wilson, 95 %", "%.4f"),
         "high": tables.number("high", "Wilson, 95 %", "%.4f"),
     }

@@ -24,7 +24,11 @@ from pages.widgets import plain, stream, tables
 SEQ_MOST: Final = 99_999_999_999_999
 PLACE_MOST: Final = 1_000
 EXPLAINED: Final = "explained"
-NOT_WORKED_OUT: Final = "z, p(Up) and EV are empty where the time or another gate refused before them."
+NOT_WORKED_OUT: Final = (
+    "z, p(Up) and EV are empty where the time or another gate refused before them: the decision ends at the "
+    "first refusal and records no more. The live page, and the gates of a chosen decision, work them out for "
+    "display."
+)
 KEPT: Final = 20
 """Explanations that a session keeps: each took seconds to find."""
 
@@ -103,19 +107,19 @@ def _table(session: str, rows: tuple[DecisionRow, ...]) -> None:
     made = [row._asdict() for row in rows]
     linked = [one | {"link": tables.replay_link(session, one["at_ms"])} for one in made]
     how = {"height": 380, "on_select": "rerun", "selection_mode": "single-row"}
+    if any(row.p_up is None for row in rows):
+        st.caption(NOT_WORKED_OUT)
     event = tables.grid(linked, columns(), "decisions", **how)
     st.session_state["d-picked"] = list(event.selection.rows)
     said = f"{counted(len(rows), 'decision')}, newest first. Choose one to see its gates."
     st.caption(said if len(rows) < SHOWN_MOST else f"{said} There are more: go further back.")
-    if any(row.p_up is None for row in rows):
-        st.caption(NOT_WORKED_OUT)
     tables.export(lambda: made, "decisions", "Make CSV of these")
 
 
 def columns() -> dict[str, Any]:
     """Return the headings; each says its unit."""
     return {
-        "at_ms": tables.time("decided"),
+        "at_ms": tables.time("decided", fine=True),
         "link": tables.replay(),
         "slug": tables.text("contract", "the window's name; it ends with its start, Unix seconds"),
         "action": tables.text("action", "what was decided"),
@@ -205,7 +209,7 @@ def _one(session: str, told: Explained) -> None:
 
 
 def _signed(value: float | None, digits: int) -> str | None:
-    return None if value is None else f"{value:+.{digits}f}"
+    return None if value is None else f"{value:+z.{digits}f}"
 
 
 GATES: Final = {

@@ -5,7 +5,7 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
-from engine.run import worker
+from engine.run import table_text, worker
 from engine.run.alarm_post import try_alarm
 from engine.run.health_view import measure
 from engine.run.sessions.kept import last_verdict
@@ -32,9 +32,14 @@ def engine() -> None:
         return
     health, snapshot = counter.health(), stream.newest_snapshot()
     st.subheader("Engine", anchor="engine")
-    state = f"{health.state}: {health.error}" if health.error else health.state
+    told = health.error and health.state != "elsewhere"
+    state = f"{health.state}: {health.error}" if told else health.state
     with st.container(horizontal=True):
-        st.metric("Engine", state, help="running, silent (no snapshot for 3 s), starting, stopped or failed")
+        st.metric(
+            "Engine",
+            state,
+            help="running, silent (no snapshot for 3 s), starting, stopped, failed, elsewhere",
+        )
         st.metric("Snapshot age", _number(health.snapshot_age_s, ".1f", " s"), help="published each 0.2 s")
         st.metric("Sessions", f"{health.sessions}", help="tabs that are fed by their own queue")
         if snapshot is not None:
@@ -51,10 +56,10 @@ def engine() -> None:
 def _figures(snapshot: Snapshot) -> None:
     clock = snapshot.clock
     verdict = "unchecked" if clock.ok is None else "ok" if clock.ok else "WRONG"
-    st.metric("Uptime", _number(snapshot.uptime_s, ",.0f", " s"))
+    st.metric("Uptime", table_text.lasted(snapshot.uptime_s) or DASH)
     st.metric("Events", f"{snapshot.seq:,}", help="numbered since the session began")
     st.metric("Journal", f"{snapshot.journal_seq:,}", help="number of the newest event on the disk")
-    st.metric("Clock", _number(clock.skew_ms, "+,.0f", " ms"), help=f"ours less the venue's: {verdict}")
+    st.metric("Clock", _number(clock.skew_ms, "+z,.0f", " ms"), help=f"ours less the venue's: {verdict}")
     st.metric("Backlog", "BEHIND" if snapshot.mode.behind_why else "keeps up")
 
 
@@ -83,14 +88,14 @@ def process() -> None:
     now = measure(counter.settings.data_dir, counter.latest.session if counter.latest else "")
     st.subheader("Process and disk", anchor="process")
     with st.container(horizontal=True):
-        st.metric("Memory", _number(now.memory_mb, ",.0f", " MB"))
+        st.metric("Memory", table_text.megabytes(now.memory_mb) or DASH)
         st.metric("Threads", f"{len(now.threads)}", help=", ".join(now.threads))
         st.metric("Open files", _number(now.open_files, ",d"))
         st.metric("Load", _number(now.load, ".2f"), help="of the machine, mean of one minute")
-        st.metric("Journal size", _number(now.journal_mb, ",.1f", " MB"))
-        st.metric("Raw frames", _number(now.raw_mb, ",.1f", " MB"), help=f"{now.raw_segments} segments")
-        st.metric("Data folder", _number(now.data_mb, ",.0f", " MB"))
-        st.metric("Disk free", _number(now.free_mb, ",.0f", " MB"))
+        st.metric("Journal size", table_text.megabytes(now.journal_mb) or DASH)
+        st.metric("Raw frames", table_text.megabytes(now.raw_mb) or DASH, help=f"{now.raw_segments} segments")
+        st.metric("Data folder", table_text.megabytes(now.data_mb) or DASH)
+        st.metric("Disk free", table_text.megabytes(now.free_mb) or DASH)
 
 
 @access.fragment(REFRESH_S)
@@ -138,10 +143,12 @@ def _connection_columns() -> dict[str, Any]:
     return {
         "name": tables.text("connection"),
         "state": tables.text("state"),
-        "age_s": tables.number("silence", "venue seconds since its last data", "%,.1f"),
-        "pong_age_s": tables.number("pong", "seconds since the other end answered our ping", "%,.1f"),
-        "pong_ms": tables.number("round trip", "milliseconds that answer took", "%,.0f"),
-        "word_age_s": tables.number("keep-alive", "seconds since it answered the venue's own PING", "%,.1f"),
+        "age_s": tables.number("silence, s", "venue seconds since its last data", "%,.1f"),
+        "pong_age_s": tables.number("pong, s", "seconds since the other end answered our ping", "%,.1f"),
+        "pong_ms": tables.number("round trip, ms", "milliseconds that answer took", "%,.0f"),
+        "word_age_s": tables.number(
+            "keep-alive, s", "seconds since it answered the venue's own PING", "%,.1f"
+        ),
         "frames": tables.count("frames", "received"),
         "refused": tables.count("refused", "frames that could not be read"),
         "reconnects": tables.count("reconnects", "since the session began"),
@@ -153,12 +160,12 @@ def _topic_columns() -> dict[str, Any]:
     return {
         "name": tables.text("topic"),
         "state": tables.text("state"),
-        "age_s": tables.number("silence", "venue seconds", "%,.1f"),
-        "lag_p50_s": tables.number("lag p50", "seconds", "%,.2f"),
-        "lag_p95_s": tables.number("lag p95", "seconds", "%,.2f"),
-        "lag_p99_s": tables.number("lag p99", "seconds", "%,.2f"),
-        "missing": tables.count("missing", "seconds of the last 300 that never came"),
-        "lost": tables.count("lost", "frames that a numbering feed skipped"),
+        "age_s": tables.number("silence, s", "venue seconds", "%,.1f"),
+        "lag_p50_s": tables.number("lag p50, s", "seconds", "%,.2f"),
+        "lag_p95_s": tables.number("lag p95, s", "seconds", "%,.2f"),
+        "lag_p99_s": tables.number("lag p99, s", "seconds", "%,.2f"),
+        "missing": tables.count("missing, s", "seconds of the last 300 that never came"),
+        "lost": tables.count("lost frames", "frames that a numbering feed skipped"),
     }
 
 

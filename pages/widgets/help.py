@@ -31,7 +31,8 @@ ENTRIES: Final = tuple(
             ),
             "HALTED": (
                 "The engine stopped trading by itself, or a breaker tripped; the reason stands beside it. A "
-                "restart ends a halt, the command clear-breakers a breaker."
+                "restart ends a halt, and on practice a breaker too; elsewhere a breaker ends by the command "
+                "clear-breakers, with the engine stopped."
             ),
             "LATCHED, NOT CONFIRMED": "The switch is written; the engine's own snapshot has not said so yet.",
             "wall time": (
@@ -98,7 +99,10 @@ ENTRIES: Final = tuple(
             "NO DATA": "Two seconds without a snapshot. What is on the screen is old; KILL still works.",
         },
         "Money": {
-            "realised": "Profit of settled windows and sales, after fees, in dollars.",
+            "realised, P&L": (
+                "Profit of settled windows, with what was sold of them, after fees, in dollars. A sale "
+                "counts once its window has settled: P&L today is of the windows that settled today."
+            ),
             "at stake": "Dollars that open positions and orders under way may lose.",
             "markout": "Value a share some seconds after a fill, less what was paid.",
             "paper honesty": (

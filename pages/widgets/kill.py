@@ -22,6 +22,9 @@ BESIDE_PANELS_S: Final = 60.0
 twenty tabs it took 3 % of a core."""
 
 
+RED: Final = "#c22a18"
+"""As the page's own kill button; white on it has a contrast of 5.8."""
+
 who_asks = access.who_asks
 
 
@@ -54,13 +57,14 @@ def _control(counter: desk.Desk | None) -> None:
     if counter is None:
         st.error("The engine was stopped together with its server.")
         return
-    _button(counter, narrow=False)
-    if access.kill_locked():
-        st.caption(f"Your role may not trip it (KILL_BY={counter.settings.kill_by}).")
-    if counter.host.kill.is_tripped():
-        # Folded: open, it left room for six of the seventeen pages at 900 pixels.
-        with st.popover("Clear it…", width="stretch"):
-            clear_form()
+    with st.container(gap="xxsmall"):  # the list of pages needs the room
+        _button(counter, narrow=False)
+        if access.kill_locked():
+            st.caption(f"Your role may not trip it (KILL_BY={counter.settings.kill_by}).")
+        if counter.host.kill.is_tripped() and not access.locked():
+            # Folded: open, it left room for six of the seventeen pages at 900 pixels.
+            with st.popover("Clear it…", width="stretch"):
+                clear_form()
 
 
 @access.fragment(REFRESH_S)
@@ -74,7 +78,9 @@ def control_on_narrow_screens() -> None:
 def title(page: str, counter: desk.Desk) -> str:
     """Return a tab's title: mode and profit first, so that they are seen in a row of tabs."""
     health, snapshot = counter.health(), counter.latest
-    if not health.alive:
+    if health.state == "elsewhere":
+        word = "ELSEWHERE"
+    elif not health.alive:
         word = "ENGINE DOWN"
     elif health.state == "silent":
         word = "NO DATA"
@@ -91,6 +97,20 @@ def _entitle(page: str, counter: desk.Desk) -> None:
 def _button(counter: desk.Desk, narrow: bool) -> None:
     state = message.kill_state(counter.latest, counter.health(), counter.settings, f"{base_path()}/kill")
     component.kill_control(state, on_kill=trip, narrow=narrow)
+
+
+def red(key: str) -> None:
+    """Make a button of Streamlit's own look as what it does: red in both themes, under white words.
+
+    Args:
+        key: The button's.
+    """
+    one = f".st-key-{key} button"
+    look = f"background:{RED};border-color:{RED};color:#fff"
+    st.html(
+        f"<style>{one}:enabled,{one}:enabled:hover,{one}:enabled:active,{one}:enabled:focus{{{look}}}"
+        f"{one}:enabled:hover{{filter:brightness(1.12)}}</style>"
+    )
 
 
 def clear_form(place: str = "") -> None:

@@ -35,6 +35,7 @@ READERS: Final[dict[str, Read]] = {
     "Fills": view.fills,
     "Orders": view.orders,
 }
+REALISED: Final = "dollars, after fees; what a sale earned counts once its window has settled"
 BOOKS: Final = (*READERS, HONESTY, MATCH)
 NOTHING: Final = {
     "Positions": "Nothing is held: every contract of ours has settled.",
@@ -68,11 +69,12 @@ def _totals(path: Path) -> None:
     told = view.totals(path)
     realised, held = told["realised"], told["at_cost"]
     places = st.columns(4)
-    places[0].metric("Realised", "–" if realised is None else f"{realised:+,.2f}", help="dollars, after fees")
+    places[0].metric("Realised", "–" if realised is None else f"{realised:+,.2f}", help=REALISED)
     places[1].metric("Settled", _whole(told["settled"]), help="contracts that we traded")
     places[2].metric("Held", _whole(told["held"]), help="positions of contracts that did not settle")
     at_stake = "–" if held is None else f"{held:,.2f}"
-    places[3].metric("At stake", at_stake, help="dollars paid for what is held")
+    paid = "dollars paid for what is held, with fees, less what sales of it brought"
+    places[3].metric("At stake", at_stake, help=paid)
 
 
 def _whole(value: int | None) -> str:
@@ -90,7 +92,7 @@ def _book(book: str, path: Path) -> None:
         return
     if book == "Equity":
         st.plotly_chart(curve(read(path, Part(EQUITY_SHOWN)).rows), key="equity-curve", config=PLAIN,
-            alt="Equity: the sum of realised profit after each settlement")  # fmt: skip
+            alt="Profit so far: the sum of realised profit after each settlement")  # fmt: skip
         newest = min(first.total, EQUITY_SHOWN)
         st.caption(f"The newest {newest:,} of {counted(first.total, 'settlement')}.")
     if book in ("By hour", "By day"):
@@ -115,8 +117,11 @@ def curve(rows: tuple[Mapping[str, Any], ...]) -> go.Figure:
     """Draw the running sum of realised profit, as steps."""
     times = [table_text.time_of(row["settled_ms"]) for row in reversed(rows)]
     values = [row["equity"] for row in reversed(rows)]
-    drawn = go.Figure(go.Scatter(x=times, y=values, mode="lines", line=LINE, hovertemplate="%{y:+,.2f} USD"))
-    return _laid_out(drawn, "equity, dollars")
+    drawn = go.Figure(
+        go.Scatter(x=times, y=values, mode="lines+markers", line=LINE, hovertemplate="%{y:+,.2f} USD")
+    )
+    drawn.update_yaxes(rangemode="tozero")
+    return _laid_out(drawn, "profit so far, dollars")
 
 
 def bars(rows: tuple[Mapping[str, Any], ...]) -> go.Figure:

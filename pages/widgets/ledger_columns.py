@@ -11,7 +11,8 @@ MATCH: Final = "Three-way match"
 def columns() -> dict[str, dict[str, Any]]:
     """Return the headings of every book; each says its unit."""
     profit = tables.dollars("profit", "dollars, realised, after fees", signed=True)
-    fees, cost = tables.dollars("fees"), tables.dollars("cost", "dollars paid, before fees")
+    fees, cost = tables.dollars("fees"), tables.dollars("cost", "dollars paid in a BUY, before fees")
+    proceeds = tables.dollars("proceeds", "dollars that sales brought, before fees")
     contract = tables.text("contract", "the window's name; it ends with its start, Unix seconds")
     fills = tables.count("fills", "fills that were not undone")
     shares = tables.number("shares", "shares; each pays one dollar or nothing", "%,.4f")
@@ -28,24 +29,27 @@ def columns() -> dict[str, dict[str, Any]]:
         "By contract": {
             "contract": contract, "profit": profit,
             "outcome": tables.text("settled as", "UP or DOWN; empty while it is open"),
-            "cost": cost, "fees": fees, "payout": tables.dollars("payout", "dollars paid out at settlement"),
+            "cost": cost, "proceeds": proceeds, "fees": fees,
+            "payout": tables.dollars("payout", "dollars paid out at settlement"),
             "fills": fills, "ends_ms": tables.time("ends"), "settled_ms": tables.time("settled"),
         },
         "By hour": {"period": tables.text("hour (UTC)", "UTC hour of settlement"), **period},
         "By day": {"period": tables.text("day (UTC)", "UTC day of settlement"), **period},
         "Equity": {
             "settled_ms": tables.time("settled"), "contract": contract, "profit": profit,
-            "equity": tables.dollars("equity", "dollars, sum of all realised profit up to here", signed=True),
+            "equity": tables.dollars("profit so far", "dollars, all realised up to here", signed=True),
         },
         "Positions": {
-            "contract": contract, "outcome": outcome, "shares": shares, "cost": cost, "average": average,
+            "contract": contract, "outcome": outcome, "shares": shares,
+            "cost": tables.dollars("net cost", "dollars paid, less what sales of it brought, before fees"),
+            "average": tables.number("net a share", "net cost by share that is held, dollars", "%.4f"),
             "fees": fees, "fills": fills,
             "provisional": tables.count("provisional", "fills that the venue has matched, not confirmed"),
             "ends_ms": tables.time("ends"),
         },
         "Fills": {
             "at_ms": tables.time("filled"), "contract": contract, "outcome": outcome, "side": side,
-            "shares": shares, "average": average, "cost": cost, "fees": fees,
+            "shares": shares, "average": average, "cost": cost, "proceeds": proceeds, "fees": fees,
             "status": tables.text("status", "MATCHED is provisional, FAILED was undone"), "order": order,
             "trade": tables.text("trade", "the venue's id; empty on paper"), "session": session,
         },
@@ -53,7 +57,7 @@ def columns() -> dict[str, dict[str, Any]]:
             "at_ms": tables.time("decided"), "contract": contract, "outcome": outcome, "side": side,
             "kind": tables.text("kind", "FOK: whole or nothing; FAK: what there is"),
             "limit": tables.number("limit", "dollars a share", "%.3f"),
-            "usd": tables.dollars("to spend", "dollars, of a BUY"),
+            "usd": tables.dollars("to spend", "dollars, of a BUY", width=95),
             "shares": tables.number("to sell", "shares, of a SELL", "%,.4f"),
             "state": tables.text("state", "how it ended"), "reason": tables.text("reason", "in words"),
             "ended_ms": tables.time("ended"), "order": order,

@@ -11,7 +11,7 @@ from engine.run import worker
 from engine.run.arm_command import ARM_PHRASE, Wish, settings_lines
 from engine.run.arming import LEAST_MINUTES, MOST_MINUTES, Arm
 from engine.run.checks import Line
-from engine.run.commands import LIMIT_OF, Command, Pause, Tighten, exit_at
+from engine.run.commands import LEAST_SALE_SHARES, LIMIT_OF, Command, Pause, Tighten, exit_at
 from engine.snapshot import ContractView, ModeView, Snapshot
 from engine.trail import Trail
 from pages import access
@@ -77,7 +77,7 @@ def leave() -> None:
         "Kill switch": f"latched{plain.since(mode.kill_since_ms, rate)} by {mode.kill_who}: {mode.kill_why}"
         if mode.kill_latched
         else "not tripped",
-        "Engine": f"halted{plain.since(mode.halted_since_ms, rate)}: {mode.halted_why}"
+        "Engine": f"halted{plain.since(mode.halted_since_ms, rate)}: {mode.halted_why}. {plain.way_out(mode)}"
         if mode.halted_why
         else "not halted",
         "Breakers": _tripped(mode),
@@ -260,7 +260,20 @@ def _tighten() -> None:
 
 
 def holdings(snapshot: Snapshot) -> list[tuple[ContractView, str, float]]:
-    """Return what is held: the window, the outcome, shares."""
+    """Return what is held and can be sold: the window, the outcome, shares."""
+    return [one for one in _held(snapshot) if one[2] >= LEAST_SALE_SHARES]
+
+
+def left_over(snapshot: Snapshot) -> list[str]:
+    """Name what is held and is too little to be sold: a sale of whole hundredths leaves it behind."""
+    return [
+        f"{shares:.3f} shares of {plain.window(contract)} {outcome}, below what can be sold"
+        for contract, outcome, shares in _held(snapshot)
+        if shares < LEAST_SALE_SHARES
+    ]
+
+
+def _held(snapshot: Snapshot) -> list[tuple[ContractView, str, float]]:
     held = []
     for contract in snapshot.contracts:
         for outcome, shares in (("UP", contract.position_up), ("DOWN", contract.position_down)):
@@ -280,7 +293,9 @@ def exiting() -> None:
         else {f"{one.slug} {side}": (one, side, n) for one, side, n in holdings(snapshot)}
     )
     if not held:
-        st.caption("Nothing is held in a window that still trades.")
+        words = "; ".join(left_over(snapshot)) if snapshot is not None else ""
+        some = f"Held: {words}." if words else "Nothing is held in a window that still trades."
+        st.caption(plain.marked_down(some))
         answer("exit")
         return
     with st.form("exit"):
@@ -328,7 +343,10 @@ def killing() -> None:
     with st.form("kill"):
         st.text_input("Reason", key="kill-reason", autocomplete="off")
         may_not = access.kill_locked()
-        st.form_submit_button("KILL with this reason", type="primary", on_click=_kill, disabled=may_not)
+        kill.red("kill-with-reason")
+        st.form_submit_button(
+            "KILL with this reason", on_click=_kill, disabled=may_not, key="kill-with-reason"
+        )
     answer("kill")
 
 

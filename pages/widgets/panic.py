@@ -56,6 +56,8 @@ def screen() -> None:
     if snapshot is not None:
         st.markdown(_positions(snapshot))
         st.markdown(_alarms(snapshot))
+        if snapshot.mode.halted_why is not None:
+            st.caption(plain.way_out(snapshot.mode))
 
 
 def _kill(counter: desk.Desk) -> None:
@@ -69,6 +71,7 @@ def _kill(counter: desk.Desk) -> None:
         st.caption(KILL_WORDS)
         words = "Should the red button and Ctrl+Shift+K be out of reach: it goes by this page's session"
         may_not = access.kill_locked()
+        kill.red("panic-kill")
         st.button("KILL through the session", key="panic-kill", on_click=_trip, help=words, disabled=may_not)
         problem = st.session_state.get("panic-kill-problem")
         if problem:
@@ -77,7 +80,11 @@ def _kill(counter: desk.Desk) -> None:
     now = counter.latest.mode if counter.latest else None
     confirmed = bool(now and now.kill_latched and counter.host.alive)
     word = "KILLED, confirmed by the engine" if confirmed else "LATCHED, the engine has not confirmed"
-    st.error(f"**■ {word}**. An operator clears it on the page Mode.")
+    if counter.health().state == "elsewhere":
+        word = "KILLED: the process that trades stops"
+    when = plain.since(latch.since_ms, now.clock_rate if now else 1.0)
+    told = plain.marked_down(_short(f"{latch.who}: {latch.why}"))
+    st.error(f"**■ {word}**{when}, by {told}. An operator clears it on the page Mode.")
 
 
 @access.needs_kill_right("to trip the kill switch")
@@ -131,20 +138,14 @@ def _sell() -> None:
 
 
 def _positions(snapshot: Snapshot) -> str:
-    held = [f"{one.name} {side} {shares:,.1f}" for one, side, shares in mode.holdings(snapshot)]
+    held = [f"{one.name} {side} {shares:,.2f}" for one, side, shares in mode.holdings(snapshot)]
+    held.extend(mode.left_over(snapshot))
     return f"**Positions**: {_few(held) or 'none'}"
 
 
 def _alarms(snapshot: Snapshot) -> str:
     now, account = snapshot.mode, snapshot.account
-    alarms = [f"{name}: {why}" for name, why in (account.alarms | now.breakers).items()]
-    alarms += (
-        [f"halted{plain.since(now.halted_since_ms, now.clock_rate)}: {now.halted_why}"]
-        if now.halted_why
-        else []
-    )
-    paused = f"paused{plain.since(account.paused_since_ms, now.clock_rate)} by {account.paused_why}"
-    alarms += [paused] if account.paused_why else []
+    alarms = [*_stops(snapshot), *(f"{name}: {why}" for name, why in account.alarms.items())]
     alarms += ["reduced trading confidence"] if now.reduced_trading_confidence else []
     alarms += [f"behind: {now.behind_why}"] if now.behind_why else []
     alarms += [
@@ -152,7 +153,25 @@ def _alarms(snapshot: Snapshot) -> str:
         for feed in snapshot.feeds
         if feed.stale or not feed.connected
     ]
-    return f"**Alarms**: {_few(alarms) or 'none'}"
+    return f"**Stops and alarms**: {_few(alarms) or 'none'}"
+
+
+def _stops(snapshot: Snapshot) -> list[str]:
+    """Say what stops trading, each once: since when, by whom, why."""
+    now, account = snapshot.mode, snapshot.account
+    rate, told = now.clock_rate, []
+    if now.kill_latched:
+        told.append(f"killed{plain.since(now.kill_since_ms, rate)} by {now.kill_who}: {now.kill_why}")
+    told += [
+        f"stopped by breaker {name}{plain.since(now.breakers_since.get(name), rate)}: {why}"
+        for name, why in now.breakers.items()
+    ]
+    # A breaker halts as well, in words that begin with its name.
+    if now.halted_why and not (now.breakers and now.halted_why.startswith("breaker ")):
+        told.append(f"halted by the engine{plain.since(now.halted_since_ms, rate)}: {now.halted_why}")
+    if account.paused_why:
+        told.append(f"paused{plain.since(account.paused_since_ms, rate)} by {account.paused_why}")
+    return told
 
 
 def _few(words: list[str]) -> str:

@@ -24,6 +24,8 @@ ACROSS: Final = 3
 """Fields of the form side by side."""
 WISH: Final = "params-wish"
 PROBLEM: Final = "params-problem"
+DRAWN: Final = "params-drawn"
+"""Session state: the version that this session's form shows."""
 
 WORDS: Final = {
     "WATCH_RETURN_THRESHOLD": ("Watch from a return of", 0.0005),
@@ -43,7 +45,7 @@ WORDS: Final = {
     "MAX_DIVERGENCE_BP": ("Most spot may differ, bp", 1.0),
     "MAX_CLOCK_SKEW_MS": ("Most the clock may be off, ms", 100.0),
     "FROZEN_AFTER_S": ("Feed is frozen after, s", 1.0),
-    "FEE_RATE_TTL_SECONDS": ("Fee terms are old after, s", 30.0),
+    "FEE_RATE_TTL_SECONDS": ("Fee terms are asked anew after, s", 30.0),
     "FEE_BPS": ("Fee where none is published, bp", 1.0),
 }
 """What a form calls each parameter, and by how much its buttons move it."""
@@ -69,6 +71,7 @@ def form() -> None:
         st.error(mode.NO_ENGINE)
         return
     version, values, versions = in_force(counter)
+    st.session_state[DRAWN] = version
     st.caption(f"Version {version} is in force. A restart begins with the settings again.")
     with st.form("params"):
         # Row by row: a switch is lower than a field, and would shift the column below it.
@@ -205,7 +208,10 @@ def _back(version: int, values: dict[str, float], before: dict[int, Version]) ->
 
 @access.fragment(REFRESH_S)
 def changed_elsewhere(version: int) -> None:
-    """Say that somebody else changed the parameters since this page was drawn."""
-    snapshot = stream.newest_snapshot()
-    if snapshot is not None and snapshot.account.params_version > version:
+    """Say that somebody else changed the parameters since this page was drawn.
+
+    Whoever changed them here has a form with the new ones: it was drawn anew after his change.
+    """
+    snapshot, drawn = stream.newest_snapshot(), max(version, st.session_state.get(DRAWN, version))
+    if snapshot is not None and snapshot.account.params_version > drawn:
         st.warning("The parameters were changed meanwhile: open the page anew to see them.")

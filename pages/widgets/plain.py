@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from engine.run import table_text
-from engine.snapshot import ContractView
+from engine.snapshot import ContractView, ModeView
 
 RUNNING = ("idle", "watch", "hammer")
 """Phases of a window that has begun and not ended."""
@@ -73,8 +73,22 @@ def since(at_ms: int | None, rate: float) -> str:
     return "" if at_ms is None else f" since {wall(at_ms, rate)}"
 
 
+def way_out(mode: ModeView) -> str:
+    """Say what ends a halt, in one sentence; nothing without one. ``wayOut`` in the browser says the same."""
+    if mode.halted_why is None:
+        return ""
+    if not (mode.breakers and mode.halted_why.startswith("breaker ")):
+        return "It will not trade again before a restart."
+    if mode.venue == "practice":
+        return "A restart of practice ends it: practice begins anew."
+    return "It outlives a restart: stop the engine, then the command clear-breakers ends it."
+
+
 def engine_is(state: str, why: str | None) -> str:
     """Say how an engine is that is not well, and why, without a full stop."""
+    if state == "elsewhere":
+        words = marked_down(why or "trades elsewhere")
+        return f"The engine {words}. This console only looks on, and KILL stops that one from here too"
     verb = "has" if state in ("failed", "stopped") else "is"
     return f"The engine {verb} {state}{f': {marked_down(why)}' if why else ''}"
 

@@ -81,6 +81,8 @@ def _named(one: Listed) -> str:
     if not one.events:
         return f"{one.session} · {one.note}"
     words = [one.name or one.session, f"{plain.utc(one.first_ms)} – {plain.utc(one.last_ms)}"]
+    if one.own_clock:
+        words.append("on practice's clock")
     words.append(counted(one.events, "event"))
     return " · ".join([*words, one.note] if one.note else words)
 

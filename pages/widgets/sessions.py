@@ -10,6 +10,7 @@ from engine.run import table_text, worker
 from engine.run.sessions import apart as sessions_apart
 from engine.run.sessions import folder as store
 from engine.run.sessions.folder import SessionRow
+from engine.run.sessions.kept import folder_of
 from engine.run.verify.proof import Divergence, Seen, Verdict
 from pages import access
 from pages.widgets import mode, plain, stream, tables
@@ -48,7 +49,7 @@ def _columns() -> dict[str, Any]:
         "name": tables.text("name", "given below", 110),
         "status": tables.text("status", "crashed: it says it runs, and no engine records it", 85),
         "started_ms": tables.time("began", "by this machine's clock"),
-        "last_ms": tables.time("newest event", "on the engine's clock, which may be a scaled venue's"),
+        "newest_ms": tables.time("newest event", "by this machine's clock, as when it began"),
         "events": tables.count("events", "recorded"),
         "size_mb": tables.number("MB", "megabytes, with raw frames and what was made from it", "%,.1f"),
         "verdict": tables.text("verdict", "what its last proof came to; more of it below", 180),
@@ -182,10 +183,14 @@ def _keep(session: str) -> None:
     problem = store.keep_words(counter.settings.data_dir, session, name, note, access.who_asks())
     if problem:
         st.session_state[TOLD] = problem
+    else:
+        st.toast("Name and note are kept.", icon=":material/check:")
 
 
 def _export(counter: desk.Desk, session: str) -> None:
     st.subheader("Export", anchor="export")
+    there = plain.marked_down(str(folder_of(counter.settings.data_dir).absolute()))
+    st.caption(f"The export is saved on the server, in {there}; nothing comes to this browser.")
     job = worker.last(sessions_apart.EXPORT)
     busy = job is not None and job.runs
     with st.container(horizontal=True):

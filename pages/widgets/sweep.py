@@ -76,7 +76,8 @@ def running() -> None:
         return
     st.session_state["sweep-ran"] = True
     left = "" if job.left_s is None else f", {job.left_s:.0f} s left"
-    st.progress(job.share, f"{job.name}: {job.done:,} of {job.total:,}{left} {plain.marked_down(job.text)}")
+    done = f"{job.done:,} of {job.total:,}{left} " if job.total else ""
+    st.progress(job.share, f"{job.name}: {done}{plain.marked_down(job.text)}")
     cancel = access.needs_operator("to cancel a sweep")(sweep_job.cancel)
     asked = (counter.settings, job.name)
     st.button("Cancel the sweep", on_click=cancel, args=asked, disabled=access.locked())
@@ -97,6 +98,9 @@ def found() -> None:
     )  # fmt: skip
     tables.keep(sweep=name)
     report = sweep_job.report(counter.settings, name)
+    if report is None and ended[name].state == "cancelled":
+        st.info("Cancelled, before there was anything to report.")
+        return
     if report is None:
         st.error(f"It left no report: {plain.marked_down(ended[name].text)}")
         return

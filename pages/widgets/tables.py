@@ -3,6 +3,7 @@
 A page's address may be anything: every word of it is checked here before a page believes it.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ REFRESH_S: Final = 2.0
 WORD_MOST: Final = 80
 """Characters of a word of the address that are kept; no slug, reason or time is as long."""
 DIGITS_MOST: Final = 15
+_DECIMALS: Final = re.compile(r"%[+,]*\.(\d)f")
 
 
 # --- how things stand ---------------------------------------------------------------------------------------
@@ -33,10 +35,12 @@ def standing() -> None:
     if snapshot is None:
         return
     money = snapshot.money
+    today = "P&L today" if snapshot.mode.clock_rate == 1 else "P&L today (market's day)"
     st.markdown(
-        f"**{snapshot.word}** · P&L today **{money.realised_today:+,.2f} USD** · "
-        f"session {plain.marked_down(f'{money.realised:+,.2f}')} USD",
-        help="Realised, after fees, in dollars. Practice and paper profit is no money.",
+        f"**{snapshot.word}** · {today} **{money.realised_today:+z,.2f} USD** · "
+        f"session {plain.marked_down(f'{money.realised:+z,.2f}')} USD",
+        help="Realised, after fees, in dollars; a sale counts once its window has settled. Practice and "
+        "paper profit is no money.",
     )
 
 
@@ -51,7 +55,8 @@ def stops() -> None:
         who = f"{plain.marked_down(mode.kill_who)}: {plain.marked_down(mode.kill_why)}"
         st.error(f"**KILLED**{plain.since(mode.kill_since_ms, rate)}: the kill switch is latched by {who}")
     if mode.halted_why is not None:
-        st.error(f"**HALTED**{plain.since(mode.halted_since_ms, rate)}: {plain.marked_down(mode.halted_why)}")
+        why = plain.marked_down(f"{mode.halted_why}. {plain.way_out(mode)}")
+        st.error(f"**HALTED**{plain.since(mode.halted_since_ms, rate)}: {why}")
     if snapshot.account.paused_why:
         since = plain.since(snapshot.account.paused_since_ms, rate)
         st.warning(f"Paused{since} by {plain.marked_down(snapshot.account.paused_why)}")
@@ -65,7 +70,9 @@ def doubt(snapshot: Snapshot | None) -> None:
         return
     health = counter.health()
     standing = plain.engine_is(health.state, health.error)
-    if snapshot is None:
+    if health.state == "elsewhere":
+        st.info(f"{standing}.")
+    elif snapshot is None:
         st.info(f"Waiting for the engine's first snapshot. {standing}.")
     elif not health.well:
         st.warning(f"{standing}. What you see is its last word.")
@@ -76,8 +83,20 @@ def doubt(snapshot: Snapshot | None) -> None:
 
 def grid(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, ColumnConfig], key: str, **how: Any) -> Any:
     """Show rows in Streamlit's table; nothing else calls it, for its own button writes CSV of what it has."""
-    made = [{name: row.get(name) for name in columns} for row in table_text.shown(rows)]
+    made = [
+        {name: _unsigned(row.get(name), heading) for name, heading in columns.items()}
+        for row in table_text.shown(rows)
+    ]
     return st.dataframe(made, column_config=columns, hide_index=True, placeholder="", key=key, **how)
+
+
+def _unsigned(value: Any, heading: ColumnConfig) -> Any:
+    """Return nought where a number is nought to the decimals of its heading: -0.0000 is no number."""
+    if not isinstance(value, float) or value > 0.0:
+        return value
+    pattern = (heading.get("type_config") or {}).get("format") or ""
+    decimals = _DECIMALS.search(pattern)
+    return 0.0 if decimals and float(f"{value:.{decimals[1]}f}") == 0 else value
 
 
 def shown(
@@ -181,17 +200,25 @@ def replay_link(session: str, at_ms: int | None) -> str:
     return table_text.replay_address(base_path(), session, at_ms)
 
 
-def time(label: str, explanation: str = "") -> ColumnConfig:
-    """Head a column of times: UTC, and the heading's help says what that is on the reader's clock."""
+def time(label: str, explanation: str = "", fine: bool = False) -> ColumnConfig:
+    """Head a column of times: UTC, and the heading's help says what that is on the reader's clock.
+
+    Args:
+        label: The heading.
+        explanation: What it says when it is pointed at.
+        fine: Whether to the millisecond, where many rows share a second.
+    """
+    pattern = "YYYY-MM-DD HH:mm:ss.SSS" if fine else "YYYY-MM-DD HH:mm:ss"
     words = f"{explanation}{'; ' if explanation else ''}UTC; {plain.noon_here()}"
-    return st.column_config.DatetimeColumn(
-        f"{label} (UTC)", format="YYYY-MM-DD HH:mm:ss", timezone="UTC", help=words
-    )
+    return st.column_config.DatetimeColumn(f"{label} (UTC)", format=pattern, timezone="UTC", help=words)
 
 
-def dollars(label: str, explanation: str = "dollars", signed: bool = False) -> ColumnConfig:
-    """Head a column of dollars."""
-    return st.column_config.NumberColumn(label, format="%+,.2f" if signed else "%,.2f", help=explanation)
+def dollars(
+    label: str, explanation: str = "dollars", signed: bool = False, width: int | None = None
+) -> ColumnConfig:
+    """Head a column of dollars; ``width`` in pixels where the heading is longer than what it heads."""
+    pattern = "%+,.2f" if signed else "%,.2f"
+    return st.column_config.NumberColumn(label, format=pattern, help=explanation, width=width)
 
 
 def number(label: str, explanation: str, pattern: str = "%,.2f") -> ColumnConfig:

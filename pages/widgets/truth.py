@@ -70,7 +70,7 @@ def truth_row(row: SettlementView) -> dict[str, Any]:
     return {
         "ended": f"{plain.instant(row.end_s):%d %b %H:%M}",
         "window": row.name,
-        "verdict": "DRIFT" if row.verdict == "drift" else row.verdict,
+        "verdict": "DRIFT" if row.verdict == "drift" else row.verdict_words,
         "rule": row.rule,
         "strike": row.strike,
         "strike_by": plain.price_known_by(row.strike_source, row.strike_rung, row.strike_error),
@@ -99,7 +99,7 @@ WHICH: Final[dict[str, ColumnConfig]] = {
     "window": tables.text("window", width=65),
 }
 COLUMNS: Final[dict[str, ColumnConfig]] = WHICH | {
-    "verdict": tables.text("verdict", "of strike, final price and outcome together", 105),
+    "verdict": tables.text("verdict", "of strike, final price and outcome together", 150),
     "strike": _price("own strike"),
     "strike_served": _price("served strike", "what the venue said it settled against"),
     "strike_difference": _difference("difference"),

@@ -157,7 +157,7 @@ def _report(report: dict[str, Any]) -> None:
         tables.shown(report["differences"], _columns(), "what-if-differences")
         tables.export(lambda: report["differences"], "what-if")
     else:
-        st.info("No window would have come out otherwise.")
+        st.info("No window would have come out differently.")
     if any(row["name"] == MODEL for row in report["parameters"]):
         st.caption(
             "Decided by the seed's spot formula, which no engine trades by: nothing of it can be proposed."

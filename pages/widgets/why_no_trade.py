@@ -75,7 +75,7 @@ def _report(report: dict[str, Any]) -> None:
         "stage": tables.text("came as far as", "each stage counts the windows that passed all before it"),
         "windows": tables.count("windows", "that came so far"),
     }
-    tables.shown(report["stages"], columns, "why-stages")
+    tables.grid(report["stages"], columns, "why-stages", height="content")
     for row in report["ways"]:
         row["link"] = tables.replay_link(row["session"], row["t_ms"] or None)
     tables.shown(report["ways"], _ways(), "why-ways", "No window of this session was seen to its end.")

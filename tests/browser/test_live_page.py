@@ -79,7 +79,7 @@ def test_a_second_console_on_the_same_data_shows_why_it_does_not_trade(tmp_path:
         other.mkdir()
         with serve("dashboard.py", other, DATA_DIR=str(tmp_path / "data")) as second:
             page = visit(second).page
-            expect(page.locator(".status .mode")).to_have_text("ENGINE DOWN", timeout=20_000)
-            expect(page.get_by_role("alert").first).to_contain_text("another engine")
+            expect(page.locator(".status .mode")).to_have_text("ELSEWHERE", timeout=20_000)
+            expect(page.get_by_role("alert").first).to_contain_text("trades elsewhere: process ")
             assert second.get("/healthz")[0] == 503
             page.context.close()

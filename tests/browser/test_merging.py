@@ -26,11 +26,65 @@ HEALTH = Desk(SETTINGS, StillHost).health()
 def scripts(browser: Browser) -> Iterator[Page]:
     """A blank page that has the console's pure functions."""
     page = browser.new_page()
-    names = ("format.js", "store.js", "series.js", "coverage.js", "feeds.js", "sight.js")
+    names = (
+        "format.js",
+        "store.js",
+        "series.js",
+        "coverage.js",
+        "feeds.js",
+        "sight.js",
+        "chart.js",
+        "cards.js",
+    )
     sources = "\n".join((component.ASSETS / name).read_text() for name in names)
     page.add_script_tag(content=f"{sources}\nObject.assign(window, {{Store, columnsOf, Sight}});")
     yield page
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("splits", "per", "digits"),
+    [
+        ([64_110, 64_112.5, 64_115], 1, 1),
+        ([64_110, 64_115], 1, 0),
+        ([0, 0.25], 1, 2),
+        ([0, 0.2, 0.4], 1, 1),
+        ([-0.025, 0], 100, 1),
+        ([0, 0.2], 100, 0),
+        ([5], 1, 0),
+    ],
+)
+def test_an_axis_writes_the_decimals_that_its_step_needs(
+    scripts: Page, splits: list[float], per: int, digits: int
+) -> None:
+    """64,113 beside a line at 64,112.50 is a wrong price."""
+    assert scripts.evaluate("([splits, per]) => stepDigits(splits, per)", [splits, per]) == digits
+
+
+def test_the_line_of_the_window_before_stays_until_another_window_runs(scripts: Page) -> None:
+    """It leaves the frames after a minute; a line that goes with it moves all that stands below."""
+    seen = scripts.evaluate(
+        """() => {
+          const card = { over: null };
+          const told = (over, contract) => Card.prototype.lastOver.call(card, over, contract)?.end_s ?? null;
+          return [
+            told(null, { start_s: 300 }),
+            told({ end_s: 300 }, { start_s: 300 }),
+            told(null, { start_s: 300 }),
+            told(null, null),
+            told(null, { start_s: 600 }),
+          ];
+        }"""
+    )
+    assert seen == [None, 300, 300, 300, None]
+
+
+@pytest.mark.parametrize("passed", [True, False])
+def test_numbers_made_of_a_stale_price_are_known_by_its_gate(scripts: Page, passed: bool) -> None:
+    """The settlement feed may be fresh while the price that P(UP) is made of is silent."""
+    gates = [{"name": "book", "passed": False}, {"name": "stale price", "passed": passed}]
+    assert scripts.evaluate("(gates) => madeOfOldPrices({ decision: { gates } })", gates) is not passed
+    assert scripts.evaluate("() => madeOfOldPrices({ decision: null })") is False
 
 
 def frame(history: History, since: int) -> dict[str, Any]:
@@ -201,12 +255,15 @@ def test_the_strip_has_every_second_of_the_window_once(scripts: Page, letters: s
         ("signedDollars(-3.2)", "−$3.20"),
         ("signedDollars(0.004)", "$0.00"),
         ("dollars(-3)", "−$3.00"),
+        ("dollars(-0.001)", "$0.00"),
+        ("signed(-0.3, 0)", "0"),
         ("cents(0.0123, 2)", "+1.23¢"),
         ("probability(0.99999)", "> 99.9 %"),
         ("probability(1)", "100.0 %"),
         ("probability(0.00001)", "< 0.1 %"),
         ("sharePrice(0.975)", "0.975"),
         ("sharePrice(0.97)", "0.97"),
+        ("sharePrice(0.5600001)", "0.56"),
         ("countdown(125.9)", "02:05"),
         ("countdown(9.87)", "00:09.8"),
         ("countdown(-4)", "00:00.0"),

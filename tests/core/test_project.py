@@ -8,7 +8,7 @@ import pytest
 from engine import events as e
 from engine.clock import ManualClock, Walls
 from engine.core import decide as d
-from engine.core.card import curves_now, point_at
+from engine.core.card import SENTENCES, curves_now, point_at
 from engine.core.project import Outside, project
 from engine.snapshot import ContractView, Snapshot
 from tests.core.builders import END_S, START_S, Core, contract
@@ -67,6 +67,11 @@ def test_the_card_shows_what_the_decision_was_made_of() -> None:
     assert view.fee_up == pytest.approx(0.07 * 0.9 * 0.1)
     assert view.locked_share is not None
     assert 0.7 < view.locked_share < 0.9
+
+
+def test_a_stale_price_names_the_topic_that_its_gate_looks_at() -> None:
+    """A window may settle on another topic, which is fresh beside it."""
+    assert SENTENCES["stale price"] == "The price reports of chainlink are stale."
 
 
 def test_every_refusal_has_a_sentence() -> None:

@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import streamlit as st
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 from streamlit.testing.v1 import AppTest
 from streamlit.web.server.starlette import starlette_app_utils, starlette_websocket
 
-from engine import desk, kill_token, passwords
+from engine import desk, kill_token, passes, passwords
 from engine.config import load_settings
 from engine.kill import CLEAR_PHRASE
 from engine.passes import Pass
@@ -27,6 +29,7 @@ from engine.run.access_rules import Door, share
 from engine.run.throttle import FREE_TRIES, PEER_A_MINUTE
 from engine.trail import Trail
 from pages import access, server, server_socket
+from pages.server_access import back_of
 from pages.widgets import access as widget
 from pages.widgets import kill, mode
 from tests.browser.fake_engine import scripted
@@ -97,6 +100,40 @@ def test_the_form_gives_a_cookie_that_no_script_reads(client: TestClient, opened
     assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
     behind_tls = sign_in(client, OPERATOR, **{"x-forwarded-proto": "https"})
     assert "secure" in behind_tls.headers["set-cookie"].lower()
+
+
+def test_signing_in_leads_to_the_page_that_was_asked_for(client: TestClient, opened: Opened) -> None:
+    """It was always the live page; and no link of the console's may lead to another site."""
+    opened()
+    shown = client.get("/sign-in", params={"to": "ledger?view=Orders&q=btc-1"}).text
+    action = shown.partition('action="')[2].partition('"')[0]
+    answer = client.post(action, data={"name": "alice", "password": OPERATOR})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ledger?view=Orders&q=btc-1")
+    told = {"name": "alice", "password": OPERATOR}
+    away = client.post("/sign-in", params={"to": "/evil.example.net"}, data=told)
+    assert away.headers["location"] == "/"
+    wrong = client.post("/sign-in", params={"to": "mode"}, data=told | {"password": "no"})
+    assert 'action="/sign-in?to=mode"' in wrong.text, "who mistypes does not lose the page"
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        ("mode", True),
+        ("ledger?view=Orders&q=btc-1", True),
+        *((text, False) for text in (
+            "//evil.example.net", "/evil.example.net", "https://evil.example.net", "mode\\..", "\\\\evil",
+            "mode\r\nset-cookie: a=b", "mode\n", "mode#x",
+            "\t/evil", ".evil.example.net", "@evil.example.net",
+            "javascript:alert(1)", "mode?to=//evil", 'mode?"><b>', "m\u00f6de", "x" * 65,
+        )),
+    ],
+)  # fmt: skip
+def test_only_a_page_of_this_console_is_gone_back_to(asked: str, taken: bool) -> None:
+    """The address is anybody's text: a page elsewhere could ask for the password once more."""
+    query = urlencode({"to": asked}).encode()
+    request = Request({"type": "http", "query_string": query, "headers": []})
+    assert back_of(request) == (asked if taken else "")
 
 
 def test_a_wrong_password_gives_none_and_after_some_a_wait(client: TestClient, opened: Opened) -> None:
@@ -219,7 +256,7 @@ def test_the_kill_route_asks_who_it_is(
     assert answer.status_code == status
     assert counter.health().killed is (status == 200)
     if status == 200 and who != "nobody":
-        assert answer.json()["who"].startswith(f"alice ({who}) at ")
+        assert answer.json()["who"] == f"alice ({who})", "as in all other lines of the trail"
 
 
 @pytest.mark.parametrize("who", list(ROLES))
@@ -303,6 +340,26 @@ def test_a_share_link_shows_and_does_not_let_act(client: TestClient, opened: Ope
     assert "set-cookie" not in client.get(f"/share?pass={text}").headers
     client.cookies.set(COOKIE, mine)
     assert client.get(f"/share?pass={mine}").status_code == 403, "an operator's pass is no share link"
+
+
+def test_the_trail_says_which_link_tripped_the_switch(client: TestClient, opened: Opened) -> None:
+    """A link goes from hand to hand; whose it was is in the line of its making, under the same id."""
+    counter = opened()
+    text = share(counter.settings, "alice", 1.0)
+    client.get(f"/share?pass={text}")
+    assert client.post("/kill", headers=ORIGIN).status_code == 200
+    deeds = {deed.what: deed for deed in Trail(counter.settings.data_dir).read()[0]}
+    held = passes.read(counter.settings.data_dir, text)
+    assert held is not None
+    assert deeds["tripped"].who == f"shared link {held.id} (viewer)"
+    assert f"({held.id})" in deeds["shared"].why
+    assert text not in deeds["tripped"].who
+
+
+@pytest.mark.parametrize(("kill_by", "may"), [("viewer", True), ("anyone", True), ("operator", False)])
+def test_what_a_share_link_gives_is_said_as_it_is(kill_by: str, may: bool) -> None:
+    """ "Changes nothing" is untrue of a link that stops all trading."""
+    assert ("may trip the kill switch" in widget.link_gives(kill_by)) is may
 
 
 # --- the provider's cookie ---
@@ -497,6 +554,16 @@ def test_a_viewer_may_become_the_operator_without_signing_out_first(
     assert 'name="password"' in client.get("/sign-in").text
     sign_in(client, OPERATOR)
     assert 'name="password"' not in client.get("/sign-in").text
+
+
+def test_a_viewer_is_offered_no_form_that_is_not_his(opened: Opened, role: Played) -> None:
+    """A button that only says who may press it takes room from the list of pages."""
+    counter = opened()
+    counter.trip("ann", "odd")
+    role(Role.VIEWER, "bob")
+    assert not [one for one in page("help.py").text_input if one.key == kill.PHRASE]
+    role(Role.OPERATOR, "ann")
+    assert [one for one in page("help.py").text_input if one.key == kill.PHRASE]
 
 
 def test_nobody_sees_nothing_but_the_way_in(opened: Opened, role: Played) -> None:

@@ -12,6 +12,8 @@ from msgspec import structs
 
 from engine import events as e
 from engine.snapshot import Snapshot, title_word
+from pages.widgets import plain
+from tests.browser.fake_truth import past_windows
 from tests.core.builders import START_S, Core
 from tests.run.pictures import picture
 
@@ -20,14 +22,15 @@ ASSETS = Path(__file__).resolve().parents[2] / "pages/component/assets"
 NOW_MS = START_S * 1000
 KILL_MS, HALT_MS = 1_750_000_000_000, 1_750_000_060_000
 """15:06:40 and 15:07:40 UTC on 2025-06-15: never today."""
+LIVE: dict[str, Any] = {"live": True, "armed": True}
 
 
-def called(*calls: tuple[str, list[Any]]) -> list[Any]:
-    """Return what functions of ``mode.js`` give for their arguments."""
-    script = "".join((ASSETS / name).read_text() for name in ("format.js", "mode.js"))
+def called(*calls: tuple[str, list[Any]], more: str = "") -> list[Any]:
+    """Return what functions of ``mode.js`` give for their arguments; ``more`` is run before them."""
+    script = "".join((ASSETS / name).read_text() for name in ("format.js", "mode.js", "money.js"))
     told = ",".join(f"{name}(...{json.dumps(arguments)})" for name, arguments in calls)
     done = subprocess.run(
-        [NODE], input=f"{script};console.log(JSON.stringify([{told}]))",
+        [NODE], input=f"{script};{more};console.log(JSON.stringify([{told}]))",
         capture_output=True, text=True, check=True, timeout=30,
     )  # fmt: skip
     answers: list[Any] = json.loads(done.stdout)
@@ -82,6 +85,29 @@ def test_browser_and_server_say_the_same_word_however_the_engine_stands() -> Non
     assert said[-2:] == [title_word(None, False), title_word(None, True)] == ["STARTING", "LATCHED"]
 
 
+def test_browser_and_server_say_the_same_of_what_ends_a_halt() -> None:
+    """A restart, or not: said of practice, it was untrue there."""
+    stands = [
+        standing(True, halted, **account).mode for halted in ("halt", "breaker") for account in ({}, LIVE)
+    ]
+    names = ("venue", "breakers", "halted_why")
+    said = called(*(("wayOut", [{name: getattr(one, name) for name in names}]) for one in stands))
+    assert said == [plain.way_out(one) for one in stands]
+    assert ["clear-breakers" in one for one in said] == [False, False, False, True]
+    assert "A restart of practice ends it" in said[2]
+    assert plain.way_out(standing(True, "").mode) == ""
+
+
+def test_browser_and_server_say_the_same_of_a_window_that_waits() -> None:
+    """ "Waiting" beside "served" left open what for."""
+    rows = [
+        structs.replace(row, outcome_source=by) for row in past_windows(START_S) for by in ("own", "served")
+    ]
+    said = called(*(("verdictWords", [structs.asdict(row)]) for row in rows))
+    assert said == [row.verdict_words for row in rows]
+    assert {"waiting for outcome", "waiting for final price"} < set(said)
+
+
 @pytest.mark.parametrize(
     ("killed", "halted", "word"),
     [
@@ -113,8 +139,8 @@ def test_the_red_line_says_all_that_stops_it_the_kill_first() -> None:
         ("alarmWords", [alive, mode | {"kill_latched": False, "halted_why": None}, True]),
     )
     assert kill == (
-        "Killed since 2025-06-15 15:06:40 UTC (wall time) by ann: odd. No order leaves. To clear: the form "
-        "in the sidebar."
+        "Killed since 2025-06-15 15:06:40 UTC (wall time) by ann: odd. No order leaves. An operator "
+        'clears it: "Clear it…" in the sidebar.'
     )
     assert halt == (
         "Halted by the engine since 2025-06-15 15:07:40 UTC: disk. It will not trade again before a restart."
@@ -137,6 +163,35 @@ def test_a_console_without_an_engine_says_that_it_trades_nothing() -> None:
         stopped,
         stopped,
     ]
+
+
+def test_a_console_beside_the_one_that_trades_names_that_one() -> None:
+    """It has not failed, and nothing is down: another process trades, and KILL here stops it."""
+    engine = {
+        "alive": False,
+        "state": "elsewhere",
+        "error": "trades elsewhere: process 7, console at port 8501, since noon",
+    }
+    desk = f"Object.assign(killDesk, {{ engine: {json.dumps(engine)}, heardAt: 0 }});"
+    kill = (ASSETS / "kill.js").read_text() + desk
+    said = called(
+        ("alarmWords", [engine, None, False]),
+        ("((at) => killDesk.say(at))", [1]),
+        ("((at) => { killDesk.engine.killed = true; return killDesk.say(at); })", [1]),
+        more=kill,
+    )
+    line, ready, killed = said
+    assert line == (
+        "The engine trades elsewhere: process 7, console at port 8501, since noon. This console only looks "
+        "on, and KILL stops that one from here too."
+    )
+    assert (ready["word"], ready["label"]) == ("NOT TRIPPED", "KILL")
+    assert (
+        "The engine trades elsewhere: process 7, console at port 8501. One click here stops it"
+        in ready["detail"]
+    )
+    assert (killed["word"], killed["latched"]) == ("KILLED", True)
+    assert "tripped; the process that trades stops: process 7, console at port 8501." in killed["detail"]
 
 
 def test_the_time_of_a_pause_is_the_walls_and_says_so_where_the_engines_runs_faster() -> None:

@@ -16,7 +16,7 @@ from engine.run.drill import kinds
 from engine.run.params_of import PARAM_OF, ParamsBook
 from engine.trail import Trail
 from pages.widgets import help as glossary
-from pages.widgets import kill, params, tour
+from pages.widgets import kill, mode, params, tour
 from tests.pages.test_frame import FRAME
 
 Open = Callable[[str], desk.Desk]
@@ -183,6 +183,26 @@ def test_the_difference_is_shown_before_parameters_are_applied(
     assert counter.given == [(SetParams({"D_MIN": 7.5, "USE_FALLBACK_FEED": 1.0}, 1), "calmer")]
 
 
+def test_a_change_is_told_to_others_and_not_to_who_made_it(open_script: Open) -> None:
+    """Whoever applied it was told to open the page anew, which showed the new values already."""
+    counter = open_script("live")
+    counter.host.stop(5.0)
+    book = ParamsBook(counter.settings)
+    book.open()
+    plan = book.plan({"D_MIN": 9.0}, 1)
+    assert not isinstance(plan, str)
+    book.keep(*plan, "ann", "storm")
+    latest = counter.latest
+    assert latest is not None
+    account = msgspec.structs.replace(latest.account, params_version=2)
+    counter.publish(msgspec.structs.replace(latest, account=account, version=latest.version + 1))
+    others = AppTest.from_string("from pages.widgets import params\nparams.changed_elsewhere(1)")
+    others.session_state[params.DRAWN] = 1
+    # His own form was drawn anew after his change; the line above it was not.
+    mine = AppTest.from_string("from pages.widgets import params\nparams.form()\nparams.changed_elsewhere(1)")
+    assert ["changed meanwhile" in said(page.run(timeout=30)) for page in (others, mine)] == [True, False]
+
+
 @pytest.mark.parametrize(("name", "value"), [("D_MIN", 0.0), ("QUOTE_SIZE_USD", 60.0)])
 def test_what_no_start_would_take_is_refused_before_it_is_sent(
     open_script: Open, monkeypatch: pytest.MonkeyPatch, name: str, value: float
@@ -305,6 +325,45 @@ def test_panic_kills_pauses_and_sells_all_after_a_second_look(
     assert counter_.health().killed
 
 
+def test_what_is_too_little_to_be_sold_is_said_and_not_offered(open_script: Open) -> None:
+    """After "Exit all" half a hundredth was left: shown as 0.0 held, and offered for sale for ever."""
+    counter = open_script("live")
+    counter.host.stop(5.0)
+    latest = counter.latest
+    assert latest is not None
+    one = msgspec.structs.replace(latest.contracts[0], position_up=0.0, position_down=0.005, phase="watch")
+    enough = msgspec.structs.replace(one, position_down=0.01)
+    sellable = mode.holdings(msgspec.structs.replace(latest, contracts=[enough]))
+    assert [shares for _, _, shares in sellable] == [0.01]
+    counter.publish(msgspec.structs.replace(latest, contracts=[one], version=latest.version + 1))
+    page = opened("panic.py")
+    assert next(button for button in page.button if button.label == "Exit all").disabled
+    for name in ("panic.py", "mode.py"):
+        words = said(opened(name)).replace("\\", "")
+        assert "0.005 shares of" in words, name
+        assert "DOWN, below what can be sold" in words, name
+
+
+def test_a_halt_says_what_ends_it_on_every_page_of_stops(open_script: Open) -> None:
+    """A breaker of practice ends with a restart; of paper and live it outlives one."""
+    counter = open_script("live")
+    counter.host.stop(5.0)
+    latest = counter.latest
+    assert latest is not None
+    why = {"loss streak": "6 losing windows in a row"}
+    tripped = msgspec.structs.replace(
+        latest.mode, mode="HALTED", breakers=why, halted_why="breaker loss streak: 6 losing windows in a row",
+    )  # fmt: skip
+    ends = {"practice": "practice begins anew", "external": "the command clear-breakers ends it"}
+    for number, (venue, end) in enumerate(ends.items(), 1):
+        now = msgspec.structs.replace(tripped, venue=venue)
+        counter.publish(msgspec.structs.replace(latest, mode=now, version=latest.version + number))
+        for name in ("panic.py", "mode.py", "ledger.py"):
+            page = opened(name)
+            words = f"{said(page)} {[table.value.values.tolist() for table in page.table]}"
+            assert end in words.replace("\\", ""), (name, venue)
+
+
 def test_no_secret_is_on_the_page_of_settings(open_script: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Set or not set; nothing that somebody could copy from a screen that is shared."""
     counter = open_script("live")
@@ -425,6 +484,34 @@ def test_panic_says_what_each_button_does_before_it_is_pressed(
     deeds = ("**KILL**: no order to buy", "sells nothing", "**Pause**: no new", "**Exit all**: asks", who)
     for deed in (*deeds, "does not stop buying", "to pause, exit or clear takes an operator"):
         assert deed in words
+
+
+def test_panic_says_each_stop_once_with_who_when_and_why(open_script: Open) -> None:
+    """Killed was "Alarms: none" there, and a breaker's halt stood twice."""
+    counter = open_script("live")
+    counter.host.stop(5.0)
+    latest = counter.latest
+    assert latest is not None
+    since = 1_750_000_000_000
+    stopped = msgspec.structs.replace(
+        latest.mode, kill_latched=True, kill_who="ann", kill_why="odd spread", kill_since_ms=since,
+        halted_why="breaker drawdown: down by 60", breakers={"drawdown": "down by 60"},
+        breakers_since={"drawdown": since}, clock_rate=1.0,
+    )  # fmt: skip
+    counter.publish(msgspec.structs.replace(latest, mode=stopped, version=latest.version + 1))
+    words = said(opened("panic.py")).replace("\\", "")
+    line = next(one for one in words.splitlines() if "Stops and alarms" in one)
+    assert "killed since 15 Jun 15:06:40 UTC by ann: odd spread" in line
+    assert "stopped by breaker drawdown since 15 Jun 15:06:40 UTC: down by 60" in line
+    assert line.count("down by 60") == 1
+
+
+def test_panic_says_who_killed_it_and_when(open_script: Open) -> None:
+    """Whoever comes second has to know whom to ask."""
+    open_script("live").trip("ann (operator)", "odd spread")
+    (told,) = [one.value.replace("\\", "") for one in opened("panic.py").error if "■" in one.value]
+    assert "by ann (operator): odd spread" in told
+    assert " since " in told
 
 
 def test_an_engine_that_failed_has_failed(open_script: Open) -> None:

@@ -50,6 +50,16 @@ def test_a_console_without_an_engine_says_so_on_the_terminal(capsys: pytest.Capt
     assert "process 42, console at port 8501" in second
 
 
+def test_every_failed_start_is_one_plain_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """The console was said to be there as if all were well, above a line of JSON."""
+    server_start.greet("http://localhost:8501", None, "DATA_DIR x cannot be written: set another")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert (
+        line
+        == "The console at http://localhost:8501 trades nothing: DATA_DIR x cannot be written: set another."
+    )
+
+
 def test_ctrl_c_ends_the_server_in_order_and_a_second_one_at_once() -> None:
     """uvicorn would raise the signal again: Streamlit calls that aborted, and make an error."""
     server, before = Uvicorn(), signal.getsignal(signal.SIGINT)

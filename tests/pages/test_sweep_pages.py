@@ -66,7 +66,7 @@ def test_a_sweep_from_the_page_runs_by_itself_and_is_shown(counter):
     assert report["tried"] == 4
     assert sweep_figures.swept(report) == ["hammer_secs", "d_min"]
     assert len(page.get("plotly_chart")) == 2
-    assert "the bundled windows are no session" in told
+    assert "the bundled practice windows were not recorded as a session" in told
     open_another_run(page, job.name, report)
 
 
@@ -103,7 +103,7 @@ def test_a_calibration_report_from_the_page_is_shown(counter):
     page.run()
     assert not page.exception, page.exception
     assert "too few to say" in said(page)
-    assert "the bundled windows are no session" in said(page)
+    assert "the bundled practice windows were not recorded as a session" in said(page)
     assert len(page.get("plotly_chart")) >= 5
     assert sweep_job.calibration_html(counter.settings).startswith("<!doctype html>")
 
@@ -128,6 +128,35 @@ def test_a_sweep_whose_process_is_gone_has_failed(counter):
     assert (job.state, job.text, job.done) == ("failed", "Killed", 3)
     page = opened("sweep.py")
     assert "It left no report: Killed" in said(page)
+
+
+@pytest.mark.parametrize(
+    ("state", "log"),
+    [("cancelled", "error: cancelled before anything was done\n"), ("running", "error: cancelled\n")],
+)
+def test_a_sweep_that_was_cancelled_is_no_error(counter, state, log):
+    """Somebody wanted it so; red is for what went wrong."""
+    folder = counter.settings.data_dir / "sweeps" / "20260901-000000"
+    folder.mkdir(parents=True)
+    told = {"state": state, "text": "", "done": 0, "total": 0, "passed_s": 1.0, "left_s": None, "pid": 1}
+    (folder / "sweep.progress.json").write_text(json.dumps(told))
+    (folder / "log").write_text(log)
+    assert sweep_job.jobs(counter.settings)[0].state == "cancelled"
+    page = opened("sweep.py")
+    assert [one.value for one in page.info] == ["Cancelled, before there was anything to report."]
+    assert not page.error
+
+
+def test_lines_through_the_parameters_need_no_webgl_and_leave_none_out():
+    """A browser without it showed an empty box with an error."""
+    rows = [{"run": n, "a": n % 3, "b": 5, "total_pnl": float(n) if n else None} for n in range(8)]
+    figure = sweep_figures.parallel_figure(rows, ["a", "b"], "total_pnl")
+    assert {trace["type"] for trace in figure["data"]} == {"scatter"}
+    drawn = {text for trace in figure["data"] for text in trace["text"]}
+    assert drawn == {f"run {n}: {n}" for n in range(1, 8)}
+    places = [y for trace in figure["data"] for y in trace["y"] if y is not None]
+    assert (min(places), max(places), len(places)) == (0.0, 1.0, 21)
+    assert sweep_figures.parallel_figure(rows[:1], ["a", "b"], "total_pnl")["data"] == []
 
 
 @pytest.fixture(scope="module")

@@ -101,11 +101,11 @@ def test_unknown_is_empty_and_never_nought(open_script: Open) -> None:
     rows = {row["verdict"]: row for row in table(page, 0)}
     empty = {
         "unknown": ("strike", "final", "strike_difference"),
-        "waiting": ("strike_served", "final_difference"),
+        waiting.verdict_words: ("strike_served", "final_difference"),
     }
     for verdict, names in empty.items():
         assert all(pandas.isna(rows[verdict][name]) for name in names)
-    assert pandas.isna(rows["waiting"]["outcome_served"])
+    assert pandas.isna(rows[waiting.verdict_words]["outcome_served"])
     assert page.dataframe[0].proto.placeholder == ""
 
 

@@ -19,6 +19,7 @@ from engine.run.access import (
     Role,
     Rules,
     Signed,
+    console_at,
     is_local,
     is_loopback,
     may_kill,
@@ -54,6 +55,16 @@ def rules(folder: Path, **changes: object) -> Rules:
 
 def role(headers: dict[str, str], now: Rules, peer: str = "127.0.0.1") -> Role:
     return role_of(Headers(headers), peer, now).role
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [("127.0.0.1", "this machine"), ("::1", "this machine"), ("", "this machine"), (None, "this machine"),
+     ("10.0.0.7", "10.0.0.7")],
+)  # fmt: skip
+def test_who_gave_no_name_has_one_name_whichever_way_he_comes(address: str | None, name: str) -> None:
+    """Pages know no address for this machine, routes its number: it was two people in the trail."""
+    assert console_at(address) == f"console at {name}"
 
 
 # --- without any password ---

@@ -214,3 +214,10 @@ def test_the_report_is_for_people_and_programs_alike(sample: dict[str, Any]) -> 
     text = render(sample)
     assert "windows seen" in text
     assert TRADED in text
+
+
+def test_a_day_without_windows_is_one_sentence() -> None:
+    """Twelve rows of zeros look like an answer."""
+    nothing = why_no_trade([])
+    assert render(nothing, "2026-08-22") == "no session has windows that end on 2026-08-22"
+    assert render(nothing) == "no window was decided in it"

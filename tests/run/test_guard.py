@@ -37,8 +37,8 @@ def test_a_page_of_this_console_trips_the_switch_and_may_read_the_answer(
     latch = KillSwitch(tmp_path).read()
     assert latch is not None
     assert answer.json() == {"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms}
-    assert latch.who == "console at 127.0.0.1 (guard)"
-    assert latch.why == "the spread looks wrong"
+    assert latch.who == "console at this machine"
+    assert latch.why == "the spread looks wrong (guard)"
     assert answer.headers["access-control-allow-origin"] == PAGE["origin"]
 
 
@@ -184,7 +184,7 @@ def test_a_kill_does_not_wait_for_its_reason(guard: Guard, tmp_path: Path) -> No
             assert b" 200 " in stuck.recv(4_096)
         latch = switch.read()
         assert latch is not None
-        assert latch.why == why
+        assert latch.why == f"{why} (guard)"
 
 
 def test_connections_that_break_off_write_nothing_on_the_servers_standard_error(

@@ -158,6 +158,18 @@ def test_trades_profit_and_windows_of_the_time_alone(settings: Settings) -> None
     assert "Trades that the venue has matched and not confirmed: 1." in told.questions
 
 
+def test_what_a_sale_brought_is_no_cost(settings: Settings) -> None:
+    """ "Sell Up ... cost 25.71" reads as money spent."""
+    keep_session(settings)
+    path = ledger_of(settings)
+    file = LedgerFile(path, "test")
+    sale = past_fill("w", "UP", ((9_000, 20_000_000),), 0, at(21), side="SELL")
+    file.write(1, [past_fill("w", "UP", ((8_000, 20_000_000),), 0, at(20)), sale], {}, 0)
+    file.close()
+    told = [(row["what"], row["cost"], row["proceeds"]) for row in rows(report(settings), "Trades")]
+    assert told == [("sell Up", None, 18.0), ("buy Up", 16.0, None)]
+
+
 def test_a_trade_that_waits_for_its_confirmation_is_open_however_old(settings: Settings) -> None:
     """It was matched before somebody left, and may still fail."""
     keep_session(settings)
@@ -195,8 +207,46 @@ def test_everything_is_in_the_markdown_too(settings: Settings) -> None:
         "Orders of unknown fate: 1.", "ghost fill: t-3 failed", "Windows that wait for the venue's word: 1.",
     ):  # fmt: skip
         assert words in written, words
+    assert "waiting for final price" in written, "its outcome is served already"
     assert written.count("\n| ") == sum(len(section.rows) + 2 for section in told.sections if section.rows)
     assert written.startswith(f"# Handover, {handover.moment(LEFT_MS)} to {handover.moment(WALL_MS)}\n")
+
+
+def test_a_breaker_s_halt_is_among_the_stops(settings: Settings) -> None:
+    """No event of the journal tells of it; the night's halt was missing from the morning's report."""
+    keep_session(settings, *EVERYTHING)
+    why = {"loss streak": "6 losing windows in a row", "drawdown": "$60.00 below", "edge": "earlier"}
+    since = {"loss streak": at(18), "drawdown": LEFT_MS - 1}
+    mode = structs.replace(picture().mode, breakers=why, breakers_since=since)
+    told = report(settings, picture(mode=mode))
+    first, second, *_ = rows(told, "Halts, kills and pauses")
+    assert first == {
+        "wall_ms": at(18), "what": "halted by breaker loss streak", "why": "6 losing windows in a row",
+    }  # fmt: skip
+    assert second["what"] == "halted"
+    assert "drawdown" not in str(rows(told, "Halts, kills and pauses"))
+
+
+def test_who_cleared_the_kill_switch_is_told_from_the_trail(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine sees a file that is gone and no name; a row that ends in "by" and nothing was the result."""
+    cleared = [e.KillSwitchChanged(ts_recv_ms=at(one), latched=False, who="", why="") for one in (2, 30)]
+    keep_session(settings, *cleared)
+    times = iter([at(2) - 300, at(2) - 200])
+    monkeypatch.setattr("engine.trail.time.time_ns", lambda: next(times) * 1_000_000)
+    trail = Trail(settings.data_dir)
+    trail.add("cleared", "bob", "looked at them (was tripped by ann: odd)")
+    trail.add("cleared", "eve", "breakers drawdown: another matter")
+    by_hand, by_bob = rows(report(settings), "Halts, kills and pauses")
+    assert (by_hand["what"], by_hand["why"]) == (
+        "kill switch cleared",
+        "the audit trail does not say by whom",
+    )
+    assert by_bob == {
+        "wall_ms": at(2) - 300, "what": "kill switch cleared by bob",
+        "why": "looked at them (was tripped by ann: odd)",
+    }  # fmt: skip
 
 
 # --- nothing happened, or it cannot be read -----------------------------------------------------------------

@@ -733,6 +733,25 @@ def test_breakers_of_both_ledgers_are_cleared(tmp_path: Path) -> None:
     assert clear_tripped(tmp_path, CLEAR_PHRASE, "me", "again") == ([], None)
 
 
+def test_a_breaker_of_practice_is_cleared_too_and_a_running_practice_refuses(tmp_path: Path) -> None:
+    """It was said that no breaker was tripped, beside a console that showed one."""
+    file = LedgerFile(tmp_path / "ledger-practice.sqlite", "s1", "practice")
+    file.write(1, [], {"loss streak": "6 losing windows in a row"}, NOW_MS)
+    file.close()
+    with FolderLock(tmp_path), pytest.raises(StartError, match="another engine"):
+        clear_tripped(tmp_path, CLEAR_PHRASE, "me", "looked at it")
+    assert clear_tripped(tmp_path, CLEAR_PHRASE, "me", "t") == (["loss streak (practice)"], None)
+    assert clear_tripped(tmp_path, CLEAR_PHRASE, "me", "t") == ([], None)
+
+
+def test_an_engine_that_runs_refuses_before_anything_is_tripped(tmp_path: Path) -> None:
+    """What it knows and has not written yet would be missed, and "none was tripped" would be believed."""
+    with FolderLock(tmp_path), pytest.raises(StartError, match="another engine"):
+        clear_tripped(tmp_path, CLEAR_PHRASE, "me", "t")
+    assert clear_tripped(tmp_path / "nowhere", CLEAR_PHRASE, "me", "t") == ([], None)
+    assert not (tmp_path / "nowhere").exists()
+
+
 # --- what the next start is told ----------------------------------------------------------------------------
 
 

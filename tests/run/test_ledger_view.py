@@ -100,6 +100,22 @@ def test_each_book_shows_dollars_and_shares_newest_first(tmp_path: Path) -> None
     ]  # fmt: skip
 
 
+def test_what_was_bought_and_what_was_sold_stand_apart(tmp_path: Path) -> None:
+    """A sale at a profit was told as a cost of -5.71: 20 bought for 18.00, 19 of them sold for 18.05."""
+    path = kept(
+        tmp_path / "l.sqlite",
+        past_fill("sold", "UP", ((9_000, 20_000_000),), 100_000, AT_MS),
+        past_fill("sold", "UP", ((9_500, 19_000_000),), 50_000, AT_MS + 1, side="SELL"),
+        past_fill("kept", "UP", ((9_000, 10_000_000),), 0, AT_MS + 2),
+    )
+    found = {row["contract"]: (row["cost"], row["proceeds"]) for row in view.by_contract(path, Part()).rows}
+    assert found == {"sold": (18.0, pytest.approx(18.05)), "kept": (9.0, 0.0)}
+    booked = [(row["side"], row["cost"], row["proceeds"]) for row in view.fills(path, Part(), "sold").rows]
+    assert booked == [("SELL", None, pytest.approx(18.05)), ("BUY", 18.0, None)]
+    held = next(row for row in view.positions(path, Part()).rows if row["contract"] == "sold")
+    assert held["cost"] == pytest.approx(-0.05), "the net of both, and headed so"
+
+
 def test_a_position_averages_its_trades_and_counts_the_provisional(tmp_path: Path) -> None:
     """13.60 for 15 shares; one of two trades is not confirmed."""
     (held,) = view.positions(two_hours(tmp_path / "l.sqlite"), Part()).rows

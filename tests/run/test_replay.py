@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,11 +16,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine import __main__ as program
 from engine import events as e
 from engine.core.state import State
 from engine.core.step import step
 from engine.errors import JournalError
 from engine.journal import Journal
+from engine.run import journal_pages
 from engine.run.replay import command as replay_command
 from engine.run.replay import index as replay_index
 from engine.run.replay import listing as replay_list
@@ -29,7 +32,8 @@ from engine.run.replay.player import Picture, Player
 from engine.run.replay.scene import Gap, Scene
 from engine.run.sessions.folder import keep_words
 from tests.books import keep_journal, traded
-from tests.core.builders import END_S, START_S, Core
+from tests.core.builders import END_S, START_S, UP, Core
+from tests.core.test_step import quote, story
 
 encode = msgspec.msgpack.encode
 
@@ -330,6 +334,61 @@ def test_the_command_prints_the_picture_with_its_gates(indexed: Path, events: li
     wrong = subprocess.run(nothing, check=False, capture_output=True, text=True, env=os.environ)
     assert wrong.returncode == 1
     assert "no session 'nothing'" in wrong.stderr
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session whose order is filled, and whose window is over."""
+    core = Core()
+    story(core, END_S - 15)
+    quote(core, END_S - 12)
+    (order_id,) = core.state.trading.orders
+    ms = (END_S - 12) * 1000 + 100
+    core.feed(e.OrderFilled(ts_recv_ms=ms, order_id=order_id, fills=((9_000, 10_000_000),), fee_e6=63_000))
+    for second in range(END_S - 11, END_S + 3):
+        core.book(UP, [(90, 50)], [(92, 50)], second * 1000 - 1)
+        core.second(second)
+    path = tmp_path_factory.mktemp("filled") / "20260921T130000Z-f1f2f3.sqlite"
+    keep_journal(path, [record.event for record in core.records])
+    return path
+
+
+def test_the_command_prints_an_order_and_its_markouts_as_json(
+    filled: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A markout is known by its seconds, which JSON has no names for: it ended in a traceback."""
+    monkeypatch.setattr("sys.argv", ["engine", "replay", str(filled), "--json"])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 0
+    (order,) = msgspec.json.decode(capsys.readouterr().out)["orders"]
+    assert {"1", "5"} <= set(order["markouts"])
+
+
+def test_a_moment_outside_the_session_is_said_to_be_another_that_is_shown(journal: Path) -> None:
+    """Whoever mistyped the day was shown the end of the session, and not told."""
+    covered = journal_pages.span(journal)
+    for at_ms in (None, covered.first_ms, covered.last_ms):
+        assert not replay_command.outside(journal, at_ms)
+    early, late = (
+        replay_command.outside(journal, at_ms) for at_ms in (covered.first_ms - 1, covered.last_ms + 1)
+    )
+    assert re.fullmatch(
+        r"the session runs from 2026-\S+ \S+ to 2026-\S+ \S+ UTC; showing its first moment", early
+    )
+    assert late == early.replace("first", "last")
+
+
+def test_a_window_that_is_over_shows_no_gates(filled: Path) -> None:
+    """They held at the last decision; what they measure now contradicts it ("holds: 50 s old, <= 5 s")."""
+    player = Player(filled)
+    (before,) = player.seek((END_S - 12) * 1000).snapshot.contracts
+    picture = player.seek(player.span.last_ms)
+    (after,) = picture.snapshot.contracts
+    assert before.decision is not None
+    assert after.decision is not None
+    assert (bool(before.decision.gates), after.seconds_left, after.decision.gates) == (True, 0.0, [])
+    assert not any(" holds " in line for line in replay_command.in_words(filled, picture))
 
 
 def test_the_command_finds_a_session_by_its_name(journal: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from engine.raw import RawFrame, RawRecorder
 from engine.run.export import export_session
 from engine.run.ledger.file import LedgerFile
 from engine.run.lock import FolderLock
+from engine.run.replay import listing as replay_list
 from engine.run.sessions.apart import ApartError, prove_apart
 from engine.run.sessions.folder import (
     SessionError,
@@ -31,13 +32,13 @@ from engine.run.sessions.folder import (
     render,
     running_session,
 )
-from engine.run.sessions.kept import last_verdict, noted, parts, size_mb
+from engine.run.sessions.kept import keep_verdict, last_verdict, noted, parts, size_mb
 from engine.run.sessions.needed import CRASHED, OPEN, UNSETTLED, needed_sessions
 from engine.run.sessions.retention import apply_retention
 from engine.run.verify.command import prove
 from engine.trail import Trail
 from tests.books import keep_journal, traded
-from tests.core.builders import END_S, past_fill
+from tests.core.builders import END_S, Core, past_fill
 
 DAY_S = 86_400
 
@@ -73,7 +74,35 @@ def test_the_list_tells_what_is_there(tmp_path: Path) -> None:
     assert newest.raw_mb > 0
     assert (newest.verdict, newest.problem) == ("", "")
     assert "20260102T000000Z-b  ended" in render(rows)
-    assert render([]) == "no sessions"
+    assert not render([])
+
+
+def test_a_proof_of_a_part_is_not_told_as_one_of_the_whole(tmp_path: Path) -> None:
+    """Whoever proved a session early, and let it go on, read "identical" of all that came after too."""
+    path = keep(tmp_path, "20260101T000000Z-a")
+    verdict = prove(tmp_path, path)
+    assert list_sessions(tmp_path, None)[0].verdict == verdict.words
+    keep_verdict(path, msgspec.structs.replace(verdict, events=2))
+    told = list_sessions(tmp_path, None)[0].verdict
+    assert told == f"{verdict.words} of the first 2 events, not verified since"
+
+
+def test_the_newest_event_is_told_by_the_wall_as_the_beginning_is(tmp_path: Path) -> None:
+    """Practice's clock in one column and the wall's beside it: the newest event was before the beginning."""
+    began_ms = 1_767_312_000_000
+    opening = msgspec.structs.replace(Core().records[0].event, ts_recv_ms=began_ms - 33_000, clock_rate=5.0)
+    later = e.SecondPassed(ts_recv_ms=began_ms - 33_000 + 20_000)
+    started = "2026-01-02T00:00:00+00:00"
+    for name, more in (("a", {"started": started}), ("b", {})):
+        path = tmp_path / "sessions" / f"{name}.sqlite"
+        journal = Journal(path, {"session": name, "venue": "practice"} | more)
+        for seq, event in enumerate((opening, later), 1):
+            journal.record(e.Record(seq, event))
+        journal.close()
+    keep(tmp_path, "c", venue="external", started=started)
+    found = {row.session: row.newest_ms for row in list_sessions(tmp_path, None)}
+    assert found == {"a": began_ms + 4_000, "b": None, "c": 3_000}
+    assert [one.own_clock for one in replay_list.sessions(tmp_path) if one.events] == [False, True, True]
 
 
 def test_one_that_says_it_runs_has_crashed_unless_an_engine_holds_the_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from engine.run.sweep import honesty
 from engine.run.sweep import report as sweep_report
 from engine.run.sweep.grid import KEYS, SweepError, configuration, grid_of, model_of
 from engine.run.sweep.metrics import FIGURES, column, drawdown, figures
+from engine.run.sweep.options import EXAMPLES
 from engine.run.sweep.play import (
     WORTH_COMPILING,
     Configuration,
@@ -645,6 +647,18 @@ def test_the_seeds_command_runs_on_the_bundled_sample(tmp_path):
     rows = list(csv.DictReader((tmp_path / "latest.csv").read_text().splitlines()))
     assert len(rows) == 48
     assert {row["total_pnl"] for row in rows} == {""}
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(900)
+def test_the_example_of_the_help_trades_on_the_bundled_sample(tmp_path):
+    """Whoever tries the sweep by its own example is to see what a trade looks like."""
+    example = EXAMPLES.replace("\\\n", " ").splitlines()[1]
+    words = [*shlex.split(example)[1:], "--output-prefix", str(tmp_path / "latest"), "--json"]
+    done = subprocess.run(
+        [sys.executable, *words], cwd=DATA.parent, capture_output=True, text=True, timeout=800, check=True
+    )
+    assert json.loads(done.stdout)["traded"] > 0
 
 
 def test_numba_is_used_where_it_is_there():

@@ -15,9 +15,10 @@ from engine.params import Params
 from engine.run.lock import FolderLock
 from engine.run.market_rows import MarketRowError
 from engine.run.markets_table import read_markets, write_markets
+from engine.run.sessions.folder import keep_words
 from engine.run.sweep import inputs, plans
 from engine.run.sweep.grid import SweepError
-from engine.run.sweep.inputs import Source, digest_of_sources, files_of, opened
+from engine.run.sweep.inputs import Source, digest_of_sources, files_of, opened, sources_of
 from engine.run.sweep.kernel import ARRIVAL
 from engine.run.sweep.play import Configuration, loaded, play, viewed
 from engine.run.sweep.trace import Columns
@@ -101,6 +102,29 @@ def test_the_fingerprint_is_of_the_table_beside_a_csv_too(files, tmp_path):
 
 
 # --- what is read -------------------------------------------------------------------------------------------
+
+
+def test_a_pattern_means_recorded_sessions_by_id_and_name_and_else_files(tmp_path, monkeypatch):
+    """The example of --help found nothing: it was looked for in the working directory alone."""
+    folder = tmp_path / "data" / "sessions"
+    folder.mkdir(parents=True)
+    one, two = folder / "20260101T000000Z-a.sqlite", folder / "20270101T000000Z-b.sqlite"
+    for path in (one, two):
+        path.touch()
+        for beside in (".raw-0001.sqlite", ".replay.sqlite", ".sqlite-wal", ".note.json"):
+            path.with_name(path.stem + beside).touch()
+    assert not keep_words(tmp_path / "data", two.stem, "first hour", "")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    found = lambda *patterns: [source.path for source in sources_of(None, None, patterns)]  # noqa: E731 (one use)
+    assert found("2026*") == [one]
+    assert found("first *") == [two]
+    assert found("2026*", "first hour") == [one, two]
+    assert found(str(folder / "*")) == [one, two], "what lies beside a journal is no session"
+    (tmp_path / "data" / "rows.csv").touch()
+    assert found(str(tmp_path / "data" / "*.csv")) == [tmp_path / "data" / "rows.csv"]
+    for nothing in ("1999*", ""):
+        with pytest.raises(SweepError, match=f"looked at ids and names in {folder}, and for files from"):
+            found(nothing)
 
 
 def test_one_file_that_is_no_session_is_left_out_at_once(files, tmp_path, capsys):

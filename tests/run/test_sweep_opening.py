@@ -177,8 +177,9 @@ def test_a_window_leads_to_its_session_or_a_sentence_says_why_not(tmp_path):
     assert whole == opening.Ways({"a": "s1"}, "")
     part = opening.ways(settings, {"a": "s1", "b": "s2", "c": "s2"}, ["x"])
     assert part.sessions == {"a": "s1"}
-    assert part.why_not == "No replay of 2 of 3 windows: the journal of s2 is not in the data folder."
+    assert part.why_not == "2 of 3 windows cannot be replayed: the journal of s2 is not in the data folder."
     sample = opening.ways(settings, {"a": "", "b": ""}, [str(sweep_job.SAMPLE[0])])
-    assert sample == opening.Ways({}, "No replay of 2 of 2 windows: the bundled windows are no session.")
+    why = "the bundled practice windows were not recorded as a session"
+    assert sample == opening.Ways({}, f"None of the windows can be replayed: {why}.")
     elsewhere = opening.ways(settings, {"a": ""}, ["/far/rows.csv"])
     assert "outside of the folders of sessions" in elsewhere.why_not

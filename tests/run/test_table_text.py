@@ -8,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.run.table_text import DAYS_MOST_MS, moment_of, shown, time_of, timed, to_csv, typed
+from engine.run.table_text import (
+    DAYS_MOST_MS,
+    lasted,
+    megabytes,
+    moment_of,
+    shown,
+    sign_in_link,
+    time_of,
+    timed,
+    to_csv,
+    typed,
+)
 
 
 @given(st.integers(0, DAYS_MOST_MS // 1000))
@@ -109,3 +120,42 @@ def test_a_long_name_is_read_in_one_pass() -> None:
     for part in ("a", " a", "a ", "$/", "$/a", "+", "- ", ".", "1,", "%"):
         name = "+1" + part * 5_000 + "!"
         assert shown([{"who": name}]) == [{"who": f"'{name}"}]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, None),
+        (0.0, "0 s"),
+        (59.9, "59 s"),
+        (162.0, "2 min 42 s"),
+        (7_260.0, "2 h 1 min"),
+        (90_000.0, "1 d 1 h"),
+    ],
+)
+def test_how_long_something_lasts_has_the_two_units_that_matter(
+    seconds: float | None, text: str | None
+) -> None:
+    """162 s has to be divided in the head."""
+    assert lasted(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(None, None), (0.0, "0.0 MB"), (999.0, "999.0 MB"), (76_485.0, "76.5 GB")]
+)
+def test_a_large_size_is_in_gigabytes(size: float | None, text: str | None) -> None:
+    """76,485 MB is no size that anybody compares."""
+    assert megabytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("base", "page", "asked", "address"),
+    [
+        ("", "", {}, "/sign-in"),
+        ("/ops", "mode", {}, "/ops/sign-in?to=mode"),
+        ("", "ledger", {"view": "Orders", "a": "b&c"}, "/sign-in?to=ledger%3Fview%3DOrders%26a%3Db%2526c"),
+    ],
+)
+def test_who_signs_in_comes_back_to_the_page_and_its_query(base, page, asked, address):
+    """Whatever the query holds, it is one word of the sign-in's own."""
+    assert sign_in_link(base, page, asked) == address

@@ -43,10 +43,13 @@ def reliability_figure(report: Mapping[str, Any], horizon: str, tau: int) -> Fig
                     "arrayminus": [row["came"] - row["low"] for row in rows],
                 },
                 "customdata": [row["n"] for row in rows],
-                "hovertemplate": "said %{x:.3f}, came %{y:.3f}, n %{customdata}<extra>" + name + "</extra>",
+                "hovertemplate": "forecast %{x:.3f}, settled Up %{y:.3f}, %{customdata} windows<extra>"
+                + name
+                + "</extra>",
             }
         )
-    return _figure(traces, f"{horizon}, {tau} s before the end", "said", "came (95 % Wilson band)")
+    title = f"{horizon}, {tau} s before the end"
+    return _figure(traces, title, "mean forecast of Up", "share that settled Up (95 % Wilson band)")
 
 
 def scores_figure(report: Mapping[str, Any], horizon: str) -> Figure:

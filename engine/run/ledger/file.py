@@ -93,8 +93,8 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
         who: Whose decision it is.
         why: The operator's reason; it has to say something.
     Returns:
-        The names of those that were tripped, those of live trading marked so, and None; or nothing, and what
-        was wrong.
+        The names of those that were tripped, those of live trading and of practice marked so, and None; or
+        nothing, and what was wrong.
     Raises:
         StartError: An engine runs: it would go on with what it knows.
         JournalError: The ledger cannot be read.
@@ -104,11 +104,13 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
         return [], f"type {CLEAR_PHRASE} in capitals"
     if not why.strip():
         return [], "give a reason"
-    worlds: tuple[World, ...] = ("paper", "live")
-    if not any((folder / FILE_NAMES[world]).is_file() for world in worlds):
+    if not folder.is_dir():
         return [], None
+    # Practice's would end with its next start anyway, and whoever asks is not told that there was none. Last:
+    # its ledger is the one that nobody misses, should it be damaged.
+    worlds: tuple[World, ...] = ("paper", "live", "practice")
     cleared: list[str] = []
-    with FolderLock(folder):
+    with FolderLock(folder):  # first: an engine that runs may have tripped one that is not in the file yet
         for world in worlds:
             if (folder / FILE_NAMES[world]).is_file():
                 cleared += _clear(folder, world, who, why)

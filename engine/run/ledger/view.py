@@ -75,14 +75,15 @@ def _dollars(value_e6: int | None) -> float | None:
 
 
 def by_contract(path: Path, part: Part) -> Lines:
-    """Return what each contract came to, the latest first."""
+    """Return what each contract came to, the latest first; what was bought and what was sold apart."""
     page = ledger_read.pnl_by_contract(path, part)
     rows = [
         {
             "contract": row.slug,
             "ends_ms": row.end_s * 1000,
             "fills": row.fills,
-            "cost": _dollars(row.cost_e6),
+            "cost": _dollars(row.bought_e6),
+            "proceeds": _dollars(row.sold_e6),
             "fees": _dollars(row.fee_e6),
             "outcome": row.settled_outcome,
             "settled_ms": row.settled_ms,
@@ -134,7 +135,7 @@ def equity(path: Path, part: Part) -> Lines:
 
 
 def positions(path: Path, part: Part) -> Lines:
-    """Return what is held of contracts that did not settle yet."""
+    """Return what is held of contracts that did not settle yet; ``cost`` is less what sales of it brought."""
     page = ledger_read.positions(path, part)
     rows = [
         {
@@ -163,7 +164,8 @@ def fills(path: Path, part: Part, slug: str | None = None) -> Lines:
             "outcome": row.outcome,
             "side": row.side,
             "shares": row.shares_e6 / ONE_E6,
-            "cost": _dollars(row.cost_e6),
+            "cost": _dollars(row.cost_e6) if row.side == "BUY" else None,
+            "proceeds": _dollars(row.cost_e6) if row.side == "SELL" else None,
             "average": row.cost_e6 / row.shares_e6 if row.shares_e6 else None,
             "fees": _dollars(row.fee_e6),
             "status": row.status,

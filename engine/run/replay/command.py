@@ -76,6 +76,20 @@ def picture_at(journal: Path, at_ms: Milliseconds | None) -> Picture:
     return player.seek(player.span.last_ms if at_ms is None else at_ms)
 
 
+def outside(journal: Path, at_ms: Milliseconds | None) -> str:
+    """Say that a time is not in the session, and what is shown instead; nothing where it is.
+
+    Raises:
+        JournalError: The session cannot be read.
+    """
+    covered = journal_pages.span(journal)
+    if at_ms is None or not covered.last_seq or covered.first_ms <= at_ms <= covered.last_ms:
+        return ""
+    instead = "first" if at_ms < covered.first_ms else "last"
+    runs = f"from {_clock(covered.first_ms)} to {_clock(covered.last_ms)} UTC"
+    return f"the session runs {runs}; showing its {instead} moment"
+
+
 def told(journal: Path, picture: Picture) -> dict[str, Any]:
     """Return a picture as the command prints it with ``--json``."""
     plain: dict[str, Any] = msgspec.to_builtins(picture.snapshot)
@@ -129,4 +143,4 @@ def _clock(at_ms: Milliseconds) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
-__all__ = ["JournalError", "build_index", "in_words", "picture_at", "play", "session_path", "told"]
+__all__ = ["JournalError", "build_index", "in_words", "outside", "picture_at", "play", "session_path", "told"]

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import engine
 from engine.errors import JournalError
+from engine.journal_read import read_meta
 from engine.run import journal_pages
 from engine.run.replay.importing import is_import
 from engine.run.sessions.kept import noted
@@ -22,7 +23,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 class Listed(NamedTuple):
     """A session to choose. ``problem`` says why it cannot be played; empty where it can.
 
-    Of a file of market data the times and the number of events are 0: it is read when it is played.
+    Of a file of market data the times and the number of events are 0: it is read when it is played. The times
+    are on the session's own clock; ``own_clock`` says that this was not the wall's.
     """
 
     session: str
@@ -32,6 +34,7 @@ class Listed(NamedTuple):
     last_ms: int
     events: int
     problem: str = ""
+    own_clock: bool = False
 
     @property
     def opening_ms(self) -> int:
@@ -68,8 +71,11 @@ def listed(journal: Path) -> Listed:
     """Return what there is to know of one session."""
     try:
         span = journal_pages.span(journal)
+        own = read_meta(journal).get("venue") == "practice"
     except JournalError as error:
         return Listed(journal.stem, "", "", 0, 0, 0, str(error))
     problem = "" if span.last_seq else "it holds no event"
     said = noted(journal)
-    return Listed(journal.stem, said.name, said.note, span.first_ms, span.last_ms, span.last_seq, problem)
+    return Listed(
+        journal.stem, said.name, said.note, span.first_ms, span.last_ms, span.last_seq, problem, own
+    )

@@ -6,7 +6,6 @@ it does not know: what happened in a session (``journal_pages``), and whether it
 
 import contextlib
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +15,9 @@ from engine.errors import EngineError, JournalError
 from engine.journal import read_meta
 from engine.journal_read import session_files
 from engine.nouns import counted
-from engine.run.journal_pages import span
+from engine.run.journal_pages import Span, span
 from engine.run.lock import holder_of
+from engine.run.sessions.clocks import newest_ms, started_ms
 from engine.run.sessions.kept import (
     Noted,
     folder_of,
@@ -52,7 +52,8 @@ class SessionRow(msgspec.Struct, frozen=True):
     """One session as lists show it. None is what is not known; ``problem`` says why it cannot be read.
 
     ``status`` is ``running``, ``ended`` or ``crashed``; ``size_mb`` counts all that ``delete`` removes,
-    ``raw_mb`` of it the raw frames.
+    ``raw_mb`` of it the raw frames. ``first_ms`` and ``last_ms`` are on the session's own clock, which may be
+    a scaled venue's; ``started_ms`` and ``newest_ms``, of its newest event, are wall time.
     """
 
     session: str
@@ -72,6 +73,7 @@ class SessionRow(msgspec.Struct, frozen=True):
     verdict: str
     verdict_ms: Milliseconds | None
     problem: str
+    newest_ms: Milliseconds | None = None
 
 
 def running_session(data_dir: Path) -> str | None:
@@ -241,7 +243,7 @@ def verdict_of(data_dir: Path, session: str) -> Verdict | None:
 
 
 def render(rows: list[SessionRow]) -> str:
-    """Write the list for people, one session a line."""
+    """Write the list for people, one session a line; nothing where there is none."""
     lines = []
     for row in rows:
         events, decisions = counted(row.events or 0, "event"), counted(row.decisions or 0, "decision")
@@ -249,7 +251,7 @@ def render(rows: list[SessionRow]) -> str:
         words = [f"{facts}{row.size_mb:,.1f} MB", row.verdict or "not verified", row.note, row.problem]
         title = f"{row.session}{f' ({row.name})' if row.name else ''}"
         lines.append(f"{title}  {row.status:<8} {'; '.join(word for word in words if word)}")
-    return "\n".join(lines) or "no sessions"
+    return "\n".join(lines)
 
 
 def _row(path: Path, running: str | None) -> SessionRow:
@@ -269,27 +271,28 @@ def _row(path: Path, running: str | None) -> SessionRow:
         mode=meta.get("mode", ""),
         venue=meta.get("venue", ""),
         version=meta.get("version", ""),
-        started_ms=_started_ms(meta),
+        started_ms=started_ms(meta),
         first_ms=covered.first_ms if covered else None,
         last_ms=covered.last_ms if covered else None,
         events=covered.last_seq if covered else None,
         decisions=covered.outputs if covered else None,
         size_mb=size_mb(path),
         raw_mb=raw_mb(path),
-        verdict="" if proved is None else proved.words,
+        verdict="" if proved is None else _proved(proved, covered),
         verdict_ms=None if proved is None else proved.at_ms,
         problem=problem,
+        newest_ms=newest_ms(path, meta, covered) if covered else None,
     )
+
+
+def _proved(verdict: Verdict, covered: Span | None) -> str:
+    """Return a verdict in words, with how much of the session it is about where that is not all of it."""
+    if covered is None or verdict.events >= covered.last_seq:
+        return verdict.words
+    return f"{verdict.words} of the first {counted(verdict.events, 'event')}, not verified since"
 
 
 def status_of(meta: dict[str, str], session: str, running: str | None) -> str:
     """Say how a session stands: one that says it runs, and whose engine is gone, has crashed."""
     told = meta.get("status", "unknown")
     return "crashed" if told == "running" and session != running else told
-
-
-def _started_ms(meta: dict[str, str]) -> Milliseconds | None:
-    try:
-        return int(datetime.fromisoformat(meta["started"]).timestamp() * 1000)
-    except (KeyError, ValueError):
-        return None

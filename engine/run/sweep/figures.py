@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from engine.run.calibration.figures import HEAT, OURS, Figure
 
+BANDS: Final = ("#c2571a", "#d9925f", "#8d99a6", "#6f9fd0", "#2a78d6")
+"""Fifths of the configurations, from the lowest figure to the highest."""
 PARTS: Final = {"chosen_on": "windows to choose on", "held_out": "held-out windows", "all": "all windows"}
 SHOWN: Final = ("total_pnl", "trades", "win_rate", "ev_error", "drawdown", "fill_rate", "trade_frequency")
 
@@ -79,12 +81,59 @@ def line_figure(rows: Sequence[Mapping[str, Any]], name: str, figure: str) -> Fi
 
 
 def parallel_figure(rows: Sequence[Mapping[str, Any]], names: Sequence[str], figure: str) -> Figure:
-    """Draw every configuration that traded as a line through its parameters, coloured by a figure."""
-    known = [row for row in rows if row[figure] is not None]
-    axes = [{"label": name, "values": [row[name] for row in known]} for name in (*names, figure)]
-    trace = {
-        "type": "parcoords",
-        "line": {"color": [row[figure] for row in known], "colorscale": HEAT, "showscale": True},
-        "dimensions": axes,
+    """Draw every configuration that traded as a line through its parameters, coloured by a figure.
+
+    Plain lines: Plotly's own chart of this kind needs WebGL, which not every browser has.
+    """
+    known = sorted((row for row in rows if row[figure] is not None), key=lambda row: row[figure])
+    axes = (*names, figure)
+    ends = [(min(row[axis] for row in known), max(row[axis] for row in known)) for axis in axes if known]
+    traces = []
+    for band, color in enumerate(BANDS):
+        of_it = known[len(known) * band // len(BANDS) : len(known) * (band + 1) // len(BANDS)]
+        if of_it:
+            traces.append(_lines(of_it, axes, ends, color))
+    marks = [
+        {"x": at, "y": y, "text": f"{end:g}", "showarrow": False}
+        for at, pair in enumerate(ends)
+        for end, y in zip(pair, (-0.06, 1.06), strict=True)
+    ]
+    ticks = {"tickvals": list(range(len(axes))), "ticktext": list(axes)}
+    layout = {
+        "xaxis": ticks | {"range": [-0.3, len(axes) - 0.7], "zeroline": False},
+        "yaxis": {"visible": False, "range": [-0.12, 1.12]},
+        "annotations": marks,
+        "legend": {"title": {"text": figure}},
+        "margin": {"l": 20, "r": 30, "t": 20, "b": 40},
+        "height": 420,
     }
-    return {"data": [trace], "layout": {"margin": {"l": 70, "r": 30, "t": 50, "b": 30}, "height": 420}}
+    return {"data": traces, "layout": layout}
+
+
+def _lines(
+    rows: Sequence[Mapping[str, Any]], axes: Sequence[str], ends: Sequence[tuple[float, float]], color: str
+) -> Figure:
+    """Draw some configurations as one trace, with a gap after each."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    told: list[str] = []
+    for row in rows:
+        x += [*range(len(axes)), None]
+        y += [_share(row[axis], pair) for axis, pair in zip(axes, ends, strict=True)] + [None]
+        told += [f"run {row['run']}: {row[axes[-1]]:g}"] * (len(axes) + 1)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{rows[0][axes[-1]]:.4g} to {rows[-1][axes[-1]]:.4g}",
+        "line": {"color": color, "width": 1},
+        "x": x,
+        "y": y,
+        "text": told,
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _share(value: float, ends: tuple[float, float]) -> float:
+    """Place a value between the least (0) and the largest (1) of its axis."""
+    low, high = ends
+    return (value - low) / (high - low) if high > low else 0.5

@@ -219,6 +219,8 @@ def _job(folder: Path) -> Job:
     if state == "running" and (ended or (child is None and not background.is_ours(told.pid, folder, PREFIX))):
         state = "failed"
     text = told.text if state != "failed" else background.last_words(folder / "log")
+    # Ended by hand before it had written how far it was: nothing failed.
+    state = "cancelled" if text.removeprefix("error: ") == "cancelled" else state
     return Job(folder.name, state, text, told.done, told.total, told.left_s)
 
 

@@ -133,13 +133,14 @@ def ways(settings: Settings, sessions: Mapping[str, str], sources: Sequence[str]
     if "" in sessions.values():
         bundled = list(sources) == [str(sweep_job.SAMPLE[0])]
         words.append(
-            "the bundled windows are no session" if bundled
+            "the bundled practice windows were not recorded as a session" if bundled
             else "files outside of the folders of sessions are not known to the replay"
         )  # fmt: skip
     if gone:
         more = f" and {len(gone) - NAMED:,} more" if len(gone) > NAMED else ""
         words.append(f"the journal of {', '.join(gone[:NAMED])}{more} is not in the data folder")
     left = len(sessions) - len(known)
+    some = "None of the windows" if left == len(sessions) else f"{left:,} of {len(sessions):,} windows"
     return Ways(
-        known, f"No replay of {left:,} of {len(sessions):,} windows: {'; '.join(words)}." if left else ""
+        known, f"{some} can{'' if not known else 'not'} be replayed: {'; '.join(words)}." if left else ""
     )

@@ -11,7 +11,7 @@ PREFIX: Final = Path("reports/calibration/latest")
 TRIALS: Final = 200
 EXAMPLES: Final = """examples:
   python -m engine.parameter_eval --replay-csv data/replay.csv --markets-json data/markets.json \\
-      --grid-json '{"hammer_secs": [10, 15, 20], "d_min": [3, 5]}'
+      --grid-json '{"hammer_secs": [10, 15, 20], "d_min": [3, 5], "watch_return_threshold": [0.0001, 0.0003]}'
   python -m engine sweep --sessions '2026*' --grid-json '{"max_entry_price": [0.9, 0.95]}' --hypothesis 'less'
   python -m engine sweep --sessions '2026*' --grid-json '{"d_min": [1, 20]}' --search tpe --trials 100"""
 

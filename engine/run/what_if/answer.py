@@ -280,9 +280,9 @@ def said(before: Played, after: Played, differences: Sequence[Mapping[str, Any]]
     if gained:
         parts.append(f"{gained} new")
     if others:
-        parts.append(f"{others} otherwise")
+        parts.append(f"{others} made differently")
     change = (after.state.ledger.realised_e6 - before.state.ledger.realised_e6) / ONE_E6
-    return f"{', '.join(parts)}; profit changes by {change:+,.2f} USD"
+    return f"{', '.join(parts)}; profit changes by {change:+z,.2f} USD"
 
 
 def _span(feed: Feed) -> tuple[Milliseconds | None, Milliseconds | None]:

@@ -1,5 +1,6 @@
 """``python -m engine what-if`` and ``why-no-trade``: find the data, do the work, say it."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,9 @@ def values_of_words(words: Sequence[str]) -> dict[str, float]:
         name, _, number = word.partition("=")
         name = name.strip().upper()
         if name not in changeable():
-            raise WhatIfError(f"{name[:80]!r} cannot be changed: {', '.join(changeable())} can")
+            near = difflib.get_close_matches(name, changeable(), n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise WhatIfError(f"{name[:80]!r} cannot be changed: {meant}{', '.join(changeable())} can")
         try:
             values[name] = float(number)
         except ValueError:
@@ -65,7 +68,7 @@ def what_if(settings: Settings, wish: Wish, progress: Path | None = None) -> dic
         EngineError: The wish or the data makes no sense.
     """
     faults = Faults()
-    reading: Progress = write_progress(progress, "reading") if progress else nothing
+    reading: Progress = write_progress(progress, "reading events") if progress else nothing
     found = windows_of(settings, wish.sources, faults, reading)
     windows = between(found, wish.from_ms, None)
     if not windows.windows:
@@ -77,7 +80,7 @@ def what_if(settings: Settings, wish: Wish, progress: Path | None = None) -> dic
         if wish.current:
             base = with_values(settings, base, wish.current)
     other = with_values(settings, base, wish.values)
-    deciding = write_progress(progress, "deciding") if progress else lambda *_: True
+    deciding = write_progress(progress, "deciding over rows") if progress else lambda *_: True
     report = compare(windows.windows, base, other, windows.sessions, deciding)
     return report | {"sessions": list(wish.sources), "problems": faults.told}
 

@@ -35,6 +35,7 @@ class Card {
     this.decision = el("p", "why", this.word.node, this.sentence);
     this.rule = el("p", "rule");
     this.last = el("p", "last");
+    this.over = null;
     this.body = el("div", "card-body", this.numbers, this.sides.node, this.decision, this.rule);
     this.node = el(
       "section",
@@ -79,7 +80,7 @@ class Card {
     const selected = name === this.name;
     this.node.classList.toggle("selected", selected);
     this.head.setAttribute("aria-pressed", String(selected));
-    this.paintLast(store.previous(this.name));
+    this.paintLast(this.lastOver(store.previous(this.name), contract));
     show(this.body, contract !== null && contract.phase !== "upcoming");
     this.paintHead(store, at, contract);
     this.coverage.paint(contract, colours);
@@ -108,7 +109,11 @@ class Card {
     width(this.elapsed, upcoming || !contract ? 0 : 1 - left / length);
     width(this.hammer, contract ? store.hammer / length : 0);
     const text =
-      store.engine.alive || contract ? this.emptyText(contract) : "No window: the engine does not run.";
+      store.engine.alive || contract
+        ? this.emptyText(contract)
+        : store.engine.state === "elsewhere"
+          ? "No window: another process trades."
+          : "No window: the engine does not run.";
     put(this.empty, text);
     show(this.empty, text !== "");
   }
@@ -127,7 +132,12 @@ class Card {
   paintNumbers(contract, drift) {
     const { cells } = this.main;
     put(cells.expected, number(contract.expected));
-    put(this.sub.expected, known(contract.deviation_usd) ? `± ${dollars(contract.deviation_usd)} (1 σ)` : "");
+    const stale = madeOfOldPrices(contract);
+    const doubt = known(contract.deviation_usd) ? `± ${dollars(contract.deviation_usd)} (1 σ)` : "";
+    put(this.sub.expected, stale ? "of a stale price" : doubt);
+    tone(this.sub.expected, stale ? "warn" : "");
+    this.numbers.classList.toggle("stale", stale);
+    hint(this.p.node, stale ? "Worked out from a price that is stale: see the gate stale price" : "");
     put(cells.strike, number(contract.strike));
     put(this.sub.strike, sourceText(contract.strike_source, contract.strike_error, contract.strike_rung));
     hint(cells.strike, known(contract.strike) ? String(contract.strike) : "");
@@ -205,8 +215,16 @@ class Card {
     this.coverage.close();
   }
 
+  // The line stays when the window leaves the frames, and its place is kept before the first: what stands below
+  // must not jump. A replay may go back: then the window before is another, or none.
+  lastOver(over, contract) {
+    if (over !== null) this.over = over;
+    else if (contract && this.over && this.over.end_s !== contract.start_s) this.over = null;
+    return this.over;
+  }
+
   paintLast(over) {
-    show(this.last, over !== null);
+    this.last.classList.toggle("void", !over);
     if (!over) return;
     const key = JSON.stringify([
       over.slug,
@@ -274,6 +292,11 @@ class SeedOdds {
     show(this.tick, known(seed));
     width(this.tick, seed);
   }
+}
+
+// Whether the price that the numbers are made of has fallen silent, as the gate says it.
+function madeOfOldPrices({ decision }) {
+  return Boolean(decision?.gates?.some((gate) => gate.name === "stale price" && !gate.passed));
 }
 
 function verdict(decision) {

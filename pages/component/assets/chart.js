@@ -98,6 +98,14 @@ class ChartGroup {
   }
 }
 
+// The decimals that a step of an axis needs: steps of 2.5 written without would name other places.
+function stepDigits(splits, per = 1) {
+  const step = Math.abs(splits[1] - splits[0]) * per;
+  if (!known(step)) return 0;
+  const exact = (digits) => Math.abs(step * 10 ** digits - Math.round(step * 10 ** digits)) < 1e-6;
+  return [0, 1, 2, 3].find((digits) => step * 10 ** digits >= 0.5 && exact(digits)) ?? 4;
+}
+
 function axes(colours, ...sides) {
   const common = {
     stroke: colours.quiet,

@@ -16,7 +16,7 @@ class PriceChart extends Chart {
       axes: axes(colours, {
         scale: "y",
         size: 74,
-        values: (_chart, splits) => splits.map((split) => number(split, splits[1] - splits[0] < 1 ? 1 : 0)),
+        values: (_chart, splits) => splits.map((split) => number(split, stepDigits(splits))),
       }),
       series: [
         timeSeries,
@@ -45,17 +45,27 @@ class PriceChart extends Chart {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    for (const [from, to] of gaps ?? []) hatch(chart, from, to, this.colours);
+    let free = -Infinity;
+    for (const [from, to] of gaps ?? []) free = hatch(chart, [from, to], this.colours, free);
     if (contract) {
       ctx.fillStyle = this.colours.hammerZone;
       const left = chart.valToPos(contract.end_s - hammer, "x", true);
       ctx.fillRect(left, bbox.top, chart.valToPos(contract.end_s, "x", true) - left, bbox.height);
-      const roomy = chart.valToPos(contract.end_s, "x") - chart.valToPos(contract.end_s - hammer, "x") > 26;
-      upright(chart, contract.start_s, "start", this.colours);
-      upright(chart, contract.end_s - hammer, "hammer", this.colours);
-      upright(chart, contract.end_s, roomy ? "end" : "", this.colours);
+      this.drawBoundaries(chart, contract, hammer);
     }
     ctx.restore();
+  }
+
+  // Words stand left of their line but "start"; a long hammer leaves no room there, and they move or go.
+  drawBoundaries(chart, contract, hammer) {
+    const place = (second) => chart.valToPos(second, "x");
+    const begins = contract.end_s - hammer;
+    const beside = place(begins) - place(contract.start_s) > 90;
+    const inside = place(contract.end_s) - place(begins);
+    const wanted = beside ? 26 : 90;
+    upright(chart, contract.start_s, ["start", "left"], this.colours);
+    upright(chart, begins, [beside || inside > 90 ? "hammer" : "", beside ? "right" : "left"], this.colours);
+    upright(chart, contract.end_s, [inside > wanted ? "end" : "", "right"], this.colours);
   }
 
   drawOver(chart) {
@@ -122,7 +132,7 @@ class TrendChart extends Chart {
           label: "z",
           labelSize: 16,
           labelFont: colours.font,
-          values: (_chart, splits) => splits.map((split) => signed(split, splits[1] - splits[0] < 1 ? 1 : 0)),
+          values: (_chart, splits) => splits.map((split) => signed(split, stepDigits(splits))),
         },
         {
           scale: "ev",
@@ -133,7 +143,7 @@ class TrendChart extends Chart {
           labelSize: 16,
           labelFont: colours.font,
           values: (_chart, splits) =>
-            splits.map((split) => signed(split * 100, splits[1] - splits[0] < 0.01 ? 1 : 0)),
+            splits.map((split) => signed(split * 100, stepDigits(splits, 100))),
         },
       ),
       series: [
@@ -180,7 +190,7 @@ class DivergenceChart extends Chart {
         scale: "y",
         size: 50,
         space: 24,
-        values: (_chart, splits) => splits.map((split) => signedDollars(split, 0)),
+        values: (_chart, splits) => splits.map((split) => signedDollars(split, stepDigits(splits))),
       }),
       series: [
         timeSeries,
@@ -217,7 +227,7 @@ class OddsChart extends Chart {
         scale: "y",
         size: 50,
         space: 24,
-        values: (_chart, splits) => splits.map((split) => percent(split, 0)),
+        values: (_chart, splits) => splits.map((split) => percent(split, stepDigits(splits, 100))),
       }),
       series: [
         timeSeries,

@@ -28,6 +28,7 @@ class DecisionPanel {
     put(this.at, `${words(decision.reason)} · ${clock(decision.at_ms)} UTC · #${decision.seq}`);
     hint(this.at, localTime(decision.at_ms));
     put(this.sentence, decision.sentence);
+    show(this.gates.node, decision.gates.length > 0); // of a window that is over there are none
     fillTable(
       this.gates,
       decision.gates,

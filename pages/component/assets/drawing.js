@@ -19,21 +19,26 @@ const MARK_SHAPES = {
   alarm: "warning",
 };
 
-function hatch(chart, from, to, colours) {
+// Its word stands below the boundaries' words and clear of the marks, which stand at the foot; `free` is where the
+// word of the gap before ends.
+function hatch(chart, [from, to], colours, free) {
   const { ctx, bbox } = chart;
   const left = chart.valToPos(from, "x", true);
   const right = chart.valToPos(to, "x", true);
-  if (right < bbox.left || left > bbox.left + bbox.width) return;
+  if (right < bbox.left || left > bbox.left + bbox.width) return free;
   ctx.fillStyle = colours.gap;
   ctx.fillRect(left, bbox.top, right - left, bbox.height);
   ctx.fillStyle = colours.quiet;
   ctx.font = colours.canvasFont;
   ctx.textAlign = "center";
-  ctx.textBaseline = "bottom";
-  ctx.fillText("gap", (left + right) / 2, bbox.top + bbox.height - 4);
+  ctx.textBaseline = "top";
+  const [middle, wide] = [(left + right) / 2, ctx.measureText("gap").width];
+  if (middle - wide / 2 <= free) return free;
+  ctx.fillText("gap", middle, bbox.top + 20 * devicePixelRatio);
+  return middle + wide / 2 + 4 * devicePixelRatio;
 }
 
-function upright(chart, second, text, colours) {
+function upright(chart, second, [text, align], colours) {
   const { ctx, bbox } = chart;
   const x = Math.round(chart.valToPos(second, "x", true)) + 0.5;
   if (x < bbox.left || x > bbox.left + bbox.width) return;
@@ -48,8 +53,8 @@ function upright(chart, second, text, colours) {
   ctx.fillStyle = colours.quiet;
   ctx.font = colours.canvasFont;
   ctx.textBaseline = "top";
-  ctx.textAlign = text === "start" ? "left" : "right";
-  ctx.fillText(text, x + (text === "start" ? 4 : -4) * devicePixelRatio, bbox.top + 3);
+  ctx.textAlign = align;
+  ctx.fillText(text, x + (align === "left" ? 4 : -4) * devicePixelRatio, bbox.top + 3);
 }
 
 function drawMark(chart, mark, colours) {

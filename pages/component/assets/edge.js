@@ -1,6 +1,6 @@
-// The edge now: what is asked, what breaks even, what we believe, and the market's own fee.
+// The edge now: what our order pays, what breaks even, what we believe, and the market's own fee.
 
-// Both sides now, on one scale of 0 to 100: ask, break-even, own probability; and the market's own fee.
+// Both sides now, on one scale of 0 to 100: average price, break-even, own probability; and the market's own fee.
 class EdgePanel {
   constructor() {
     this.sides = [new EdgeBar("UP"), new EdgeBar("DOWN")];
@@ -81,7 +81,8 @@ class EdgeBar {
     tone(this.gap, good ? "good" : "warn");
     put(this.ev, known(ev) ? `EV ${cents(ev, 2)} a share` : "no ask");
     tone(this.ev, good ? "good" : "quiet");
-    put(this.words, `p̂ ${probability(p)} · ask ${sharePrice(cost)} · break-even ${percent(even)}`);
+    put(this.words, `p̂ ${probability(p)} · average ${number(cost, 3)} · break-even ${percent(even)}`);
+    hint(this.words, "average: what a share of the whole order costs, over every ask that it takes");
   }
 }
 
@@ -115,7 +116,7 @@ class FeeCurve {
     put(this.top, `most ${number(most * 100)}¢${known(fee_rate) ? ` · rate ${plain(fee_rate)}` : ""}`);
     this.dot(this.dots.up, cost_up, fee_up, height);
     this.dot(this.dots.down, cost_down, fee_down, height);
-    const side = (name, cost, fee) => (known(cost) ? `${name} ${number(fee * 100)}¢ at ${sharePrice(cost)}` : "");
+    const side = (name, cost, fee) => (known(cost) ? `${name} ${number(fee * 100)}¢ at ${number(cost, 3)}` : "");
     put(this.words, [side("UP", cost_up, fee_up), side("DOWN", cost_down, fee_down)].filter(Boolean).join(" · "));
   }
 

@@ -26,7 +26,7 @@ function signed(value, digits = 2, before = "") {
 }
 
 const dollars = (value, digits = 2) =>
-  known(value) ? `${value < 0 ? "−" : ""}$${number(Math.abs(value), digits)}` : DASH;
+  known(value) ? number(value, digits).replace(/^(−?)/, "$1$$") : DASH;
 const signedDollars = (value, digits = 2) => signed(value, digits, "$");
 const cents = (value, digits = 1) => (known(value) ? `${signed(value * 100, digits)}¢` : DASH);
 const percent = (value, digits = 1) => (known(value) ? `${number(value * 100, digits)} %` : DASH);
@@ -40,8 +40,9 @@ function probability(value) {
 // A rate as its publisher writes it, without trailing zeros.
 const plain = (value) => (known(value) ? number(value, 4).replace(/\.?0+$/, "") : DASH);
 
+// Whole cents where that is what three decimals say too.
 const sharePrice = (value) =>
-  known(value) ? number(value, Math.abs(value * 100 - Math.round(value * 100)) > 1e-6 ? 3 : 2) : DASH;
+  known(value) ? number(value, Math.abs(value * 100 - Math.round(value * 100)) >= 0.05 ? 3 : 2) : DASH;
 
 function age(seconds) {
   if (!known(seconds)) return DASH;

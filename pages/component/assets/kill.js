@@ -3,6 +3,9 @@
 const CONFIRM_MS = 1000;
 const SERVER_SILENT_MS = 4000; // the sidebar's control alone hears from the server once a second
 
+// Which other process trades, as briefly as the sidebar has room for: without since when.
+const elsewhere = (engine) => engine.error.split(", since ")[0];
+
 // One state for the page: the sidebar's control and the live page's button show the same.
 const killDesk = {
   fixed: {},
@@ -71,6 +74,15 @@ const killDesk = {
         detail: "Waiting for the engine to confirm.",
       };
     }
+    if (engine?.state === "elsewhere" && (engine.killed || this.latch)) {
+      return {
+        word: "KILLED",
+        label: "KILLED",
+        tone: "killed",
+        latched: true,
+        detail: `The kill switch is tripped; the process that trades stops: ${elsewhere(engine).replace("trades elsewhere: ", "")}.`,
+      };
+    }
     if (engine?.killed || this.latch) {
       return {
         word: engine?.alive ? "LATCHED, NOT CONFIRMED" : "LATCHED",
@@ -97,6 +109,13 @@ const killDesk = {
         label: "KILL",
         tone: "unknown",
         detail: `The server does not answer. ${byHand}`,
+      };
+    if (engine?.state === "elsewhere")
+      return {
+        word: "NOT TRIPPED",
+        label: "KILL",
+        tone: "ready",
+        detail: `The engine ${elsewhere(engine)}. One click here stops it.`,
       };
     if (engine && !engine.alive)
       return {
@@ -211,6 +230,7 @@ class KillControl {
     const { mode, account } = killDesk;
     putModeChip(this.mode, mode, killDesk.engine, killDesk.silent(at), account);
     hint(this.mode.node, modeReason(mode, account));
+    show(this.sub, Boolean(mode));
     put(this.sub, mode ? `${mode.dry_run ? "paper orders" : "REAL ORDERS"} · profile ${mode.profile}` : "");
   }
 

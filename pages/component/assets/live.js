@@ -207,8 +207,11 @@ class LivePage {
 
   paintTitle(store, lost) {
     const { mode, money, account } = store.slow;
+    const elsewhere = store.engine.state === "elsewhere";
     const word = !store.engine.alive
-      ? "ENGINE DOWN"
+      ? elsewhere
+        ? "ELSEWHERE"
+        : "ENGINE DOWN"
       : lost
         ? "NO DATA"
         : titleWord(mode, account, store.engine.killed);

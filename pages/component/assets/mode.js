@@ -44,7 +44,8 @@ function modeReason(mode, account) {
 }
 
 function putModeChip(target, mode, engine, unknown, account = null) {
-  if (engine && !engine.alive) putChip(target, "cross", "ENGINE DOWN", "halted");
+  if (engine?.state === "elsewhere") putChip(target, "ring", "ELSEWHERE", "quiet");
+  else if (engine && !engine.alive) putChip(target, "cross", "ENGINE DOWN", "halted");
   else if (unknown || engine?.state === "silent") putChip(target, "warning", "UNKNOWN", "alarm");
   else if (engine?.killed && mode?.mode !== "KILLED") putChip(target, "square", "LATCHED", "halted");
   else if (!mode) putChip(target, "ring", "STARTING", "quiet");
@@ -67,6 +68,8 @@ const sinceWords = (ms, rate) => (known(ms) ? ` since ${wallTime(ms, rate)}` : "
 
 // The red line: what stops everything, first what the operator must know first. Empty while nothing does.
 function alarmWords(engine, mode, seen) {
+  if (engine.state === "elsewhere")
+    return `The engine ${engine.error}. This console only looks on, and KILL stops that one from here too.`;
   if (!engine.alive) {
     const last = seen ? " What you see below is its last word." : "";
     return `The engine does not run: ${engine.error || "it was stopped"}. This console trades nothing.${last}`;
@@ -74,19 +77,28 @@ function alarmWords(engine, mode, seen) {
   const halt = mode?.halted_why ? haltWords(mode) : "";
   if (!mode?.kill_latched) return halt;
   const since = sinceWords(mode.kill_since_ms, mode.clock_rate);
-  const killed = `Killed${since} by ${mode.kill_who}: ${mode.kill_why}. No order leaves. To clear: the form in the sidebar.`;
+  const killed = `Killed${since} by ${mode.kill_who}: ${mode.kill_why}. No order leaves. An operator clears it: "Clear it…" in the sidebar.`;
   return halt ? `${killed} And besides: ${halt}` : killed;
 }
 
-// Who stopped it, since when, why, and what ends it: a halt ends with a restart, a breaker outlives it.
+// Who stopped it, since when, why, and what ends it.
 function haltWords(mode) {
   const breakers = Object.entries(mode.breakers ?? {});
   const isBreaker = breakers.length > 0 && mode.halted_why.startsWith("breaker ");
   if (!isBreaker)
-    return `Halted by the engine${sinceWords(mode.halted_since_ms, mode.clock_rate)}: ${mode.halted_why}. It will not trade again before a restart.`;
+    return `Halted by the engine${sinceWords(mode.halted_since_ms, mode.clock_rate)}: ${mode.halted_why}. ${wayOut(mode)}`;
   const named = breakers.map(([name, why]) => {
     const at = mode.breakers_since?.[name];
     return `${name}${known(at) ? sinceWords(at, mode.clock_rate) : " since an earlier session"}: ${why}`;
   });
-  return `Stopped by breaker ${named.join("; ")}. It outlives a restart; the command clear-breakers ends it.`;
+  return `Stopped by breaker ${named.join("; ")}. ${wayOut(mode)}`;
+}
+
+// What ends a halt: a restart; a breaker outlives that, but for practice's, whose ledger begins anew.
+// plain.way_out in Python says the same.
+function wayOut(mode) {
+  const isBreaker = Object.keys(mode.breakers ?? {}).length > 0 && mode.halted_why.startsWith("breaker ");
+  if (!isBreaker) return "It will not trade again before a restart.";
+  if (mode.venue === "practice") return "A restart of practice ends it: practice begins anew.";
+  return "It outlives a restart: stop the engine, then the command clear-breakers ends it.";
 }

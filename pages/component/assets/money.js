@@ -59,10 +59,17 @@ class SettlementsPanel {
         put(cells[5], item.traded ? signedDollars(item.pnl) : "no trade");
         tone(cells[5], item.traded ? gain(item.pnl) : "quiet");
         put(cells[6], words(item.outcome_source ?? DASH));
-        putState(cells[7], item.verdict, VERDICTS[item.verdict]);
+        putState(cells[7], verdictWords(item), VERDICTS[item.verdict]);
       },
     );
   }
+}
+
+// Of a verdict that waits, what for: the outcome may be served before the final price is.
+// SettlementView.verdict_words in Python says the same.
+function verdictWords(item) {
+  if (item.verdict !== "waiting") return item.verdict;
+  return `waiting for ${item.outcome_source === "served" ? "final price" : "outcome"}`;
 }
 
 // The bars are the gates' own count: what is used, and, striped, what one order more would add.
@@ -74,6 +81,7 @@ class MoneyPanel {
       open: "Open cost",
       fees: "Fees, session",
     });
+    this.todayLabel = this.facts.cells.today.previousSibling;
     this.limits = el("div", "gauges limits");
     this.rows = new Map();
     this.empty = el("p", "empty", "Limits are shown from the engine's first picture on.");
@@ -84,6 +92,7 @@ class MoneyPanel {
   paint({ store }) {
     const { money, account } = store.slow;
     const { cells } = this.facts;
+    put(this.todayLabel, store.rate === 1 ? "Realised today" : "Realised today (market's day)");
     put(cells.today, signedDollars(money?.realised_today));
     tone(cells.today, gain(money?.realised_today));
     put(cells.session, signedDollars(money?.realised));

@@ -1,7 +1,7 @@
 // Streamlit's list of pages on wide screens: its rows stand closer, and where it is still longer than what the kill
 // control below leaves, it scrolls by itself, with a bar that can be seen and its last row fading.
 
-const PAGE_ROW_PX = 24;
+const PAGE_ROW_PX = 23;
 const PAGES_LEAST_PX = 100; // lower than that, the whole sidebar scrolls instead
 const FADE = "linear-gradient(to bottom, #000 calc(100% - 30px), transparent)";
 const pageLists = new WeakMap();

@@ -10,7 +10,8 @@ class StatusBar {
     this.settling = el("span", "feeds settling");
     this.settlingChips = new Map();
     this.pnl = el("strong", "figure");
-    this.pnlBox = el("span", "pnl", el("span", "caption", "P&L today"), this.pnl);
+    this.pnlCaption = el("span", "caption", "P&L today");
+    this.pnlBox = el("span", "pnl", this.pnlCaption, this.pnl);
     this.clock = el("span", "figure");
     this.rate = el("span", "rate");
     this.clockBox = el("span", "clock", this.clock, this.rate);
@@ -57,6 +58,7 @@ class StatusBar {
       this.terms,
       mode ? `${mode.dry_run ? "paper orders" : "REAL ORDERS"} · ${mode.venue} venue · ${mode.profile}` : "",
     );
+    put(this.pnlCaption, store.rate === 1 ? "P&L today" : "P&L today (market's day)");
     put(this.pnl, signedDollars(money?.realised_today));
     tone(this.pnl, gain(money?.realised_today));
     this.paintClock(store, at);
@@ -142,13 +144,15 @@ class StatusBar {
       silent: "engine SILENT",
       failed: "engine FAILED",
       stopped: "engine STOPPED",
+      elsewhere: "engine elsewhere",
     };
     const good = engine.state === "running";
+    const calm = ["starting", "elsewhere"].includes(engine.state);
     putChip(
       this.engine,
-      good ? "disc" : engine.state === "starting" ? "ring" : "cross",
+      good ? "disc" : calm ? "ring" : "cross",
       texts[engine.state],
-      good ? "ok" : engine.state === "starting" ? "quiet" : "alarm",
+      good ? "ok" : calm ? "quiet" : "alarm",
     );
     hint(
       this.engine.node,
