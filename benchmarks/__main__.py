@@ -24,6 +24,7 @@ NAMES = {
     "console": "event to pixels pushed and asked for, with 1, 5 and 20 sessions; CPU, memory, the kill",
     "replay": "events a second through the core, seeking in a day, a slider step until its pixels",
     "start": "make run, warm, until its first paint; SIGTERM with five tabs open until all is gone",
+    "cold": "make run in a fresh clone, nothing installed or cached, until its first paint; needs a network",
     "paint": "the console's first paint in headless Chromium, second run",
 }
 

@@ -2,7 +2,7 @@
 
 Warm: ``.venv`` is set up and its modules are compiled. Each run has a data folder of its own. At the stop
 five tabs of a real Chromium and a socket of our own are open; the latter tells with which code it was closed,
-the journal whether the session was. A cold start needs a network and is measured by hand (docs/commands.md).
+the journal whether the session was. A cold start is ``benchmarks.cold``'s.
 """
 
 import os
@@ -71,8 +71,8 @@ def _once(browser: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
         began = time.monotonic()
-        with _console(port, folder) as make:
-            _until(lambda: _status(f"{address}/_stcore/health") == 200)
+        with console(port, folder) as make:
+            until(lambda: status_of(f"{address}/_stcore/health") == 200)
             told: dict[str, Any] = {"answers_s": time.monotonic() - began}
             page = chromium.new_page()
             page.goto(address, wait_until="commit")
@@ -91,14 +91,21 @@ def _once(browser: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _console(port: int, folder: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``make run`` with settings of nobody; whatever happens, nothing of it is left."""
+def console(port: int, folder: str, checkout: Path = ROOT, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``make run`` with settings of nobody; whatever happens, nothing of it is left.
+
+    Args:
+        port: Where it shall listen.
+        folder: Its data folder.
+        checkout: Where it is run.
+        more: Of the environment.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     own = {"DATA_DIR": folder, "ENV_FILE": os.devnull, "SECRETS_FILE": os.devnull, "METRICS_PORT": "0"}
     make = subprocess.Popen(
         ["make", "--no-print-directory", "run", f"PORT={port}"],
-        cwd=ROOT,
-        env=kept | own,
+        cwd=checkout,
+        env=kept | own | more,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -136,7 +143,8 @@ def _cpu_s(pid: int) -> float:
     return sum(sum(one.cpu_times()[:4]) for one in [root, *root.children(recursive=True)])
 
 
-def _status(url: str) -> int:
+def status_of(url: str) -> int:
+    """Return the status that an address answers with; 0 where nobody does."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return int(answer.status)
@@ -146,9 +154,10 @@ def _status(url: str) -> int:
         return 0
 
 
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+def until(holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    """Wait for something, and give up in the end."""
+    deadline = time.monotonic() + patience_s
     while not holds():
         if time.monotonic() > deadline:
-            raise SystemExit(f"the console was not there within {PATIENCE_S:g} s")
+            raise SystemExit(f"the console was not there within {patience_s:g} s")
         time.sleep(0.02)

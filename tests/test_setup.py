@@ -254,7 +254,8 @@ def test_the_check_of_a_clone_fails_where_a_program_was_missing(tmp_path):
 
 def test_the_list_of_make_targets_has_each_with_its_whole_help():
     """A colon in the words of one cut the rest off: "simulation testing" was all that was said of a drill."""
-    told = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = ["make", "--no-print-directory", "help"]  # make test runs this within a make
+    told = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     lines = [line.split(" ", 2) for line in told.splitlines()]
     shown = {target: what.strip() for _, target, what in lines}
     asked = re.findall(r"^([a-z-]+):.*? ## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
