@@ -25,9 +25,9 @@ def measure() -> dict[str, Any]:
     """Return seconds from ``make run`` on.
 
     Returns:
-        ``answers_s`` until the port answers, ``paint_s`` until a contract is on the screen, ``packages_mb``
-        what pip fetched, ``received_mb`` what this machine received meanwhile, over all its interfaces but
-        loopback, ``commit`` what was run, ``load`` the machine's at the end.
+        ``answers_s`` until the port answers, ``paint_s`` until a contract is on the screen, ``received_mb``
+        what this machine received meanwhile, over all its interfaces but loopback, ``commit`` what was run,
+        ``load`` the machine's at the end.
     """
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 (a test dependency)
 
@@ -38,11 +38,11 @@ def measure() -> dict[str, Any]:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        clone, cache = Path(folder) / "clone", Path(folder) / "pip"
+        clone = Path(folder) / "clone"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         chromium = playwright.chromium.launch(executable_path=browser, args=FLAGS)
         received, began = _received(), time.monotonic()
-        with console(port, str(Path(folder) / "data"), clone, PIP_CACHE_DIR=str(cache), VIRTUAL_ENV=""):
+        with console(port, str(Path(folder) / "data"), clone, PIP_CACHE_DIR=f"{folder}/pip", VIRTUAL_ENV=""):
             until(lambda: status_of(f"{address}/_stcore/health") == 200, PATIENCE_S)
             answers_s = time.monotonic() - began
             page = chromium.new_page()
@@ -51,12 +51,10 @@ def measure() -> dict[str, Any]:
             paint_s = time.monotonic() - began
             received = _received() - received
             chromium.close()
-        size = sum(one.stat().st_size for one in cache.rglob("*") if one.is_file())
         commit = _git("rev-parse", "--short", "HEAD")
     return {
         "answers_s": round(answers_s, 1),
         "paint_s": round(paint_s, 1),
-        "packages_mb": round(size / 1e6, 1),
         "received_mb": round(received / 1e6, 1),
         "commit": commit,
         "load": round(os.getloadavg()[0], 2),
