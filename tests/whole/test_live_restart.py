@@ -32,9 +32,9 @@ from tests.whole.test_secrets import MADE, RIGHT, settings_of
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(170)]
 
 Value = TypeVar("Value")
-SURE = EAGER | {"SIGMA_MULTIPLIER": "0.01", "QUOTE_SIZE_USD": "5", "ORDER_TIMEOUT_S": "4"}
+SURE = EAGER | {"SIGMA_MULTIPLIER": "0.01", "D_MIN": "20", "QUOTE_SIZE_USD": "5", "ORDER_TIMEOUT_S": "4"}
 """Settings with which an engine believes so firmly in its side that its limit lies far above any ask: it
-fills, whatever becomes of the book while the order is under way."""
+fills, whatever becomes of the book while the order is under way. Half a dollar off the strike will not do."""
 
 SPEED = "4"
 """A window of five minutes lasts 75 s of the wall: time for a death and a second life within it."""
