@@ -213,16 +213,18 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             ),
             Row(
                 "F22", "the grid changes in the middle",
-                "books are void until the next whole one; orders keep to the new grid",
+                "books are void until the next whole one; orders keep to the new grid, and what was signed "
+                "on the old one and is not on the new one is dropped",
                 ("core/test_book.py::test_a_new_tick_voids_the_book_until_the_next_snapshot",
                  "wire/test_clob_market.py::test_trap_30_a_new_tick_size_is_an_event",
                  f"{HERE}::test_f22_orders_keep_to_the_new_grid",
                  f"{HERE}::test_f22_a_change_between_decision_and_answer_makes_no_second_order_of_the_old_grid",
                  f"{HERE}::"
                  "test_f22_an_order_of_a_finer_grid_than_the_venues_of_now_leaves_and_does_nothing",
+                 "venue/test_order_thread.py::test_f22_an_order_signed_on_an_old_grid_is_dropped",
+                 "run/test_order_desk.py::"
+                 "test_f22_an_order_of_an_older_grid_is_held_back_by_the_grid_that_the_feed_told",
                  f"{WHOLE}[tick change without a book]"),
-                "an order that is signed when the grid changes is sent, not dropped: the venue refuses by "
-                "name what its grid does not hold, and nothing is bought",
             ),
             Row(
                 "F23", "changes of tokens that nobody asked for", "counted; no book is made of them",

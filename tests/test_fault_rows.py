@@ -277,8 +277,9 @@ def test_f22_a_change_between_decision_and_answer_makes_no_second_order_of_the_o
 
 
 async def test_f22_an_order_of_a_finer_grid_than_the_venues_of_now_leaves_and_does_nothing() -> None:
-    """The grid changes after the decision, and even after the signature: the venue refuses it by name, the
-    account is untouched, and an order on the grid of now goes through once the market was read anew."""
+    """The feed may tell a change of the grid later than it holds, so that our own gate lets an order pass:
+    the venue refuses it by name, the account is untouched, and an order on the grid of now goes through once
+    the market was read anew."""
     async with served_venue(HandMadeTape(books(-1, 6000, 6100)), speed=20) as urls, exchange(urls) as live:
         await start_fault(urls, "tick-change", tick="0.001")
         await live.warm(UP_TOKEN)

@@ -12,7 +12,7 @@ from engine.kill import KillSwitch
 from engine.run.arming import Arm
 from engine.run.endpoints import Endpoints
 from engine.run.session import Session
-from engine.units import SizeE6
+from engine.units import PriceE4, SizeE6
 from engine.venue import duties, order_thread
 from engine.venue.door import Door
 from engine.venue.duties import Doubt, Held, Questions
@@ -39,7 +39,7 @@ def paper_desk(settings: Settings, session: Session, kill: KillSwitch) -> OrderT
     market = PaperMarket(session.book, lambda: _fee_rate(session.state))
     delays = Delays(settings.paper_latency_ms, settings.venue_hold_ms)
     exchange = PaperExchange(session.clock, delays, market, door)
-    gate = LastGate(session.clock, kill, no_arming)
+    gate = LastGate(session.clock, kill, no_arming, lambda token: _tick_e4(session, token))
     restrictions = Restrictions(session.clock, kill, door)
     return OrderThread(order_thread.Tools(exchange, gate, kill, session.clock, door, restrictions))
 
@@ -55,7 +55,12 @@ def live_desk(settings: Settings, session: Session, kill: KillSwitch, endpoints:
     fees = Fees(lambda: _fee_rate(state))
     exchange = OfficialExchange(_access(settings, endpoints), settings.order_timeout_s, fees)
     arm = Arm(settings.data_dir)
-    gate = LastGate(clock, kill, lambda: None if arm.is_armed() else "not armed")
+    gate = LastGate(
+        clock,
+        kill,
+        lambda: None if arm.is_armed() else "not armed",
+        lambda token: _tick_e4(session, token),
+    )
     restrictions = Restrictions(clock, kill, door)
     questions = Questions(
         unknown=lambda: _unknown(state),
@@ -104,6 +109,12 @@ def _fee_rate(state: State) -> float:
     the event that tells the fill.
     """
     return state.params.fallback_fee_rate
+
+
+def _tick_e4(session: Session, token: str) -> PriceE4 | None:
+    """Return a token's price grid. The order thread asks, for one number that is replaced as a whole."""
+    book = session.book(token)
+    return None if book is None else book.tick_e4
 
 
 def _unknown(state: State) -> tuple[Doubt, ...]:

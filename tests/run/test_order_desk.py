@@ -1,9 +1,11 @@
 """The order desk as the engine puts it together: what an operator changes while it runs reaches it."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine import events as e
@@ -14,9 +16,11 @@ from engine.core.trading import OrderIntent
 from engine.journal import Journal
 from engine.kill import KillSwitch
 from engine.params import Params
+from engine.run.arming import Arm
 from engine.run.endpoints import external_endpoints
 from engine.run.order_desk import live_desk, paper_desk
 from engine.run.session import Session
+from engine.venue.last_gate import OFF_GRID
 from tests.core.builders import MARKET, UP, contract
 
 FEED_URLS = {
@@ -108,3 +112,32 @@ async def test_a_live_fill_is_booked_by_the_fee_rate_that_is_in_force(session: S
     assert fees.of(None, ((5_000, 20_000_000),)) == 100_000
     changed(session, 0.03)
     assert fees.of(None, ((5_000, 20_000_000),)) == 300_000
+
+
+@pytest.mark.parametrize("is_live", [False, True], ids=["paper", "live"])
+async def test_f22_an_order_of_an_older_grid_is_held_back_by_the_grid_that_the_feed_told(
+    session: Spied, tmp_path: Path, is_live: bool
+) -> None:
+    """Both desks ask the books of now, also where those are void until the next whole one."""
+    settings = Settings(_env_file=None, data_dir=tmp_path, **FEED_URLS)  # type: ignore[call-arg, arg-type]
+    kill = KillSwitch(tmp_path)
+    Arm(tmp_path).arm("op", "test", 5)
+    desk = (
+        live_desk(settings, session, kill, external_endpoints(settings))
+        if is_live
+        else paper_desk(settings, session, kill)
+    )
+    gate, now_ms = desk._tools.gate, session.clock.now_ms()
+    slug = slug_of("5m", window_start("5m", now_ms // 1000))
+    coarse = OrderIntent(f"{slug}#1", slug, "UP", UP, 6_100, 10_000_000, now_ms + 60_000, 1)
+    fine = msgspec.structs.replace(coarse, limit_e4=6_150)
+    latest = time.perf_counter() + 60
+    assert gate.refusal(coarse, latest) is None
+    assert gate.refusal(fine, latest) == OFF_GRID
+    assert gate.refusal(msgspec.structs.replace(fine, token="unknown"), latest) is None
+    session.accept(
+        e.TickSizeChanged(
+            ts_recv_ms=now_ms, market=MARKET, token=UP, old_tick_e4=100, new_tick_e4=10, ts_venue_ms=now_ms
+        )
+    )
+    assert gate.refusal(fine, latest) is None

@@ -114,7 +114,8 @@ class Desk:
         self.broken: list[str] = []
         self.door = Door(self._accept, self._durable, self.broken.append)
         self.not_armed: str | None = None
-        gate = LastGate(clock, self.kill, lambda: self.not_armed)
+        self.tick_e4: int | None = None
+        gate = LastGate(clock, self.kill, lambda: self.not_armed, lambda token: self.tick_e4)
         restrictions = Restrictions(clock, self.kill, self.door)
         self.thread = OrderThread(Tools(exchange, gate, self.kill, clock, self.door, restrictions))
 
@@ -403,6 +404,25 @@ async def test_a_clock_that_is_set_back_does_not_prolong_a_deadline(tmp_path: Pa
     wanted = intent(deadline_ms=1_001_000)
     assert gate.refusal(wanted, time.perf_counter() + 1.0) is None
     assert gate.refusal(wanted, time.perf_counter() - 0.001) == "deadline passed before it could leave"
+
+
+@pytest.mark.parametrize("side", ["BUY", "SELL"])
+async def test_f22_an_order_signed_on_an_old_grid_is_dropped(tmp_path: Path, side: str) -> None:
+    """The grid changes between signature and first byte: what the new one does not hold never leaves."""
+    exchange = ExchangeDouble()
+    made = Desk(tmp_path, exchange)
+    made.tick_e4 = 10
+    made.when_recorded = lambda: setattr(made, "tick_e4", 100)
+    await made.thread.open()
+    made.thread.submit(order(side=side, limit_e4=6_150))
+    (denied,) = await made.until(OrderDenied)
+    made.thread.submit(order(2, side=side, limit_e4=6_100))
+    await made.until(OrderKilled)
+    await made.thread.close()
+    assert isinstance(denied, OrderDenied)
+    assert denied.reason == "its price is not on the market's grid of now"
+    assert any(isinstance(event, OrderSigned) for event in made.events)
+    assert [order_id for order_id, _ in exchange.sent] == ["slug#2"]
 
 
 async def test_a_duty_that_fails_halts_and_goes_on(tmp_path: Path) -> None:
