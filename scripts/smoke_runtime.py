@@ -27,9 +27,9 @@ from engine.core.trading import OrderIntent
 from engine.errors import EngineError
 from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, OrderUnknown
 from engine.run.engine import Engine
+from engine.run.options import OneLine
 from engine.run.order_desk import paper_desk
 from engine.run.session import Session
-from engine.run.sweep.options import OneLine
 from engine.snapshot import ContractView, Snapshot
 from engine.units import ONE_E4, ONE_E6
 

@@ -23,6 +23,14 @@ app = typer.Typer()
 USUAL_PORT: Final = 8501
 """Where the console listens unless told otherwise (Streamlit's own, and the Makefile's)."""
 
+Phrase = Annotated[
+    str | None, typer.Option("--phrase", help=f"Has to be {CLEAR_PHRASE}; asked for on a terminal.")
+]
+Reason = Annotated[
+    str | None,
+    typer.Option("--reason", help="Why trading may go on, for the audit trail; asked for on a terminal."),
+]
+
 
 @app.command(rich_help_panel=STOP, epilog=like("kill --reason 'the feeds disagree'", "kill --history"))
 def kill(
@@ -175,12 +183,8 @@ def _show_history(trail: Trail, json: bool) -> None:
     "clear-kill", rich_help_panel=STOP, epilog=like("clear-kill --phrase CLEAR --reason 'feeds agree again'")
 )
 def clear_kill(
-    phrase: Annotated[
-        str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}; asked for on a terminal.")
-    ] = None,
-    reason: Annotated[
-        str | None, typer.Option(help="Why trading may go on, for the audit trail; asked for on a terminal.")
-    ] = None,
+    phrase: Phrase = None,
+    reason: Reason = None,
     json: Json = False,
 ) -> None:
     """Release the kill switch, with a typed phrase and a reason."""
@@ -208,12 +212,8 @@ def clear_kill(
     epilog=like("clear-breakers --phrase CLEAR --reason 'loss looked into'"),
 )
 def clear_breakers(
-    phrase: Annotated[
-        str | None, typer.Option(help=f"Has to be {CLEAR_PHRASE}; asked for on a terminal.")
-    ] = None,
-    reason: Annotated[
-        str | None, typer.Option(help="Why trading may go on, for the audit trail; asked for on a terminal.")
-    ] = None,
+    phrase: Phrase = None,
+    reason: Reason = None,
     json: Json = False,
 ) -> None:
     """Clear the tripped breakers of a stopped engine.
@@ -329,9 +329,7 @@ def pause(reason: Why = "paused from the command line", json: Json = False) -> N
 
 @app.command(rich_help_panel=STOP, epilog=like("resume --reason 'news is out'"))
 def resume(
-    reason: Annotated[
-        str | None, typer.Option(help="Why trading may go on, for the audit trail; asked for on a terminal.")
-    ] = None,
+    reason: Reason = None,
     json: Json = False,
 ) -> None:
     """Let the engine that runs here buy again after a pause."""

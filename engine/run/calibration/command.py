@@ -22,11 +22,11 @@ from engine.run.calibration.figures import cell_words, figures_of
 from engine.run.calibration.moments import Moment, moments_of
 from engine.run.calibration.report import report_of, scores
 from engine.run.giving_way import give_way
+from engine.run.options import OneLine, add_output_prefix, add_recorded
 from engine.run.sweep import inputs as sweep_input
 from engine.run.sweep import report as sweep_report
 from engine.run.sweep.grid import SweepError
 from engine.run.sweep.honesty import split
-from engine.run.sweep.options import OneLine
 from engine.run.sweep.trace import Trace
 from engine.run.table_text import typed
 
@@ -70,32 +70,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
     )
     add = made.add_argument
-    add(
-        "--replay-csv",
-        type=Path,
-        metavar="FILE",
-        help="rows of market data (data/replay_sessions/README.md); this or --sessions",
-    )
-    add(
-        "--markets-json",
-        type=Path,
-        metavar="FILE",
-        help="what is known of the windows; goes with --replay-csv",
-    )
-    add(
-        "--sessions",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="recorded sessions, by id or name; may be repeated; instead of the two files",
-    )
-    add(
-        "--output-prefix",
-        type=Path,
-        default=PREFIX,
-        metavar="PATH",
-        help=f"PATH.json and PATH.html are written; {PREFIX} by default",
-    )
+    add_recorded(made)
+    add_output_prefix(made, PREFIX, "PATH.json and PATH.html")
     add(
         "--fit",
         choices=("temperature", "isotonic"),

@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
+from engine.run.options import OneLine, add_output_prefix, add_recorded
 from engine.run.sweep.grid import ASKS_BEFORE
 from engine.run.sweep.play import PATHS
 
@@ -16,14 +17,6 @@ EXAMPLES: Final = """examples:
   python -m engine sweep --sessions '2026*' --grid-json '{"d_min": [1, 20]}' --search tpe --trials 100"""
 
 
-class OneLine(argparse.ArgumentParser):
-    """A command line whose errors are one line, as those of every other command are."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong, and end with status 2."""
-        self.exit(2, f"error: {message}; see {self.prog} --help\n")
-
-
 def parser() -> argparse.ArgumentParser:
     """Return the command line; the first four options are the seed's."""
     made = OneLine(
@@ -33,33 +26,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
     )
     add = made.add_argument
-    add(
-        "--replay-csv",
-        type=Path,
-        metavar="FILE",
-        help="rows of market data (data/replay_sessions/README.md); this or --sessions",
-    )
-    add(
-        "--markets-json",
-        type=Path,
-        metavar="FILE",
-        help="what is known of the windows; goes with --replay-csv",
-    )
+    add_recorded(made)
     add("--grid-json", required=True, metavar="JSON", help='{"hammer_secs": [10, 15], ...}: names and values')
-    add(
-        "--output-prefix",
-        type=Path,
-        default=PREFIX,
-        metavar="PATH",
-        help=f"PATH.csv, PATH.json and PATH.plan.json are written; {PREFIX} by default",
-    )
-    add(
-        "--sessions",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="recorded sessions, by id or name; may be repeated; instead of the two files",
-    )
+    add_output_prefix(made, PREFIX, "PATH.csv, PATH.json and PATH.plan.json")
     add(
         "--hypothesis",
         default="",
