@@ -24,6 +24,10 @@ class Told(NamedTuple):
     worst: float
 
 
+MOST_KINDS: Final = 64
+"""So many kinds have a count of their own: what names them may come from the other side of a wire."""
+
+
 class Repeats:
     """Decides which of many such lines is told. Not safe to use from several threads at once."""
 
@@ -57,3 +61,19 @@ class Repeats:
         told = Told(self._more, round(now_s - since_s), self._worst)
         self._told_s, self._more, self._worst, self._known = now_s, 0, 0.0, self._worst
         return told
+
+
+class RepeatsByKind:
+    """The same for lines of several kinds, a minute for each; kinds beyond ``MOST_KINDS`` share one."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[str, Repeats] = {}
+        self._others = Repeats()
+
+    def of(self, kind: str, now_s: float) -> Told | None:
+        """Take one more of a kind; return what is to be told with it, None where it is not told now."""
+        repeats = self._by_kind.get(kind)
+        if repeats is None:
+            is_full = len(self._by_kind) >= MOST_KINDS
+            repeats = self._others if is_full else self._by_kind.setdefault(kind, Repeats())
+        return repeats.of(0.0, now_s)

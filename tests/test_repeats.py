@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.repeats import Repeats, Told
+from engine.repeats import MOST_KINDS, Repeats, RepeatsByKind, Told
 
 gaps = st.lists(st.tuples(st.floats(0, 90), st.floats(0, 1e6)), min_size=1, max_size=60)
 
@@ -43,3 +43,14 @@ def test_what_is_four_times_as_bad_is_told_at_once() -> None:
     assert late.of(190.0, 1.0) is None
     assert late.of(1_000.0, 2.0) == Told(1, 2, 1_000.0)
     assert late.of(1_500.0, 3.0) is None
+
+
+def test_each_kind_has_a_minute_of_its_own_and_kinds_without_end_share_one() -> None:
+    """One fault told a thousand times a second hides no other; and what invents kinds fills no memory."""
+    lines = RepeatsByKind()
+    assert lines.of("not JSON", 0.0) == Told(0, 0, 0.0)
+    assert [lines.of("not JSON", 0.001 * n) for n in range(1_000)] == [None] * 1_000
+    assert lines.of("no price", 1.0) == Told(0, 0, 0.0)
+    assert lines.of("not JSON", 60.0) == Told(1_000, 60, 0.0)
+    told = [lines.of(f"kind {n}", 61.0) for n in range(10_000)]
+    assert sum(one is not None for one in told) == MOST_KINDS - 2 + 1

@@ -33,6 +33,7 @@ from engine.events import (
 from engine.journal import Journal
 from engine.metrics import Meter
 from engine.raw import RawFrame, RawRecorder
+from engine.repeats import RepeatsByKind
 from engine.run.backlog import BEAT_S, Backlog, BehindLine, BehindLog
 from engine.run.chart_seconds import POINTS_WAITING, ChartSeconds
 from engine.run.ledger.file import LedgerFile
@@ -93,6 +94,7 @@ class Session:
         self._raw = raw
         self.backlog = Backlog(journal, raw, time.monotonic())
         self._behind = BehindLog()
+        self._refused = RepeatsByKind()
         self.life = Life(raw)
         self.meter = Meter()
         self._late_ns = 0
@@ -160,7 +162,7 @@ class Session:
         except WireError as error:
             text = shown if isinstance(shown, str) else shown.decode("utf-8", "replace")
             excerpt = text[:EXCERPT_CHARACTERS]
-            log.warning("frame refused", extra={"feed": feed, "reason": error.reason})
+            self._log_refused(feed, error.reason, mono_ns / 1e9)
             self.accept(FrameRefused(ts_recv_ms=now_ms, feed=feed, reason=error.reason, excerpt=excerpt))
             return False
         useful = False
@@ -266,6 +268,13 @@ class Session:
         if why is not None:
             self._log_behind(self._behind.line(why, time.monotonic()))
             self.accept(BacklogChanged(ts_recv_ms=self.clock.now_ms(), why=why))
+
+    def _log_refused(self, feed: str, reason: str, now_s: float) -> None:
+        # A parser names the fault before the colon, and shows the text after it.
+        told = self._refused.of(f"{feed}: {reason.partition(':')[0]}", now_s)
+        if told is not None:
+            extra = {"feed": feed, "reason": reason, "more": told.more, "in_s": told.in_s}
+            log.warning("frame refused", extra=extra)
 
     @staticmethod
     def _log_behind(line: BehindLine | None) -> None:

@@ -1,5 +1,6 @@
 """The one door into the core: numbered, recorded, then decided; and loud when recording fails."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,25 @@ def test_an_intent_reaches_the_broker_once(opened: Opened) -> None:
         session.accept(event)
     assert isinstance(session.broker, Collector)
     assert len(session.broker.intents) == 1
+
+
+def test_a_flood_of_frames_that_are_not_understood_is_a_line_each_minute(
+    opened: Opened, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each is journaled and counted; the log says the first of each fault and how often it came again."""
+    session, _, _ = opened
+    faults = ["price out of range: 1", "price out of range: 2"] * 500 + ["not JSON"]
+    told = iter(faults)
+
+    def parse(_: str | bytes, __: int) -> list[AnyEvent]:
+        raise WireError(next(told))
+
+    with caplog.at_level(logging.WARNING):
+        for _ in faults:
+            session.accept_frame("clob", "{", parse)
+    lines = [line for line in caplog.records if line.getMessage() == "frame refused"]
+    assert [vars(line)["reason"] for line in lines] == ["price out of range: 1", "not JSON"]
+    assert session.state.feeds["clob"].refused == len(faults)
 
 
 def test_a_frame_that_is_not_understood_is_recorded_with_its_text(opened: Opened, tmp_path: Path) -> None:
