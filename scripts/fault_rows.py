@@ -427,8 +427,13 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F47", "two engines at once", "the second one refuses to start and names the first",
                 ("whole/test_refusals.py::test_a_second_engine_refuses_to_share_a_data_folder",
                  "browser/test_live_page.py::"
-                 "test_a_second_console_on_the_same_data_shows_why_it_does_not_trade"),
-                "by data folder: two folders with one wallet are not noticed before the account differs",
+                 "test_a_second_console_on_the_same_data_shows_why_it_does_not_trade",
+                 "whole/test_refusals.py::"
+                 "test_f47_a_second_live_engine_refuses_a_wallet_that_another_one_trades_for",
+                 "run/test_wallet_lock.py::"
+                 "test_f47_a_second_live_engine_for_one_wallet_is_told_which_one_trades"),
+                "locks of the system, for one user of one machine, let go at their holder's death; no lease: "
+                "another machine with the wallet is found by the account's comparison",
             ),
             Row(
                 "F48", "the daily limit across a restart", "limits are rebuilt before anything may be sent",

@@ -45,6 +45,7 @@ from engine.run.pause_file import PauseFile
 from engine.run.session import Session
 from engine.run.sessions.retention import keep_retention
 from engine.run.tokens import follow_tokens, open_tokens
+from engine.run.wallet_lock import wallet_lock
 from engine.run.watchers import Watchers
 from engine.snapshot import Snapshot
 from engine.units import ONE_E6
@@ -103,6 +104,7 @@ class Engine:
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(FolderLock(self.settings.data_dir, self.port))
+            stack.enter_context(wallet_lock(self.settings, self.port))
             stack.enter_context(self.watchers.at_work())
             venue: EmbeddedVenue | None = None
             if self.settings.is_external:

@@ -62,19 +62,26 @@ class FolderLock:
                 raise StartError(f"{why}; set another DATA_DIR") from error
             why = f"DATA_DIR {self._path.parent} cannot be written: {error.strerror}"
             raise StartError(f"{why}; let this user write there, or set another DATA_DIR") from error
-        if not (_locked(self._descriptor) or _locked(self._descriptor, after_s=LOOK_S)):
-            holder = _read(self._descriptor)
+        holder = take(self._descriptor, self._port)
+        if holder is not None:
             os.close(self._descriptor)
             raise StartError(refusal(holder, self._path.parent))
-        told = f"{os.getpid()} {self._port or '-'} {time.time_ns() // 1_000_000_000}\n"
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, told.encode(), 0)
         return self
 
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         os.close(self._descriptor)
+
+
+def take(descriptor: int, port: int | None) -> Holder | None:
+    """Lock an open file and write into it who holds it from now on; return who does where it is taken."""
+    if not (_locked(descriptor) or _locked(descriptor, after_s=LOOK_S)):
+        return _read(descriptor)
+    told = f"{os.getpid()} {port or '-'} {time.time_ns() // 1_000_000_000}\n"
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, told.encode(), 0)
+    return None
 
 
 def _locked(descriptor: int, after_s: float = 0.0) -> bool:

@@ -15,6 +15,7 @@ httpx's transport      the same
 ``KILL_LOOK_EVERY_S``  of the order thread five times as long
 ``_tell_seconds``      tells every third second, as a busy loop does
 ``FolderLock``         the product's own, noted, so that a death lets go of it as the system does
+``wallet_lock``        nothing: runs beside each other have the same wallet, each at a venue of its own
 ``datetime.now``       follows the loop, where sessions are named
 =====================  =====================================================================================
 """
@@ -290,6 +291,7 @@ def in_place(network: Network, loop: VirtualLoop, seed: int, begin_ms: int) -> I
         (engine_module, "Session", SimulatedSession),
         (engine_module, "open_ledger", _open_ledger),
         (engine_module, "FolderLock", NotedLock),
+        (engine_module, "wallet_lock", lambda *_: contextlib.nullcontext()),
         (engine_module, "_tell_seconds", tell_seconds),
         (engine_module, "datetime", _Now),
         (order_desk, "OrderThread", OrderTask),

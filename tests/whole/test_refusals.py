@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.config import Settings
 from engine.journal import read_events
+from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
+from engine.run.wallet_lock import wallet_lock
+from tests.run.test_order_desk import FEED_URLS
 from tests.whole.processes import last_json, run_command
 
 pytestmark = pytest.mark.whole
@@ -49,6 +53,25 @@ def test_a_second_engine_refuses_to_share_a_data_folder(tmp_path: Path) -> None:
         ran = run_command("run", "--seconds", "5", cwd=tmp_path)
     assert ran.returncode == 1
     assert f"process {os.getpid()}" in only_line(ran.stderr)
+
+
+def test_f47_a_second_live_engine_refuses_a_wallet_that_another_one_trades_for(tmp_path: Path) -> None:
+    """Another data folder, the same wallet at the same venue: each would have every limit once more."""
+    made = credentials_of(PRACTICE_ADDRESS, 0)
+    keys = {
+        "PRIVATE_KEY": PRACTICE_KEY,
+        "API_KEY": made.api_key,
+        "API_SECRET": made.secret,
+        "API_PASSPHRASE": made.passphrase,
+        "WALLET_ADDRESS": PRACTICE_ADDRESS,
+    }
+    urls = {name.upper(): url for name, url in FEED_URLS.items()}
+    held = Settings(_env_file=None, dry_run=False, wallet_address=PRACTICE_ADDRESS, **FEED_URLS)  # type: ignore[call-arg, arg-type]
+    with wallet_lock(held, 8501):
+        ran = run_command("run", "--seconds", "5", cwd=tmp_path, DRY_RUN="false", **keys, **urls)
+    assert ran.returncode == 1
+    assert f"process {os.getpid()}, console at port 8501" in only_line(ran.stderr)
+    assert PRACTICE_ADDRESS not in ran.stderr
 
 
 def test_a_data_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
