@@ -178,6 +178,8 @@ def test_an_outcome_that_only_the_journal_has_is_recovered(tmp_path: Path, story
     assert death.outcome() is not None
     told = death.restored()
     assert told.settlements[-1].outcome == death.outcome()
+    at_ms = death.state.ledger.holdings[SLUG].settled_ms
+    assert told.settlements[-1].at_ms == at_ms, "the day it counts for, which may end in between"
     core = Core()
     core.feed(told)
     for name in ("cash_e6", "realised_e6", "fees_e6"):

@@ -219,7 +219,9 @@ def _recover_outcomes(database: sqlite3.Connection, path: Path) -> None:
         return
     for slug, word in sorted(words.items(), key=lambda pair: pair[1].seq):
         if not rows.has_later_word(database, path.stem, slug, word.seq):
-            paid = PastSettlement(slug, word.outcome, word.at_ms)
+            # As in the core: a fill that is told after its window's outcome is settled when it is told.
+            at_ms = max(word.at_ms, rows.first_fill_ms(database, slug))
+            paid = PastSettlement(slug, word.outcome, at_ms)
             rows.put(database, path.stem, word.seq, paid)
 
 

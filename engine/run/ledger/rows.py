@@ -154,6 +154,12 @@ def traded_windows(database: sqlite3.Connection) -> dict[str, int]:
     return dict(database.execute("SELECT slug, max(end_s) FROM fill GROUP BY slug"))
 
 
+def first_fill_ms(database: sqlite3.Connection, slug: str) -> int:
+    """Return when a window's first fill was told, undone or not; it has one."""
+    (at_ms,) = database.execute("SELECT min(at_ms) FROM fill WHERE slug = ?", (slug,)).fetchone()
+    return int(at_ms)
+
+
 def settled_windows(database: sqlite3.Connection) -> list[str]:
     """Return the windows that have an outcome."""
     return [slug for (slug,) in database.execute("SELECT DISTINCT slug FROM settlement")]
