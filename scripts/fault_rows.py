@@ -480,13 +480,16 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             ),
             Row(
                 "F53", "kill while the engine hangs",
-                "the latch is a file; guard process, signal and command line write it without the engine",
+                "the latch is a file; guard process, signal and command line write it without the engine; "
+                "the command line then cancels at the venue by a client of its own",
                 ("whole/test_commands.py::test_a_kill_while_the_engine_stands_still_holds_when_it_goes_on",
                  "whole/test_operation.py::test_the_signal_works_although_the_loop_is_stuck",
                  "venue/test_order_thread.py::"
                  "test_a_stuck_engine_loop_keeps_no_cancel_back_and_lets_no_order_out",
-                 "browser/test_plumbing.py::test_a_kill_is_latched_and_confirmed_while_something_is_stuck"),
-                "the command line does not cancel at the venue by itself: FOK and FAK leave nothing resting",
+                 "browser/test_plumbing.py::test_a_kill_is_latched_and_confirmed_while_something_is_stuck",
+                 "whole/test_kill_cancels.py::"
+                 "test_f53_the_kill_command_cancels_what_rests_at_the_venue_by_a_client_of_its_own",
+                 "whole/test_kill_cancels.py::test_f53_a_venue_that_cannot_be_asked_keeps_no_latch_back"),
             ),
             Row(
                 "F54", "the loop is blocked", "its lateness is measured; beyond the limit nothing is bought",

@@ -13,7 +13,7 @@ import typer
 
 from engine.cli.shell import ACCESS, RUN, STOP, Json, ask, keep_quiet, like, print_json, say, tell, who
 from engine.config import data_dir, load_settings
-from engine.errors import EngineError
+from engine.errors import EngineError, SettingsError
 from engine.kill import CLEAR_PHRASE, KillSwitch
 from engine.nouns import counted
 from engine.trail import Trail
@@ -44,7 +44,8 @@ def kill(
 ) -> None:
     """Trip the kill switch: from now on no order leaves.
 
-    It stays tripped after any restart, until clear-kill. Works beside a running engine and without one.
+    It stays tripped after any restart, until clear-kill. Works beside a running engine and without one. With
+    the settings of live trading it then cancels every open order of the account, by a client of its own.
     """
     folder = data_dir()
     if history:
@@ -55,11 +56,19 @@ def kill(
         latch = switch.trip(who(), reason)
     except OSError as error:
         raise EngineError(_not_killed(folder, error)) from error
-    if json:
-        print_json({"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms})
-    else:
+    if not json:
         since = f"{datetime.fromtimestamp(latch.since_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
         sys.stdout.write(f"killed: {switch.path} (since {since}, by {latch.who}: {latch.why})\n")
+        sys.stdout.flush()
+    count, problem = _cancelled()
+    if json:
+        told = {"latched": True, "who": latch.who, "why": latch.why, "since_ms": latch.since_ms}
+        print_json({**told, "cancelled": count, "not_cancelled": problem or None})
+        return
+    if problem:
+        say(f"open orders were not cancelled from here: {problem}; cancel them on the venue's page")
+    elif count is not None:
+        sys.stdout.write(f"{counted(count, 'open order')} cancelled at the venue\n")
 
 
 @app.command("hash-password", rich_help_panel=ACCESS, epilog=like("hash-password"))
@@ -152,6 +161,21 @@ def _console_at(url: str, folder: Path) -> tuple[str, str]:
         guessed = f"no console runs on {folder}: the link is for one at port {USUAL_PORT} of this machine"
         return f"http://localhost:{USUAL_PORT}", f"{guessed}; {todo}"
     return f"http://localhost:{holder.port}", f"the link opens on this machine alone; {todo}"
+
+
+def _cancelled() -> tuple[int | None, str]:
+    """Cancel what is open at the venue; return how many, or why not, and neither of them on paper."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return None, f"the settings cannot be used ({str(error).splitlines()[0]})"
+    if settings.dry_run:
+        return None, ""
+    from engine.run.cancel_all import cancel_all  # noqa: PLC0415 (it loads the official client)
+
+    keep_quiet()
+    told = asyncio.run(cancel_all(settings))
+    return (None, "") if told is None else told
 
 
 def _not_killed(folder: Path, error: OSError) -> str:

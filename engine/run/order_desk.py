@@ -53,7 +53,7 @@ def live_desk(settings: Settings, session: Session, kill: KillSwitch, endpoints:
     clock, state = session.clock, session.state
     door = Door(session.accept, session.until_durable, session.broke)
     fees = Fees(lambda: _fee_rate(state))
-    exchange = OfficialExchange(_access(settings, endpoints), settings.order_timeout_s, fees)
+    exchange = OfficialExchange(access_of(settings, endpoints), settings.order_timeout_s, fees)
     arm = Arm(settings.data_dir)
     gate = LastGate(
         clock,
@@ -86,7 +86,8 @@ def live_desk(settings: Settings, session: Session, kill: KillSwitch, endpoints:
     )
 
 
-def _access(settings: Settings, endpoints: Endpoints) -> "Access":
+def access_of(settings: Settings, endpoints: Endpoints) -> "Access":
+    """Return how the venue is reached as the account of the settings, by a client of one's own."""
     from engine.venue.official_client import Access  # noqa: PLC0415 (as in live_desk)
 
     secrets = (settings.private_key, settings.api_key, settings.api_secret, settings.api_passphrase)
