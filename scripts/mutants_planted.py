@@ -280,6 +280,14 @@ MUTANTS: Final = (
         ("tests/core/test_ledger.py", "tests/core/test_account.py", "tests/core/test_money_machine.py"),
     ),
     Mutant(
+        "grid-of-the-decision",
+        "time",
+        "engine/run/order_desk.py",
+        "    return None if book is None else book.tick_e4\n",
+        "    return None\n",
+        ("tests/run/test_order_desk.py",),
+    ),
+    Mutant(
         "hour-of-a-minute",
         "time",
         "engine/core/risk.py",
@@ -410,6 +418,14 @@ MUTANTS: Final = (
         "engine/run/ledger/recovery.py",
         "        _recover_outcomes(database, path)\n",
         "",
+        ("tests/run/test_ledger_outcomes.py",),
+    ),
+    Mutant(
+        "paid-before-it-was-bought",
+        "recovery",
+        "engine/run/ledger/recovery.py",
+        "            at_ms = max(word.at_ms, rows.first_fill_ms(database, slug))\n",
+        "            at_ms = word.at_ms\n",
         ("tests/run/test_ledger_outcomes.py",),
     ),
     Mutant(
