@@ -52,7 +52,10 @@ WORDS: Final[dict[str, Words]] = {
         "path", "Correct `p_hat` by this temperature layer: its file, or `layer-3` (docs/calibration.md)"
     ),
     "price_staleness_threshold": Words("s", "Silence after which the settlement feed is stale"),
-    "use_fallback_feed": Words("", "While it is stale, live on the spot ticker, with reduced confidence"),
+    "use_fallback_feed": Words(
+        "",
+        "While it is stale, live on spot, with reduced confidence; where RTDS is gone: on `SPOT_URL`",
+    ),
     "allow_orders_while_fallback_active": Words("", "And trade meanwhile; spot is not what settles"),
     "max_divergence_bp": Words("bp", "Between spot and settlement feed; beyond it nothing is bought"),
     "max_clock_skew_ms": Words("ms", "Between our clock and the venue's; beyond it nothing is bought"),
@@ -60,7 +63,7 @@ WORDS: Final[dict[str, Words]] = {
     # never beyond
     "max_usd_per_trade": Words("$", "One order"),
     "max_daily_loss": Words("$", "Loss in one UTC day after which nothing is bought"),
-    "max_trades_per_hour": Words("orders", "In any hour"),
+    "max_trades_per_hour": Words("orders", "That filled or still may, in any hour"),
     "max_exposure_usd": Words("$", "At stake in all open windows together"),
     "max_correlated_usd": Words("$", "At stake in windows that end at the same moment"),
     "max_loss_streak": Words("windows", "Breaker: losing windows in a row"),

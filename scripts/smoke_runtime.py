@@ -26,6 +26,7 @@ from engine.contract import slug_of, window_start
 from engine.core.trading import OrderIntent
 from engine.errors import EngineError
 from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, OrderUnknown
+from engine.feeds.address import without_secrets
 from engine.run.engine import Engine
 from engine.run.options import OneLine
 from engine.run.order_desk import paper_desk
@@ -211,12 +212,15 @@ async def probe(engine: Engine, session: Session, watcher: Watcher) -> None:
         if book.state != "live" or book.ask is None:
             continue
         deadline_ms = session.clock.now_ms() + 10_000
-        limit_e4, usd_e6 = ONE_E4 - 10, PROBE_USD * ONE_E6
+        limit_e4 = ONE_E4 - (book.tick_e4 or market.contract.tick_e4)
         slug = market.contract.slug
         desk = paper_desk(engine.settings, aside, engine.kill)
         await desk.open()
         try:
-            desk.submit(OrderIntent("smoke-probe", slug, outcome, token, limit_e4, usd_e6, deadline_ms, 0))
+            intent = OrderIntent(
+                "smoke-probe", slug, outcome, token, limit_e4, PROBE_USD * ONE_E6, deadline_ms, 0
+            )
+            desk.submit(intent)
             watcher.report_order("smoke-probe", outcome, await asyncio.wait_for(ended, PROBE_S))
         except TimeoutError:
             watcher.markers.say("ERROR the probe order got no answer")
@@ -225,9 +229,16 @@ async def probe(engine: Engine, session: Session, watcher: Watcher) -> None:
         return
 
 
-def settings_for(venue: str, folder: Path) -> Settings:
-    """Return the settings in force, with this venue, on paper, and writing to a folder of its own."""
+def settings_for(venue: str | None, folder: Path) -> Settings:
+    """Return the settings in force, on paper and writing to a folder of its own.
+
+    Args:
+        venue: ``practice`` or ``polymarket``; None is that of the settings.
+        folder: Where the run writes.
+    """
     alone: dict[str, Any] = {"dry_run": True, "data_dir": folder, "metrics_port": 0, "alarm_url": None}
+    if venue is None:
+        return load_settings(**alone)
     if venue == "practice":
         nowhere = dict.fromkeys((*FEED_URLS, "site_price_url", "clock_url"))
         return load_settings(venue="practice", **nowhere, **alone)
@@ -249,6 +260,7 @@ async def smoke(
     reasons = Reasons(secrets)
     reasons.listen()
     markers.say(f"SETTINGS_PROFILE={settings.settings_profile} DRY_RUN={settings.dry_run}")
+    markers.say(f"VENUE {without_secrets(settings.clob_host) if settings.clob_host else 'embedded practice'}")
     watcher = Watcher(markers)
     engine = Engine(settings, watcher.take)
     stop = asyncio.Event()
@@ -362,8 +374,8 @@ def options() -> argparse.ArgumentParser:
     add(
         "--venue",
         choices=("practice", "polymarket"),
-        default="practice",
-        help="the practice venue (the default), or Polymarket",
+        help="the practice venue, or Polymarket; by default what the settings say, which is practice where "
+        "they have no address",
     )
     add(
         "--seconds",

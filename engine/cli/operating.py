@@ -42,7 +42,7 @@ def kill(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Trip the kill switch: from now on no order leaves.
+    """Trip the kill switch: from now on nothing is bought.
 
     It stays tripped after any restart, until clear-kill. Works beside a running engine and without one. With
     the settings of live trading it then cancels every open order of the account, by a client of its own.

@@ -29,6 +29,7 @@ from engine.run.doctor.checkup import examine, examine_with
 from engine.run.endpoints import Endpoints
 from engine.run.lock import FolderLock
 from engine.wire.credentials import Credentials
+from tests.run.test_order_desk import FEED_URLS
 from tests.test_nginx import free_port
 from tests.whole.processes import practice_venue
 
@@ -138,6 +139,15 @@ def test_the_holder_of_the_folder_is_named_and_not_disturbed(tmp_path: Path) -> 
     assert doctor_machine.holder_of(tmp_path) is None
     with FolderLock(tmp_path):
         pass
+
+
+def test_a_fallback_without_anything_to_live_on_is_named(tmp_path: Path) -> None:
+    """Binance's price comes by the very socket that it would stand in for."""
+    asked = {**FEED_URLS, "use_fallback_feed": True}
+    (line,) = doctor_machine.fallback_lines(settings_in(tmp_path, **asked))
+    assert (line.state, "SPOT_URL" in line.todo) == ("warn", True)
+    for more in ({"use_fallback_feed": False}, {"spot_url": "wss://127.0.0.1:1"}, dict.fromkeys(FEED_URLS)):
+        assert doctor_machine.fallback_lines(settings_in(tmp_path, **{**asked, **more})) == []
 
 
 def test_what_outlives_a_run_is_told(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ def smoke(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedPr
 
 MARKERS = [
     r"SETTINGS_PROFILE=paper DRY_RUN=True",
+    r"VENUE embedded practice",
     r"RESOLVED_MARKETS",
     r"MARKET btc-updown-\d+m-\d+ .*",
     r"BOOK_SNAPSHOT",
@@ -72,11 +73,13 @@ def test_no_go_says_why_to_people_and_to_machines(tmp_path: Path) -> None:
 
 
 def test_it_is_on_paper_whatever_the_settings_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And practice unless Polymarket is asked for, also beside an .env with its addresses."""
+    """And where the settings say, unless another venue is asked for."""
     monkeypatch.chdir(tmp_path)
     example = (ROOT / ".env.example").read_text().replace("DRY_RUN=true", "DRY_RUN=false")
     (tmp_path / ".env").write_text(example)
     monkeypatch.setenv("ENV_FILE", ".env")
+    told = settings_for(None, tmp_path)
+    assert (told.is_external, told.dry_run, told.data_dir) == (True, True, tmp_path)
     practice = settings_for("practice", tmp_path)
     assert (practice.is_external, practice.dry_run, practice.data_dir) == (False, True, tmp_path)
     real = settings_for("polymarket", tmp_path)
@@ -85,6 +88,7 @@ def test_it_is_on_paper_whatever_the_settings_say(tmp_path: Path, monkeypatch: p
     assert addresses == POLYMARKET, "as .env.example has them"
     (tmp_path / ".env").unlink()
     monkeypatch.delenv("ENV_FILE")
+    assert not settings_for(None, tmp_path).is_external, "no address, no network"
     assert {name: getattr(settings_for("polymarket", tmp_path), name) for name in POLYMARKET} == POLYMARKET
 
 

@@ -43,6 +43,7 @@ async def examine_with(settings: Settings, env_file: Path | None = None) -> list
     """Look at everything, with these settings; about four seconds where all is well."""
     lines = await asyncio.to_thread(doctor_machine.versions)
     lines.append(doctor_machine.settings_line(settings))
+    lines += doctor_machine.fallback_lines(settings)
     lines += await asyncio.to_thread(doctor_machine.folder_lines, settings)
     lines += await asyncio.to_thread(doctor_machine.state_lines, settings)
     lines += await asyncio.to_thread(doctor_service.service_lines, settings, env_file)

@@ -57,6 +57,14 @@ def settings_line(settings: Settings) -> Line:
     return passed("settings", what)
 
 
+def fallback_lines(settings: Settings) -> list[Line]:
+    """Say where a fallback would have nothing to live on; nothing where it is off or has a ticker."""
+    if not (settings.use_fallback_feed and settings.is_external) or settings.spot_url:
+        return []
+    what = "USE_FALLBACK_FEED=true without SPOT_URL: Binance's price comes by RTDS too, and is gone with it"
+    return [warned("fallback", what, "set SPOT_URL to a ticker of another service, or leave fallback off")]
+
+
 def folder_lines(settings: Settings) -> list[Line]:
     """Look at the data folder: may we write, for how long is there room, and who holds it?"""
     folder = settings.data_dir
