@@ -18,6 +18,8 @@ GOOD_FOR_MS: Final = 1_000
 EXIT_GOOD_FOR_MS: Final = 5_000
 """An exit is an operator's word, not a fleeting price: it may wait longer for a busy recorder."""
 
+TOO_HIGH: Final = "the market has no price so high"
+
 ORDERS_KEPT: Final = 200
 """Orders that can still be looked at; the journal has all of them."""
 
@@ -83,8 +85,14 @@ def leave(state: State, event: ExitAsked) -> OrderIntent | None:
     if market is None or refusal:
         state.marks.append(Mark(state.now_ms, "killed", event.slug, f"no exit: {refusal}"))
         return None
-    wanted = _Wanted("SELL", event.outcome, event.least_e4, 0, shares, 0.0, EXIT_GOOD_FOR_MS)
-    text = f"sell {event.outcome.title()} >= {event.least_e4 / ONE_E4:g} ({event.who}: {event.why})"
+    # The venue refuses a price beside its grid: the next one that is not below the wish.
+    tick_e4 = market.book_of(event.outcome).tick_e4 or market.contract.tick_e4
+    least_e4 = -(-event.least_e4 // tick_e4) * tick_e4
+    if least_e4 >= ONE_E4:
+        state.marks.append(Mark(state.now_ms, "killed", event.slug, f"no exit: {TOO_HIGH}"))
+        return None
+    wanted = _Wanted("SELL", event.outcome, least_e4, 0, shares, 0.0, EXIT_GOOD_FOR_MS)
+    text = f"sell {event.outcome.title()} >= {least_e4 / ONE_E4:g} ({event.who}: {event.why})"
     return _intent(state, market, wanted, text)
 
 

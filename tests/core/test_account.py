@@ -348,6 +348,23 @@ def test_an_exit_sells_all_that_is_held_in_hundredths_of_a_share() -> None:
     assert intent.deadline_ms == min(LATER + 5_000, END_S * 1000)
 
 
+@pytest.mark.parametrize(("tick_e4", "limit_e4"), [(None, 8_600), (100, 8_600), (10, 8_560)])
+def test_an_exit_keeps_to_the_price_grid_and_to_the_wish(tick_e4: int | None, limit_e4: int) -> None:
+    """The venue refuses a price beside its grid; whoever has to get out has no time to find that out."""
+    core = holding()
+    core.state.markets[SLUG].book_of("UP").tick_e4 = tick_e4
+    (intent,) = get_out(core, least_e4=8_555)
+    assert intent.limit_e4 == limit_e4
+    assert core.state.marks[-1].text.startswith(f"sell Up >= {limit_e4 / 10_000:g} ")
+
+
+def test_an_exit_above_the_highest_price_is_refused() -> None:
+    """A dollar is no price: nothing is sold below the wish instead."""
+    core = holding()
+    assert get_out(core, least_e4=9_950) == []
+    assert core.state.marks[-1].text == "no exit: the market has no price so high"
+
+
 def test_no_exit_where_nothing_is_held() -> None:
     """The other side, dust, a window that is over, one that is not known; each says why."""
     core = holding()
