@@ -3,7 +3,7 @@
 from typing import Final
 
 from engine.contract import FeeSchedule
-from engine.core import risk
+from engine.core import health, risk
 from engine.core.book import Book, Priced
 from engine.core.decide import HAMMER, VOLATILITY, WATCH, Decision, Numbers, View, decide
 from engine.core.ledger import cost_of
@@ -42,7 +42,7 @@ def numbers_of(state: State, market: Market) -> Numbers:
     # By place: by name it takes three times as long.
     return Numbers(
         blocks,
-        contract.end_s - state.now_ms / 1000,
+        contract.end_s - health.venue_ms(state) / 1000,
         terms.strike_usd,
         expected,
         deviation,

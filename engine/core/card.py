@@ -20,7 +20,7 @@ from engine.core.decide import (
 from engine.core.explain import gate_rows
 from engine.core.fees import fee_at
 from engine.core.seed import seed_odds
-from engine.core.settlement import sampled_seconds
+from engine.core.settlement import TWAP_RUNGS, sampled_seconds
 from engine.core.state import Market, State
 from engine.core.topics import Topic, coverage_of
 from engine.params import Params
@@ -28,6 +28,9 @@ from engine.snapshot import BookView, ContractView, DecisionView, LevelView, Pha
 from engine.units import ONE_E4, ONE_E6, Milliseconds
 
 LEVELS_SHOWN: Final = 8
+
+AVERAGED_S: Final = 60
+"""The averaging time of the line that the chart names so."""
 
 Action: TypeAlias = Literal["buy_up", "buy_down", "no_trade"]
 
@@ -283,11 +286,15 @@ def point_at(state: State, second: int, curves: Curves) -> Point:
         second: Unix second.
         curves: ``curves_now`` as it was in that second.
     """
-    twaps = [track.dollars(second) for (source, _), track in state.tracks.items() if source == "twap"]
+    averages = [
+        track.dollars(second)
+        for source, _ in TWAP_RUNGS
+        if (track := state.tracks.get((source, AVERAGED_S))) is not None
+    ]
     chainlink, spot = state.track("chainlink").dollars(second), state.track("spot").dollars(second)
     return Point(
         t_s=second,
-        twap=next((value for value in twaps if value is not None), None),
+        twap=next((value for value in averages if value is not None), None),
         chainlink=chainlink,
         spot=spot,
         contracts=curves,

@@ -118,8 +118,11 @@ def _rule(state: State, market: Market) -> GateView:
     del state
     rule = market.contract.rule
     value = "not understood" if rule is None else str(rule)
-    if market.rule_before is not None:
-        value = f"{value}, before {market.rule_before.rule}"
+    before = market.rule_before
+    if before is not None and before.rule != rule:
+        value = f"{value}, before {before.rule}"
+    elif before is not None:
+        value = f"{value}, with another fee or version than before"
     change = "a window under this rule has to settle as we say" if rule else "the venue has to say a rule"
     return _row(market, gate.RULE, value, "known, unchanged", change)
 
@@ -214,7 +217,9 @@ def _one_order(state: State, market: Market) -> GateView:
 
 def _hourly(state: State, market: Market) -> GateView:
     count, limit = state.ledger.trades_since(state.now_ms - HOUR_MS), state.limits.max_trades_per_hour
-    return _row(market, gate.HOURLY, f"{count} in the last hour", f"< {limit:g}", "wait for the hour to pass")
+    under_way = risk.in_flight(state)
+    value = f"{count} in the last hour" + (f", {under_way} under way" if under_way else "")
+    return _row(market, gate.HOURLY, value, f"< {limit:g}", "wait for the hour to pass")
 
 
 def _daily_loss(state: State, market: Market) -> GateView:

@@ -144,6 +144,14 @@ def clock_is_right(state: State) -> bool | None:
     return abs(measured.skew_ms) <= limit
 
 
+def venue_ms(state: State) -> float:
+    """Return the venue's time, by the last measurement of our clock: a window ends by it, not by ours."""
+    measured = state.clock
+    if measured is None or state.now_ms - measured.ts_recv_ms > CLOCK_STALE_MS:
+        return state.now_ms
+    return state.now_ms - measured.skew_ms
+
+
 def _is_fresh(track: PriceTrack, now_ms: Milliseconds, params: Params) -> bool:
     if track.arrived_ms is None or track.newest_s is None:
         return False

@@ -1,8 +1,10 @@
 """From a decision, or an operator's word, to an intent. What becomes of it is ``engine.core.fates``."""
 
+import math
 from typing import Final, NamedTuple
 
 from engine.contract import Outcome
+from engine.core import health
 from engine.core.book import Book
 from engine.core.decide import BUY_UP, Decision, best_limit_e4
 from engine.core.ledger import OrderChange, cost_of
@@ -126,6 +128,8 @@ def _holds_up_an_exit(order: Order, slug: str) -> bool:
 
 def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIntent:
     contract, book = market.contract, market.book_of(wanted.outcome)
+    # By our clock, as deadlines are; and not after the end by the venue's, should ours be behind.
+    over_ms = contract.end_s * 1000 - math.ceil(max(0.0, health.venue_ms(state) - state.now_ms))
     market.attempts += 1
     intent = OrderIntent(
         order_id=_name(state, market),
@@ -134,7 +138,7 @@ def _intent(state: State, market: Market, wanted: _Wanted, text: str) -> OrderIn
         token=book.token,
         limit_e4=wanted.limit_e4,
         usd_e6=wanted.usd_e6,
-        deadline_ms=min(state.now_ms + wanted.good_for_ms, contract.end_s * 1000),
+        deadline_ms=min(state.now_ms + wanted.good_for_ms, over_ms),
         decided_seq=state.seq,
         end_s=contract.end_s,
         probability=wanted.probability,

@@ -39,6 +39,8 @@ def printed(state: State, event: e.PricePrinted) -> list[Market] | None:
     before = track.newest_s
     told = reports.take(track, event.ts_venue_ms, event.value, event)
     _note_delivery(state, track, told, event)
+    if told == "restated" and event.ts_venue_ms % 1000 == 0:
+        windows.restated(state, track, event.ts_venue_ms // 1000, event.value)
     if told not in ("new", "late") or event.source == "spot":
         return None
     if event.source == "chainlink" and before is not None and track.newest_s is not None:
@@ -82,6 +84,8 @@ def history_served(state: State, event: e.PriceHistoryServed) -> list[Market] | 
         # A history tells again what is known and what was missed: neither is a fault.
         if told in reports.COUNTED and told not in ("duplicate", "late"):
             state.bad_prices[f"{event.source}: {told}"] += 1
+        if told == "restated" and stamp_ms % 1000 == 0:
+            windows.restated(state, track, stamp_ms // 1000, value)
     return _prices_changed(state, event.source)
 
 

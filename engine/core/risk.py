@@ -6,8 +6,10 @@ What it does not know: whether a trade would be good. Every limit counts the wor
 """
 
 import math
+from functools import lru_cache
 from typing import Final
 
+from engine.contract import FeeSchedule
 from engine.core import books, health
 from engine.core import decide as gate
 from engine.core.ledger import DAY_MS, HOUR_MS
@@ -23,7 +25,8 @@ SETTLING: Final = ("chainlink", "twap", "polybolt")
 """The sources that contracts settle on; one of them standing still is a reason not to trade."""
 
 WORST_FEE_SHARE: Final = 0.07
-"""Most that a crypto market's fee can be, as a share of the dollars spent: rate 0.07 at a price near 0."""
+"""Most that a crypto market's fee is known to be, as a share of the dollars spent: rate 0.07 at a price near
+0. A market whose schedule says more counts with that."""
 
 FEE_TTLS: Final = 2
 """Times FEE_RATE_TTL_SECONDS: Gamma is asked again after one; one answer may be lost."""
@@ -200,7 +203,20 @@ def one_order_e6(state: State) -> float:
 
 def worst_fee_share(state: State) -> float:
     """Return the most that a fee can be, as a share of the dollars spent."""
-    return max(WORST_FEE_SHARE, state.params.fallback_fee_rate)
+    worst = max(WORST_FEE_SHARE, state.params.fallback_fee_rate)
+    for market in state.markets.values():
+        if market.contract.fee is not None:
+            worst = max(worst, _worst_share(market.contract.fee))
+    return worst
+
+
+@lru_cache(maxsize=64)
+def _worst_share(fee: FeeSchedule) -> float:
+    """Return the most that a schedule takes of a dollar: ``rate * p^(exponent - 1) * (1 - p)^exponent`` over
+    the prices that there are, from a tenth of a cent."""
+    rate, exponent = float(fee.rate), float(fee.exponent)
+    prices = (tenths / 1000 for tenths in range(1, 1000))
+    return float(max(rate * price ** (exponent - 1.0) * (1.0 - price) ** exponent for price in prices))
 
 
 def reserved_e6(state: State, end_s: int | None = None) -> float:

@@ -88,6 +88,7 @@ class Market:
 
     __slots__ = (
         "attempts",
+        "believed",
         "book_arrived_ms",
         "contract",
         "decision",
@@ -122,6 +123,8 @@ class Market:
         self.rule_before: TrustedRule | None = None
         self.rungs: Rungs | None = None
         """The feeds that report what it settles on, once they were looked up for its rule."""
+        self.believed: set[int] = set()
+        """Boundaries whose report was held against the raw seconds and agrees."""
         self.disbelieved: set[int] = set()
         """Boundaries whose report was too far from the raw seconds."""
         self.up = Book(contract.token_up)

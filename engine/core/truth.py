@@ -24,7 +24,7 @@ def verdict_of(market: Market) -> Verdict:
     found = {strike, final, _of_outcome(market)}
     if "drift" in found or "outside error" in found:
         return "drift" if "drift" in found else "outside error"
-    if served.final is None:
+    if served.final is None or served.outcome is None:
         return "waiting"
     if "unknown" in (strike, final):
         return "unknown"

@@ -4,12 +4,14 @@ What it does not know: when to trade. An exact report replaces an estimate whene
 served outcome replaces our own. A price that we called exact and the venue denies stops the engine.
 """
 
+from decimal import Decimal
 from typing import Final, Literal
 
 from msgspec import structs
 
 from engine.contract import Contract, Outcome, SettlementRule, outcome_of
 from engine.core import account, breakers, markouts
+from engine.core.prices import PriceTrack
 from engine.core.reports import FUTURE_MS
 from engine.core.settlement import (
     SERVED_RUNG,
@@ -75,11 +77,12 @@ def capture(state: State, market: Market) -> None:
     contract = market.contract
     if contract.rule is None:
         return
+    before = market.strike, market.final
     market.strike = _price_at(state, market, contract.start_s, market.strike)
     if state.now_ms >= contract.end_s * 1000:
-        before = market.final
         market.final = _price_at(state, market, contract.end_s, market.final)
-        if market.final is not before or market.outcome_own is None:
+        is_new = market.strike is not before[0] or market.final is not before[1]
+        if is_new or market.outcome_own is None:
             _settle_by_own_prices(state, market)
 
 
@@ -201,22 +204,62 @@ def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) ->
     if rung is not None:
         _check_rungs(state, market, at_s)
         if known is not None and known.source == "exact" and known.rung == rung:
-            return known
+            return _held_against(state, market, known)
         exact = reported(rungs, at_s)
         assert exact is not None
         if known is not None and known.is_proven and abs(known.value - exact.value) > DRIFT_USD:
             what = f"{known.value} ({known.rung}) and {exact.value} ({exact.rung})"
             _halt(state, market, f"settlement drift: second {at_s} was told as {what}")
-        own_mean = estimated(rule, at_s, state.track("chainlink")) if rule.basis == "twap" else None
-        if is_far_off(exact, own_mean):
-            if at_s not in market.disbelieved:
-                market.disbelieved.add(at_s)
-                state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
-            return known if known is not None and known.is_proven else own_mean
-        return exact
+        believed = _held_against(state, market, exact)
+        is_better = known is not None and known.is_proven and not (believed and believed.is_proven)
+        return known if is_better else believed
     if state.now_ms < at_s * 1000 + SETTLE_GRACE_MS or (known is not None and known.is_proven):
         return known
     return estimated(rule, at_s, state.track("chainlink")) or known
+
+
+def _held_against(state: State, market: Market, exact: PriceAt) -> PriceAt | None:
+    """Return a report, or our own mean where the raw seconds say that it cannot be right.
+
+    They may come after it: it is held against them once they are there.
+    """
+    rule, at_s = market.contract.rule, exact.stamp_ms // 1000
+    assert rule is not None
+    if rule.basis != "twap" or at_s in market.believed:
+        return exact
+    own_mean = estimated(rule, at_s, state.track("chainlink"))
+    if own_mean is None:
+        return exact
+    if not is_far_off(exact, own_mean):
+        market.believed.add(at_s)
+        return exact
+    if at_s not in market.disbelieved:
+        market.disbelieved.add(at_s)
+        state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
+    return own_mean
+
+
+def restated(state: State, track: PriceTrack, at_s: int, value: Decimal) -> None:
+    """Stop where a feed tells the price of a boundary once more, and otherwise: one of the two settles.
+
+    A second word that the raw seconds deny is a faulty one, and only counted, as a first one would be.
+    """
+    told = track.at(at_s)
+    if told is None or abs(told - value) <= DRIFT_USD:
+        return
+    for market in state.markets.values():
+        contract = market.contract
+        if contract.rule is None or at_s not in (contract.start_s, contract.end_s):
+            continue
+        if contract.rule.basis == "twap":
+            again = PriceAt(value, "exact", 0.0, "", at_s * 1000, state.now_ms)
+            if is_far_off(again, estimated(contract.rule, at_s, state.track("chainlink"))):
+                continue
+        for name, rung in _rungs(state, market):
+            if rung is track:
+                _halt(
+                    state, market, f"settlement drift: second {at_s} was told as {told} and {value} ({name})"
+                )
 
 
 def _rungs(state: State, market: Market) -> Rungs:

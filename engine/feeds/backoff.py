@@ -52,18 +52,21 @@ class Backoff:
         drain_codes: frozenset[int] = frozenset(),
         slow_codes: frozenset[int] = frozenset(),
         uniform: Callable[[float, float], float] = random.uniform,
+        pauses_s: tuple[float, float] = (FIRST_PAUSE_S, LONGEST_PAUSE_S),
     ) -> None:
         """Begin fresh.
 
         Args:
             drain_codes: Close codes after which one attempt follows within ``DRAIN_WAIT_S``.
             slow_codes: Close codes after which the doubling goes on to ``PENALTY_PAUSE_S``.
+            pauses_s: The first pause and the longest one.
             uniform: Draws the jitter.
         """
         self._drain_codes = drain_codes
         self._slow_codes = slow_codes
         self._uniform = uniform
-        self._pause_s = FIRST_PAUSE_S
+        self._first_s, self._longest_s = pauses_s
+        self._pause_s = self._first_s
         self._attempts = BURST - 1.0  # the first connection is one
         self._counted_s: float | None = None
 
@@ -81,14 +84,14 @@ class Backoff:
     def _wished_s(self, ending: Ending) -> float:
         """Only data ends the doubling: a connection that is accepted and says nothing is no success."""
         if ending.had_data:
-            self._pause_s = FIRST_PAUSE_S
+            self._pause_s = self._first_s
         if ending.close_code in self._drain_codes:
             return self._uniform(0.0, DRAIN_WAIT_S)
         if ending.status in (TOO_MANY_REQUESTS, UNAVAILABLE) and ending.retry_after_s > 0.0:
             return min(ending.retry_after_s, LONGEST_WAIT_S) + self._uniform(0.0, 1.0)
         if ending.status == TOO_MANY_REQUESTS:
             return PENALTY_PAUSE_S + self._uniform(0.0, 1.0)
-        longest_s = PENALTY_PAUSE_S if ending.close_code in self._slow_codes else LONGEST_PAUSE_S
+        longest_s = PENALTY_PAUSE_S if ending.close_code in self._slow_codes else self._longest_s
         pause_s = min(self._pause_s, longest_s)
         self._pause_s = min(pause_s * 2.0, longest_s)
         return self._uniform(pause_s / 2.0, pause_s)

@@ -23,6 +23,7 @@ POLYBOLT_HABITS: Final = Habits(
     spacing_s=0.11,  # as the official client: at most 20 frames a second are allowed
     final_codes={4001: MEND_KEYS, 4008: MEND_CLIENT},
     drain_codes=frozenset((4003,)),
+    pauses_s=(1.0, 30.0),  # its contract's: 1 s to 30 s, for 4002 and a lost network too (sheet, 2.1)
 )
 
 

@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection
 from engine.clock import Clock
 from engine.events import AnyEvent, FeedClosed, FeedOpened
 from engine.feeds.address import is_loopback
-from engine.feeds.backoff import NO_CODES, Backoff, Ending
+from engine.feeds.backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, NO_CODES, Backoff, Ending
 from engine.feeds.listening import NOTHING, Heard, OnFrame
 from engine.feeds.pulse import Pulse
 from engine.feeds.retry_after import retry_after_s
@@ -54,7 +54,7 @@ class Habits(NamedTuple):
     ``silence_s`` holds the topics that are watched, each with its limit. ``spacing_s`` lies between two
     frames of ours. ``final_codes`` are close codes after which the operator has to act, with what to do;
     ``drain_codes`` those after which the venue wants one attempt within ten seconds, ``slow_codes`` those
-    after which pauses may grow long.
+    after which pauses may grow long. ``pauses_s`` are the first and the longest pause between two attempts.
     """
 
     ping: str | None
@@ -64,6 +64,7 @@ class Habits(NamedTuple):
     final_codes: Mapping[int, str] = NO_CODES
     drain_codes: frozenset[int] = frozenset()
     slow_codes: frozenset[int] = frozenset()
+    pauses_s: tuple[float, float] = (FIRST_PAUSE_S, LONGEST_PAUSE_S)
 
 
 NO_TOPICS: Final[Mapping[str, float]] = MappingProxyType({})
@@ -99,7 +100,7 @@ class SocketFeed:
         self._clock = clock
         self._accept = accept
         self._watchdog = Watchdog(habits.silence_s)
-        self._backoff = Backoff(habits.drain_codes, habits.slow_codes)
+        self._backoff = Backoff(habits.drain_codes, habits.slow_codes, pauses_s=habits.pauses_s)
         self._connection: ClientConnection | None = None
         self._group: asyncio.TaskGroup | None = None
         self._replying: set[asyncio.Task[None]] = set()

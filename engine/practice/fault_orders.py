@@ -177,12 +177,11 @@ def limited(fault: Fault, asked: Asked) -> Asked | Answer:
 
 
 def beat_refused(fault: Fault, asked: Asked) -> Asked | Answer:
-    """Take no heartbeat: answer as if another id were expected, each time."""
+    """Take no heartbeat: answer as if another id were expected, each time, and in the older form."""
     if not (asked.method == "POST" and asked.path == "/v1/heartbeats"):
         return asked
     fault.note("heartbeats refused")
-    words = "Invalid Heartbeat ID"
-    return _in_place(asked, Refused(400, words, heartbeat_id=OTHER_BEAT, error_msg=words))
+    return _in_place(asked, Refused(400, "Invalid Heartbeat ID", heartbeat_id=OTHER_BEAT))
 
 
 def region_refused(fault: Fault, asked: Asked) -> Asked | Answer:
@@ -335,7 +334,8 @@ RESTRICTIONS: Final = (
     ),
     Kind(
         "heartbeat-refused",
-        "Order heartbeats are refused: another id is expected, whichever is sent.",
+        "Order heartbeats are refused: another id is expected, whichever is sent, in the older form of the "
+        "answer.",
         "No order is sent until one is taken again; shown with its reason.",
         asked=beat_refused,
     ),
@@ -365,7 +365,7 @@ RESTRICTIONS: Final = (
     _mode(
         "401-clock",
         "Every private call is refused, as with a signed time that is off.",
-        "The clock is checked and the key derived once more; then trading stops.",
+        "Trading stops and says why; the clock is measured all the time, and keys are a person's matter.",
         unauthorised,
     ),
 )

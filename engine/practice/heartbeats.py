@@ -33,7 +33,7 @@ class Heartbeats:
         expected = self._ids.get(account, "")
         if heartbeat_id != expected:
             refusal = Refused(400, "Invalid Heartbeat ID", heartbeat_id=expected)
-            refusal.body["error_msg"] = refusal.body["error"]
+            refusal.body["error_msg"] = refusal.body.pop("error")  # the form of today (protocol sheet, 5.3)
             raise refusal
         if account not in self._ids:
             self._exchange.chain.run(self._watch(account))

@@ -6,6 +6,7 @@ here: time passes, windows are described by the markets table, a book is stamped
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Final, TypeAlias
 
 from engine.contract import Contract, Outcome
@@ -36,6 +37,9 @@ DESCRIBED_EVERY_MS: Final = 240_000
 
 BOOK_AGAIN_MS: Final = 1_000
 """A row restates the books, so a book that did not change for so long is told again: it is not stale."""
+
+ROWS_LOOKED_AT: Final = 5_000
+"""First rows of a file that are looked at for averages, before its first window needs a strike."""
 
 TWAP_DELAY_MS: Final = 2_000
 """How late a report arrives (1.6-2.4 s, settlement-and-strategy, section 2), for a strike of the table."""
@@ -241,7 +245,6 @@ class _Window:
         self.books = Books(terms.slug)
         self.described_ms: Milliseconds = 0
         self.first_ms = first_ms
-        self.has_twap = False
         self.asked_strike = False
 
 
@@ -264,9 +267,11 @@ def records_of_rows(
     Raises:
         MarketRowError: A row's slug is none.
     """
-    playing = _Playing(markets)
+    coming = iter(rows)
+    head = list(islice(coming, ROWS_LOOKED_AT))
+    playing = _Playing(markets, has_twap=any(row.twap_ts_ms is not None for row in head))
     seq = 0
-    for row in rows:
+    for row in chain(head, coming):
         if seq == 0:
             begun = opening(session, row.ts_recv_ms, params or Params(), limits or Limits())
             feeds: list[AnyEvent] = [
@@ -286,8 +291,11 @@ def records_of_rows(
 class _Playing:
     """Rows become events; the time between them passes."""
 
-    def __init__(self, markets: Mapping[str, WindowTerms]) -> None:
+    def __init__(self, markets: Mapping[str, WindowTerms], *, has_twap: bool) -> None:
         self._markets = markets
+        # Rows without averages are of a recorder that had none; in all others a missing one is an outage, and
+        # the table's strike would be the future's word.
+        self._has_twap = has_twap
         self._windows: dict[str, _Window] = {}
         self._prints = Prints()
         self._now_ms: Milliseconds = 0
@@ -302,7 +310,7 @@ class _Playing:
         if row.ts_recv_ms - window.described_ms >= DESCRIBED_EVERY_MS:
             window.described_ms = row.ts_recv_ms
             yield MarketDescribed(ts_recv_ms=row.ts_recv_ms, contract=contract_of(window.terms))
-        window.has_twap = window.has_twap or row.twap_ts_ms is not None
+        self._has_twap = self._has_twap or row.twap_ts_ms is not None
         yield from self._prints.of(row, lookback_of(window.terms))
         if row.ts_recv_ms < window.terms.end_s * 1000:
             yield from window.books.of(row)
@@ -319,7 +327,7 @@ class _Playing:
         """Yield seconds, strikes of the table and outcomes, up to a moment."""
         due: list[AnyEvent] = []
         for slug, window in list(self._windows.items()):
-            strike = table_strike(window.terms, window.first_ms, window.has_twap)
+            strike = table_strike(window.terms, window.first_ms, self._has_twap)
             if strike is not None and not window.asked_strike and strike.ts_recv_ms <= at_ms:
                 window.asked_strike = True
                 if not self._prints.has("twap", strike.lookback_s, strike.ts_venue_ms):

@@ -34,6 +34,12 @@ KILLED: Final = ("fok orders are fully filled or killed", "no orders found to ma
 MAY_LIVE: Final = (
     "duplicated",  # the venue has an order of this very id: ours
     "order match delayed",  # put off, not put away
+    "order_delayed",
+    "delaying_order_error",
+    "context canceled",  # answered with 400 whatever had become of the order (protocol sheet, 5.1)
+    "not found",  # with 404, the same
+    "execution_error",  # errors of the venue's own, after it had taken the order in
+    "invalid_order_error",
 )
 
 CATALOGUE: Final = (

@@ -6,22 +6,24 @@ what follows from their ends.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 from polymarket import AsyncSecureClient
 from polymarket._internal.actions.account import build_update_balance_allowance_request
 from polymarket._internal.actions.orders.allowance import resolve_order_balance_allowance_target
 from polymarket._internal.wallet import signature_type_for
-from polymarket.errors import OrderHeartbeatMismatchError, PolymarketError, RequestRejectedError
+from polymarket.errors import PolymarketError, RequestRejectedError
 from polymarket.models.clob import ClobTrade, OpenOrder
 from polymarket.models.clob.order_heartbeats import OrderHeartbeat
 from polymarket.models.clob.order_response import AcceptedOrder
 
 from engine.core.trading import OrderIntent
 from engine.errors import StartError
+from engine.events import Side
 from engine.nouns import counted
 from engine.units import SizeE6, UsdE6
 from engine.venue import answers, fills, signing
@@ -39,7 +41,7 @@ from engine.venue.exchange import (
     Unsendable,
 )
 from engine.venue.fills import Fees, Unreadable
-from engine.venue.official_client import Access, Wire, connect, nothing_more, watched
+from engine.venue.official_client import Access, Wire, connect, expecting, nothing_more, watched
 
 log = logging.getLogger("engine.venue")
 
@@ -108,7 +110,11 @@ class OfficialExchange:
         await self.is_closed_only()
 
     async def sign(self, intent: OrderIntent) -> Signed:
-        """Make an order of an intent: no request, once its market is warm."""
+        """Make an order of an intent: no request, once its market is warm; but for a SELL's one, without
+        which the venue may still count no share of what was bought a moment ago (protocol sheet, 5.3)."""
+        if intent.side == "SELL":
+            with contextlib.suppress(CallFailed):
+                await self._look_anew("SELL", intent.token)
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await signing.signed(self._official(), intent)
@@ -180,7 +186,9 @@ class OfficialExchange:
         return tuple(told)
 
     async def balance(self) -> tuple[UsdE6, UsdE6]:
-        """Return dollars, and how many of them the exchange's contracts may take."""
+        """Return dollars, and how many of them the exchange's contracts may take; the venue is told to look
+        first: it keeps what it saw, and a deposit or an approval would not be seen."""
+        await self._look_anew("BUY", "")
         asking = self._official().get_balance_allowance(asset_type="COLLATERAL")
         told = await self._call("balance", asking)
         allowed = {spender.lower(): amount for spender, amount in told.allowances.items()}
@@ -190,27 +198,35 @@ class OfficialExchange:
 
     async def shares(self, token: str) -> SizeE6:
         """Return how many shares of a token the account holds; the venue is told to look first."""
+        asset_type, asset_id = await self._look_anew("SELL", token)
+        asking = self._official().get_balance_allowance(asset_type=asset_type, asset_id=asset_id)
+        return (await self._call("shares", asking)).balance
+
+    async def _look_anew(self, side: Side, token: str) -> tuple[Any, Any]:
+        """Let the venue look at what an order of a side takes from; return what that is to the client."""
         client = self._official()
-        asset_type, asset_id = resolve_order_balance_allowance_target(side="SELL", asset_id=token)  # type: ignore[arg-type]
+        asset_type, asset_id = resolve_order_balance_allowance_target(side=side, asset_id=token)  # type: ignore[arg-type]
         path, params = build_update_balance_allowance_request(
             asset_type=asset_type,
             asset_id=asset_id,
             signature_type=signature_type_for(client._ctx.wallet_type),
         )
-        await self._call("shares", client._ctx.secure_clob.get_bytes(path, params=params))
-        asking = client.get_balance_allowance(asset_type=asset_type, asset_id=asset_id)
-        return (await self._call("shares", asking)).balance
+        what = "balance" if side == "BUY" else "shares"
+        await self._call(what, client._ctx.secure_clob.get_bytes(path, params=params))
+        return asset_type, asset_id
 
     async def beat(self) -> None:
         """Send the order heartbeat; where the venue expects another id, once more with that one."""
         client = self._official()
 
         async def chained() -> OrderHeartbeat:
-            try:
-                return await client.send_order_heartbeat(heartbeat_id=self._beat_id)
-            except OrderHeartbeatMismatchError as error:
-                expected = error.heartbeat_id
-            return await client.send_order_heartbeat(heartbeat_id=expected)
+            with expecting() as expected:
+                try:
+                    return await client.send_order_heartbeat(heartbeat_id=self._beat_id)
+                except RequestRejectedError:
+                    if expected.heartbeat_id is None:
+                        raise
+            return await client.send_order_heartbeat(heartbeat_id=expected.heartbeat_id)
 
         self._beat_id = (await self._call("heartbeat", chained())).heartbeat_id
 

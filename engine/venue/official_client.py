@@ -15,13 +15,15 @@ from importlib.metadata import version
 from typing import Any, Final
 
 import httpx
+import msgspec
 from polymarket import PRODUCTION, AsyncSecureClient
 from polymarket._internal.environment import get_environment_config, with_environment_config
 from polymarket.environments import Environment
 from polymarket.errors import PolymarketError
 from polymarket.models.clob import ApiKeyCreds
 
-from engine.errors import StartError
+from engine.decoded import from_json
+from engine.errors import DecodingError, StartError
 from engine.venue.exchange import AtTheWire
 
 PINNED: Final = "0.14."
@@ -153,12 +155,53 @@ def watched(wire: Wire) -> Iterator[None]:
         _WIRE.reset(token)
 
 
+class Expected:
+    """The heartbeat's id that the venue expects, read beside the client.
+
+    The client knows one of the two bodies in which it is told (protocol sheet, 5.3) and drops the other.
+    """
+
+    def __init__(self) -> None:
+        self.heartbeat_id: str | None = None
+
+    def read(self, body: bytes) -> None:
+        """Look for it in the body of a refusal."""
+        try:
+            told = from_json(body, _Refusal).heartbeat_id
+        except DecodingError:
+            return
+        self.heartbeat_id = told
+
+
+class _Refusal(msgspec.Struct):
+    heartbeat_id: str | None = None
+
+
+_EXPECTED: ContextVar[Expected | None] = ContextVar("expected", default=None)
+
+
+@contextlib.contextmanager
+def expecting() -> Iterator[Expected]:
+    """Read what is told of the heartbeat's id meanwhile, in this task."""
+    made = Expected()
+    token = _EXPECTED.set(made)
+    try:
+        yield made
+    finally:
+        _EXPECTED.reset(token)
+
+
 def _listen(client: AsyncSecureClient) -> None:
-    """Hang the current wire on every request that the client's signed connection makes."""
+    """Hang the current wire on every request that the client's signed connection makes; read refusals."""
 
     async def on_request(request: httpx.Request) -> None:
         wire = _WIRE.get()
         if wire is not None:
             request.extensions["trace"] = wire.trace
 
-    client._ctx.secure_clob._client.event_hooks = {"request": [on_request]}
+    async def on_response(response: httpx.Response) -> None:
+        expected = _EXPECTED.get()
+        if expected is not None and response.status_code == httpx.codes.BAD_REQUEST:
+            expected.read(await response.aread())
+
+    client._ctx.secure_clob._client.event_hooks = {"request": [on_request], "response": [on_response]}

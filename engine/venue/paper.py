@@ -15,6 +15,7 @@ from engine.clock import Clock
 from engine.core.book import Book
 from engine.core.trading import OrderIntent
 from engine.events import Level
+from engine.units import Milliseconds
 from engine.venue.door import Door
 from engine.venue.exchange import Answer, AtTheWire, Matched, Nothing, Signed
 from engine.venue.paper_fills import assumed, conservative, fee_e6, taken, touch
@@ -85,18 +86,23 @@ class PaperExchange:
 
     def _matched(self, intent: OrderIntent) -> Answer:
         """Match, in the engine's loop: the book does not change meanwhile."""
-        return matched(self._market.book(intent.token), intent, self._market.fallback_fee_rate())
+        book = self._market.book(intent.token)
+        return matched(book, intent, self._market.fallback_fee_rate(), self._clock.now_ms())
 
 
-def matched(book: Book | None, intent: OrderIntent, fallback_fee_rate: float) -> Matched | Nothing:
+def matched(
+    book: Book | None, intent: OrderIntent, fallback_fee_rate: float, at_ms: Milliseconds
+) -> Matched | Nothing:
     """Match an order against a book as it is now, and price it under each assumption.
 
     Args:
         book: The token's; None where it is not known.
         intent: The order.
         fallback_fee_rate: Share of the dollars that is the fee where the market publishes none.
+        at_ms: Time: the venue takes no order after a window's end.
     """
-    levels, fee = _levels(book, intent), intent.fee
+    is_over = 0 < intent.end_s * 1000 <= at_ms
+    levels, fee = () if is_over else _levels(book, intent), intent.fee
     fills = taken(intent, levels)
     told = (
         assumed("touch", touch(intent), fee, fallback_fee_rate),

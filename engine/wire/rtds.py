@@ -151,8 +151,12 @@ def _update(frame: _Frame, ts_recv_ms: Milliseconds) -> e.PricePrinted | e.Frame
     if price.symbol != ("btcusdt" if frame.topic == BINANCE else "btc/usd"):
         return _ignored(OTHER_SYMBOL, ts_recv_ms)
     if frame.topic in _LOOKBACK_S:
-        lookback = _LOOKBACK_S[frame.topic] if price.window_s is None else price.window_s
+        lookback = _LOOKBACK_S[frame.topic]
+        if price.window_s not in (None, lookback):
+            raise WireError(f"a window of {price.window_s} s under another topic: {frame.topic}")
         stream = _twap(lookback)
+    elif price.window_s is not None:
+        raise WireError(f"a window of {price.window_s} s under another topic: {frame.topic}")
     else:
         stream = _Stream("binance" if frame.topic == BINANCE else "chainlink", 0)
     return e.PricePrinted(

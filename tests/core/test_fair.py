@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.contract import SettlementRule
-from engine.core.fair import expect_settlement, unknown_part
+from engine.core.fair import OTHER_SECONDS, SAMPLING_USD, expect_settlement, unknown_part
 from engine.core.prices import PriceTrack
 from engine.core.signal import watch_fires, watch_return
 from engine.core.volatility import realised_vol, sigma_usd
@@ -52,7 +52,7 @@ def test_the_variance_is_that_of_the_walk(unknown: int, seed: int) -> None:
     assert fair is not None
     weights = [unknown - step for step in range(unknown)]  # step k moves every sample from k on
     exact = 1.5**2 * sum(weight**2 for weight in weights) / 60**2
-    assert fair.deviation_usd == pytest.approx(math.sqrt(exact))
+    assert fair.deviation_usd == pytest.approx(math.sqrt(exact + SAMPLING_USD**2))
     assert fair.locked_share == pytest.approx(1 - unknown / 60)
 
 
@@ -65,11 +65,29 @@ def test_the_known_part_is_locked() -> None:
     assert fair.mean_usd == pytest.approx(70_000 + 60 * 10 / 60)
 
 
-def test_once_everything_is_sampled_nothing_is_left_to_happen() -> None:
-    """Three seconds before the end the average is fixed."""
+def test_once_everything_is_sampled_only_the_publishers_choice_is_left() -> None:
+    """Three seconds before the end the average is fixed, but for a few cents: he decides of which seconds."""
     fair = expect_settlement(TWAP_60, END, track_until(END), 5.0)
     assert fair is not None
-    assert (fair.deviation_usd, fair.locked_share, fair.locked_mean_usd) == (0.0, 1.0, 70_000.0)
+    assert (fair.deviation_usd, fair.locked_share, fair.locked_mean_usd) == (SAMPLING_USD, 1.0, 70_000.0)
+    over = expect_settlement(SPOT, END, track_until(END), 5.0)
+    assert over is not None
+    assert over.deviation_usd == 0.0, "a spot market settles on one second, and it is known"
+
+
+@pytest.mark.parametrize(("after", "newest"), [(70_120.0, END - 2), (70_120.0, END - 3)])
+def test_a_second_more_or_less_is_doubted_by_what_it_would_change(after: float, newest: int) -> None:
+    """One second later the first value leaves and the next comes: $2 of the mean, six tenths of which count.
+
+    Where that next second is not there yet, the newest stands for it.
+    """
+    track = track_until(END - 4)
+    for second in range(END - 3, newest + 1):
+        track.add(second * 1000, Decimal(repr(after)), second * 1000)
+    fair = expect_settlement(TWAP_60, END, track, 0.0)
+    assert fair is not None
+    shift = OTHER_SECONDS * 120.0 / 60
+    assert fair.deviation_usd == pytest.approx(math.hypot(SAMPLING_USD, shift))
 
 
 def test_a_spot_market_keeps_the_whole_uncertainty() -> None:
@@ -190,7 +208,8 @@ def test_a_hole_in_the_fixed_part_is_bridged_and_doubted() -> None:
     assert fair is not None
     assert fair.mean_usd == pytest.approx(70_000.0)
     assert fair.coverage == pytest.approx(50 / 60)
-    assert fair.deviation_usd == pytest.approx(2.0 * math.sqrt(11 * (11 * 11 - 1) / 12) / 60)
+    bridged = 2.0 * math.sqrt(11 * (11 * 11 - 1) / 12) / 60
+    assert fair.deviation_usd == pytest.approx(math.hypot(bridged, SAMPLING_USD))
 
 
 def test_what_the_rest_must_average_to_flip_is_arithmetic() -> None:

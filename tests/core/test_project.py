@@ -181,3 +181,32 @@ def test_orders_and_settlements_are_listed_newest_first() -> None:
     assert (settled.outcome, settled.traded, settled.pnl) == ("UP", True, pytest.approx(1.0 - 0.063))
     assert snapshot.money.realised == pytest.approx(0.937)
     assert snapshot.money.fees == pytest.approx(0.063)
+
+
+def test_the_chart_shows_the_average_of_sixty_seconds_and_no_other() -> None:
+    """From PolyBolt where that speaks, else from RTDS: what contracts settle on, not another average."""
+    core = Core()
+    story(core, START_S + 50)
+    second = START_S + 52
+
+    def tell(source: e.Source, dollars: str, lookback_s: int) -> None:
+        core.feed(
+            e.PricePrinted(
+                ts_recv_ms=second * 1000 + 1_650,
+                source=source,
+                value=Decimal(dollars),
+                ts_venue_ms=second * 1000,
+                ts_sent_ms=None,
+                lookback_s=lookback_s,
+            )
+        )
+
+    def shown() -> float | None:
+        return point_at(core.state, second, curves_now(core.state)).twap
+
+    tell("twap", "69990", 30)
+    assert shown() is None
+    tell("twap", "70001", 60)
+    assert shown() == 70_001.0
+    tell("polybolt", "70002", 60)
+    assert shown() == 70_002.0

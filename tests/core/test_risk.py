@@ -1,12 +1,16 @@
 """Limits at their edges, seen from the gates."""
 
+from decimal import Decimal
+
 import pytest
 
+from engine import events as e
+from engine.contract import FeeSchedule
 from engine.core import decide as gate
 from engine.core import risk
 from engine.core.ledger import HOUR_MS
 from engine.params import Limits
-from tests.core.builders import Core
+from tests.core.builders import END_S, Core, contract
 from tests.core.order_story import NOW_MS, PARAMS, SLUG, past_trade, quote, ready, restored
 
 
@@ -52,3 +56,31 @@ def test_an_order_under_way_counts_as_a_trade() -> None:
     assert not is_full(core)
     assert len(quote(core)) == 1
     assert is_full(core)
+
+
+def test_the_reserve_is_of_the_dearest_schedule_there_is() -> None:
+    """A market that takes a tenth of the dollars may not be counted with the usual seven hundredths."""
+    core = ready(Core(PARAMS))
+    assert risk.worst_fee_share(core.state) == 0.07
+    fee = FeeSchedule(Decimal("0.10"), Decimal(1))
+    core.feed(e.MarketDescribed(ts_recv_ms=core.state.now_ms, contract=contract(fee=fee)))
+    assert risk.worst_fee_share(core.state) == pytest.approx(0.0999)
+    assert risk.one_order_e6(core.state) == pytest.approx(core.state.params.quote_size_usd * 1_099_900)
+
+
+@pytest.mark.parametrize("skew_ms", [-1_900.0, 0.0, 1_900.0])
+def test_a_window_ends_by_the_venues_clock(skew_ms: float) -> None:
+    """Within what may be, ours is corrected by what was measured: nothing leaves after the end."""
+    core = ready(Core(PARAMS))
+    core.feed(
+        e.ClockMeasured(ts_recv_ms=core.state.now_ms, skew_ms=skew_ms, round_trip_ms=40.0, source="time")
+    )
+    (intent,) = quote(core)
+    decided = core.state.markets[SLUG].view
+    assert decided is not None
+    assert decided.numbers.seconds_left == pytest.approx(END_S - (core.state.now_ms - skew_ms) / 1000)
+    assert intent.deadline_ms <= END_S * 1000 + min(0.0, skew_ms)
+    late = Core(PARAMS)
+    ready(late)
+    late.feed(e.ClockMeasured(ts_recv_ms=NOW_MS, skew_ms=skew_ms, round_trip_ms=40.0, source="time"))
+    assert quote(late, at_ms=END_S * 1000 + round(skew_ms) + 100) == [], "a tenth after its end"

@@ -269,3 +269,37 @@ def test_the_best_fresh_rung_is_the_price_on_screen() -> None:
         core.price(second, 70_000.0)
     (view,) = picture(core).canonical
     assert view.rung == "own mean", "the report is stale, the raw seconds are not"
+
+
+def test_prices_without_an_outcome_agree_with_nothing_yet() -> None:
+    """Nor do they prove a changed rule: how a window came out is the venue's word."""
+    core = Core()
+    window(core, "70000.25", "70000.75")
+    serve(core, None, "70000.25", "70000.75")
+    assert row(core).verdict == "waiting"
+    serve(core, "UP", "70000.25", "70000.75")
+    assert row(core).verdict == "agrees"
+
+
+@pytest.mark.parametrize(("again", "stops"), [("70000.75", True), ("70000.26", False), ("70999", False)])
+def test_a_boundary_told_again_and_otherwise_stops_trading(again: str, stops: bool) -> None:
+    """By the same feed: nothing says which of the two settles. A cent is rounding, and what the raw seconds
+    deny is a faulty frame."""
+    core = Core()
+    market = window(core, "70000.25", None)
+    core.price(START_S, again, "twap", lag_ms=5_000)
+    assert market.strike is not None
+    assert market.strike.value == Decimal("70000.25"), "the first is kept"
+    assert (core.state.halted_why is not None) is stops
+    if stops:
+        told = f"second {START_S} was told as 70000.25 and 70000.75 (RTDS TWAP)"
+        assert core.state.halted_why == f"settlement drift: {told}"
+
+
+def test_a_second_within_a_window_may_be_told_again() -> None:
+    """Nothing settles on it."""
+    core = Core()
+    window(core, "70000.25", None)
+    for value in ("70000.5", "70003.5"):
+        core.price(START_S + 100, value, "twap")
+    assert core.state.halted_why is None

@@ -284,3 +284,33 @@ def test_a_history_is_heard_on_the_socket_it_came_over() -> None:
     assert core.state.feeds["polybolt"].arrived_ms == (START_S + 6) * 1000
     assert core.state.feeds["rtds"].arrived_ms != (START_S + 6) * 1000
     assert core.state.track("chainlink").at(START_S - 120) is None
+
+
+def test_a_report_is_held_against_raw_seconds_that_come_after_it() -> None:
+    """After a reconnect the averages may be there first: which of the two came first changes nothing."""
+    core = Core()
+    core.describe()
+    market = core.state.markets[SLUG]
+    report(core, "twap", "70400", START_S * 1000, (START_S + 3) * 1000)
+    assert market.strike is not None
+    assert market.strike.source == "exact", "there is nothing to hold it against"
+    for second in range(START_S - 90, START_S + 4):
+        core.price(second, 70_000.0 + second % 3, lag_ms=(START_S + 5 - second) * 1000)
+    assert market.strike.source == "estimate"
+    assert risk.blocks(core.state, market) & gate.STRIKE
+    assert core.state.bad_prices["RTDS TWAP: far from the raw seconds"] == 1
+
+
+def test_our_outcome_follows_a_strike_that_got_better_after_the_end() -> None:
+    """An estimate said Up; the strike's own report, late, says Down, and so does the venue: no drift."""
+    core = Core()
+    market = told(core, END_S + 10)
+    assert market.strike is not None
+    assert market.strike.source == "estimate"
+    estimate = market.strike.value
+    report(core, "twap", str(estimate + 5), END_S * 1000, (END_S + 11) * 1000)
+    assert market.outcome_own == "UP"
+    report(core, "twap", str(estimate + 6), START_S * 1000, (END_S + 12) * 1000)
+    assert market.strike.source == "exact"
+    assert market.outcome_own == "DOWN"
+    assert core.state.halted_why is None

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.feeds.backoff import LONGEST_PAUSE_S, PER_MINUTE, Backoff, Ending
+from engine.feeds.polybolt import POLYBOLT_HABITS
 from engine.feeds.resync import ANSWER_S, CONNECT_AGAIN_S, LONGEST_S, Resync
 from engine.feeds.watchdog import LEAST_SILENCE_S, MOST_PATIENCE, Watchdog
 
@@ -113,6 +114,16 @@ def test_ordinary_failures_never_wait_longer_than_two_seconds(failures, lived_s)
         pause_s = backoff.pause_s(Ending("x", had_data=lived_s > 15.0), now_s)
         assert 0.0 < pause_s <= LONGEST_PAUSE_S
         now_s += pause_s + lived_s
+
+
+def test_polybolt_is_asked_as_its_contract_has_it():
+    """A second at first, half a minute at last, for a network that is gone and for a consumer too slow."""
+    backoff, now_s, pauses = Backoff(uniform=max, pauses_s=POLYBOLT_HABITS.pauses_s), 0.0, []
+    for code in (None, 4002, 1006, None, None, None, None):
+        pauses.append(backoff.pause_s(Ending("x", close_code=code), now_s))
+        now_s += pauses[-1] + 10.0
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert backoff.pause_s(Ending("x", had_data=True), now_s) == 1.0
 
 
 def test_codes_that_may_mean_refused_keys_are_answered_ever_more_slowly_and_others_are_not():

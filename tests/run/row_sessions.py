@@ -50,7 +50,7 @@ def played(records: Iterable[Record], variant: Variant | None = None) -> tuple[l
             at_ms, intent = due.pop(0)
             known = state.tokens.get(intent.token)
             book = None if known is None else known[0].book_of(known[1])
-            give(ended(at_ms, intent, matched(book, intent, wanted.params.fallback_fee_rate)))
+            give(ended(at_ms, intent, matched(book, intent, wanted.params.fallback_fee_rate, at_ms)))
         give(record.event)
     return orders, state
 

@@ -320,6 +320,20 @@ async def test_sockets_that_want_keys_are_opened_with_them(
     assert "c2VjcmV0" not in told
 
 
+@pytest.mark.whole
+@pytest.mark.parametrize("has_keys", [True, False])
+async def test_rtds_may_be_silent_where_polybolt_delivers(tmp_path: Path, has_keys: bool) -> None:
+    """The venue means to end RTDS's prices: that must not keep live trading from being armed for ever."""
+    with practice_venue("--seed", "1", "--fault", "stall:feed=rtds", cwd=tmp_path) as urls:
+        endpoints = Endpoints(**{name: urls.get(name.upper()) for name in Endpoints._fields})  # type: ignore[arg-type]
+        keys = Credentials("key-of-a-test", "c2VjcmV0LW9mLWEtdGVzdA==", "a-passphrase-for-practice")
+        told = await doctor_venue.socket_lines(endpoints, SystemClock(), [], keys if has_keys else None)
+    line = by_check(told)["socket rtds"]
+    assert line.state == ("warn" if has_keys else "fail")
+    assert "no data within" in line.what
+    assert ("SPOT_URL" in line.todo) is has_keys
+
+
 async def test_without_keys_those_sockets_are_not_opened() -> None:
     """And that is no fault: prices come without them too."""
     unreachable = f"ws://127.0.0.1:{free_port()}"

@@ -2,11 +2,15 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.run.market_rows import MarketRow, changes, thinned
+from engine.events import PricePrinted
+from engine.run.market_rows import MarketRow, WindowTerms, changes, thinned
+from engine.run.row_records import records_of_rows
 from engine.run.session_rows import SessionRows
+from tests.core.builders import TWAP_60
 from tests.run.row_sessions import staged
 
 SLUG = "btc-updown-5m-1789999800"
@@ -70,3 +74,28 @@ def test_rows_hold_no_book_after_the_end_and_go_on_for_the_final_price() -> None
     after = [row for row in rows if row.ts_recv_ms >= END_S * 1000]
     assert all(not any(row.touch) for row in after)
     assert END_S * 1000 in {row.twap_ts_ms for row in after}
+
+
+@pytest.mark.parametrize(("first", "known"), [(400, True), (1, False), (3, False)])
+def test_a_strike_of_the_table_stands_for_a_missing_column_and_never_for_an_outage(
+    first: int, known: bool
+) -> None:
+    """Where a recorder has averages and they were silent at the boundary, nobody knew the strike: what the
+    venue served a minute after the end is the future."""
+    start_s = END_S - 300
+    rows = []
+    for second in range(30):
+        at_ms = (start_s + second) * 1000
+        average = (Decimal(70_001), at_ms) if second >= first else (None, None)
+        price = Decimal(70_000 + second % 3)
+        asks = ((9_000, 1_000_000),)
+        rows.append(MarketRow(at_ms + 500, at_ms, SLUG, price, None, at_ms, *average, up_asks=asks))
+    terms = WindowTerms(SLUG, start_s, END_S, TWAP_60, strike=Decimal(70_000))
+    told = [
+        record.event
+        for record in records_of_rows(rows, {SLUG: terms})
+        if isinstance(record.event, PricePrinted)
+        and record.event.source == "twap"
+        and record.event.ts_venue_ms == start_s * 1000
+    ]
+    assert [event.value for event in told] == ([Decimal(70_000)] if known else [])

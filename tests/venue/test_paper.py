@@ -172,3 +172,13 @@ def test_fees_are_those_the_venue_publishes(shares: int, price: str, fee: str) -
     """Test vectors of the protocol sheet, section 6.3."""
     fills = ((int(Decimal(price) * 10_000), shares * 1_000_000),)
     assert taker_fee_e6(CRYPTO, fills) == int(Decimal(fee) * 1_000_000)
+
+
+@pytest.mark.parametrize("before_ms", [0, 100, 60_000])
+async def test_nothing_is_matched_after_the_end_of_its_window(before_ms: int) -> None:
+    """The way to the venue and its hold take time: who arrives after the end arrives at a closed market."""
+    desk = Desk(book_with([(9_200, 500_000_000)]))
+    order = intent(end_s=NOW_MS // 1000 + 60, deadline_ms=NOW_MS + 60_000)
+    desk.clock.advance(60.0 - before_ms / 1000)
+    answer = await desk.carry(order)
+    assert isinstance(answer, Matched if before_ms == 60_000 else Nothing)

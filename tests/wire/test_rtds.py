@@ -107,13 +107,22 @@ def test_without_the_exact_text_the_numbers_own_digits_count():
 
 @pytest.mark.parametrize(
     ("topic", "window", "lookback"),
-    [(rtds.TWAP_60, None, 60), (rtds.TWAP_30, None, 30), (rtds.TWAP_60, 60, 60), (rtds.TWAP_60, 30, 30)],
+    [(rtds.TWAP_60, None, 60), (rtds.TWAP_30, None, 30), (rtds.TWAP_60, 60, 60), (rtds.TWAP_30, 30, 30)],
 )
-def test_the_averaging_time_is_the_payloads_else_the_topics(topic, window, lookback):
+def test_the_averaging_time_is_that_of_the_topic(topic, window, lookback):
     """A strike taken from the wrong average is wrong in most windows."""
     event = single(changed(samples.TWAP, window_s=window).replace(rtds.TWAP_60, topic))
     assert isinstance(event, e.PricePrinted)
     assert event.lookback_s == lookback
+
+
+@pytest.mark.parametrize(
+    ("topic", "window"), [(rtds.TWAP_60, 30), (rtds.TWAP_30, 60), (rtds.CHAINLINK, 60), (rtds.CHAINLINK, 30)]
+)
+def test_a_payload_that_contradicts_its_topic_is_refused(topic, window):
+    """One of the two is wrong, and a wrong one in a price track is in every strike."""
+    with pytest.raises(WireError, match="under another topic"):
+        rtds.parse(changed(samples.TWAP, window_s=window).replace(rtds.TWAP_60, topic), 0)
 
 
 @pytest.mark.parametrize("window", [0, -60, 1_000_000])

@@ -210,7 +210,20 @@ async def socket_lines(
         spot_url = endpoints.spot_url
         waits.append(_listen("spot", clock, lambda e: spot_feed(spot_url, clock, e.accept, e.accept_frame)))
     waits += _with_keys(endpoints, clock, credentials)
-    return list(await asyncio.gather(*waits))
+    lines = list(await asyncio.gather(*waits))
+    return lines if credentials is None else _as_primary(lines)
+
+
+def _as_primary(lines: list[Line]) -> list[Line]:
+    """Let PolyBolt do without RTDS: the same averages and seconds, and the venue means to end RTDS's prices
+    (protocol sheet, 1.1). What is lost with it is Binance's price, for divergence and fallback."""
+    if not any(line.check == "socket polybolt" and line.state == "pass" for line in lines):
+        return lines
+    todo = "PolyBolt delivers what is settled on; set SPOT_URL, or nothing is compared with spot"
+    return [
+        warned(line.check, line.what, todo) if line.check == "socket rtds" and line.state == "fail" else line
+        for line in lines
+    ]
 
 
 def _with_keys(endpoints: Endpoints, clock: Clock, credentials: Credentials | None) -> list[Awaitable[Line]]:

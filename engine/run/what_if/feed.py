@@ -122,9 +122,11 @@ def feed_of(windows: Sequence[WindowRows], longest_hammer_s: float) -> Feed:
         longest_hammer_s: Spot outside of so many last seconds is kept once a second, as the core does.
     """
     ordered = tuple(sorted(windows, key=lambda one: (one.terms.start_s, one.terms.slug)))
+    # A recorder that has averages has them for every window: where one has none, they were silent.
+    has_twap = any(bool((window.btc["twap_price"] >= 0).any()) for window in ordered)
     found: list[PricePrinted] = []
     for window in ordered:
-        found += _canonical(window) + _twap(window) + _spot(window, longest_hammer_s)
+        found += _canonical(window) + _twap(window, has_twap) + _spot(window, longest_hammer_s)
     found.sort(key=lambda event: event.ts_recv_ms)
     prints = tuple(_once(found))
     return Feed(ordered, prints, _watch(prints), longest_hammer_s, {})
@@ -216,12 +218,12 @@ def _canonical(window: WindowRows) -> list[PricePrinted]:
     return _prints(window, "chainlink", 0, stamps, np.flatnonzero(new & (places >= 0)))
 
 
-def _twap(window: WindowRows) -> list[PricePrinted]:
+def _twap(window: WindowRows, has_twap: bool) -> list[PricePrinted]:
     stamps, places = window.times["twap_ts_ms"], window.btc["twap_price"]
     new = (_differs(places) | _differs(stamps)) & (places >= 0)
     lookback_s = lookback_of(window.terms)
     made = _prints(window, "twap", lookback_s, stamps, np.flatnonzero(new))
-    strike = table_strike(window.terms, int(window.times["ts_recv_ms"][0]), bool((places >= 0).any()))
+    strike = table_strike(window.terms, int(window.times["ts_recv_ms"][0]), has_twap)
     return made if strike is None else [*made, strike]
 
 

@@ -331,7 +331,7 @@ class _Playing:
                 self._catch_up(books)
         known = self.state.tokens.get(due.intent.token)
         book = None if known is None else known[0].book_of(known[1])
-        answer = matched(book, due.intent, self.state.params.fallback_fee_rate)
+        answer = matched(book, due.intent, self.state.params.fallback_fee_rate, due.at_ms)
         self._give(ended(due.at_ms, due.intent, answer))
 
 

@@ -110,7 +110,7 @@ class StatusBar {
       const whole = view.error_usd === 0;
       const text = `${view.rule} by ${view.rung} ${age(view.age_s + store.drift(at))}`;
       putChip(target, whole ? "disc" : "half", text, whole ? "ok" : "warn");
-      hint(target.node, `the rung in use; coverage ${percent(view.coverage, 0)}, error up to ${dollars(view.error_usd)}`);
+      hint(target.node, `the rung in use; coverage ${percent(view.coverage, 0)}, typical error ${dollars(view.error_usd)}`);
     }
     for (const [rule, target] of this.settlingChips)
       show(target.node, views.some((view) => view.rule === rule));
