@@ -51,8 +51,9 @@ class PriceAt(NamedTuple):
     ``rung`` names the feed it is from, ``stamp_ms`` the venue time it is of, ``recv_ms`` when it was known.
     ``coverage`` is the share of the averaged seconds that were known, 1.0 for a report. ``error_usd`` is 0
     for ``exact`` and ``served``; for an estimate it is a typical error, no bound, of what is not known: which
-    of the two sampling windows the publisher used, and what happened in the missing seconds. ``served`` is the venue's
-    own word: the final price of the window before is the strike of the next (2,676 of 2,676 windows).
+    of the two sampling windows the publisher used, and what happened in the missing seconds. ``served`` is
+    the venue's own word: the final price of the window before is the strike of the next (2,676 of 2,676
+    windows).
     """
 
     value: Decimal

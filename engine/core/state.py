@@ -124,7 +124,7 @@ class Market:
         self.rungs: Rungs | None = None
         """The feeds that report what it settles on, once they were looked up for its rule."""
         self.believed: set[int] = set()
-        """Boundaries whose report was held against the raw seconds and agrees."""
+        """Boundaries whose report was held against the raw seconds and agrees, or never can be."""
         self.disbelieved: set[int] = set()
         """Boundaries whose report was too far from the raw seconds."""
         self.up = Book(contract.token_up)

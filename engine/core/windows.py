@@ -33,6 +33,10 @@ SETTLE_GRACE_MS: Final = 8_000
 """How long after a boundary its exact report is waited for before it is estimated. Reports arrive 1.6-2.4 s
 late (settlement-and-strategy, section 2); at four times that, one that has not come is taken for lost."""
 
+RAW_COME_WITHIN_MS: Final = 120_000
+"""Raw seconds that are not there so long after a boundary do not come any more: histories are of a minute
+(protocol sheet, 1.4)."""
+
 BOOKS_DROPPED_AFTER_MS: Final = 5_000
 """After the end of a window its books are dropped, so that stale levels cannot leak into the next one."""
 
@@ -221,7 +225,7 @@ def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) ->
 def _held_against(state: State, market: Market, exact: PriceAt) -> PriceAt | None:
     """Return a report, or our own mean where the raw seconds say that it cannot be right.
 
-    They may come after it: it is held against them once they are there.
+    They may come after it, by a history: it is held against them once they are there.
     """
     rule, at_s = market.contract.rule, exact.stamp_ms // 1000
     assert rule is not None
@@ -229,6 +233,8 @@ def _held_against(state: State, market: Market, exact: PriceAt) -> PriceAt | Non
         return exact
     own_mean = estimated(rule, at_s, state.track("chainlink"))
     if own_mean is None:
+        if state.now_ms - exact.stamp_ms > RAW_COME_WITHIN_MS:
+            market.believed.add(at_s)  # nobody will ever know better
         return exact
     if not is_far_off(exact, own_mean):
         market.believed.add(at_s)

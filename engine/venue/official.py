@@ -8,6 +8,7 @@ what follows from their ends.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable
 from typing import Any, Final, TypeVar
 
@@ -50,6 +51,9 @@ T = TypeVar("T")
 TRADES_TIMEOUT_S: Final = 1.0
 """How long the trades of a match are asked for; the answer's own amounts do otherwise."""
 
+LOOK_ANEW_S: Final = 60.0
+"""Between two requests that the venue look at the account's dollars; fills of ours it sees by itself."""
+
 ENOUGH_E6: Final = 10**15
 """An allowance is told up to this, a thousand million dollars: unlimited ones fit no 64-bit number."""
 
@@ -75,6 +79,7 @@ class OfficialExchange:
         self._fees = fees
         self._client: AsyncSecureClient | None = None
         self._beat_id = ""
+        self._looked_s = float("-inf")
         self._spenders: set[str] = set()
 
     async def open(self) -> None:
@@ -187,8 +192,10 @@ class OfficialExchange:
 
     async def balance(self) -> tuple[UsdE6, UsdE6]:
         """Return dollars, and how many of them the exchange's contracts may take; the venue is told to look
-        first: it keeps what it saw, and a deposit or an approval would not be seen."""
-        await self._look_anew("BUY", "")
+        first, once a minute: it keeps what it saw, and a deposit or an approval would not be seen."""
+        if time.monotonic() - self._looked_s > LOOK_ANEW_S:
+            await self._look_anew("BUY", "")
+            self._looked_s = time.monotonic()
         asking = self._official().get_balance_allowance(asset_type="COLLATERAL")
         told = await self._call("balance", asking)
         allowed = {spender.lower(): amount for spender, amount in told.allowances.items()}
