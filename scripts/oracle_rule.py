@@ -24,6 +24,12 @@ DELIVERY_S: Final = 4
 SAMPLED_AFTER: Final = 3
 """A report of second ``i`` is the mean of ``i - W - 2 ... i - 3`` (docs/model.md, "Settlement")."""
 
+CENTS_OFF: Final = 0.05
+"""What a report differs by from our mean of the very same seconds, dollars."""
+
+SECOND_LATER: Final = 0.6
+"""How much of what averaging a second later would change is taken for possible (docs/model.md)."""
+
 LEAST_SECONDS: Final = 20
 WARM_S: Final = 300
 REFERENCE_TOLERANCE_S: Final = 10
@@ -219,7 +225,18 @@ def outlook(prices: Prices, end_s: int, lookback_s: int, rule: Rule) -> Outlook 
             return None
         total += fixed[0]
         variance += fixed[1] / (1.0 - rule.memory) ** 2
-    return Outlook(total / length, sigma * math.sqrt(variance) / length)
+    deviation = sigma * math.sqrt(variance) / length
+    if lookback_s and unknown < length:
+        deviation = math.hypot(deviation, CENTS_OFF, a_second_later(prices, first, last) * SECOND_LATER)
+    return Outlook(total / length, deviation)
+
+
+def a_second_later(prices: Prices, first: int, last: int) -> float:
+    """Return what the mean would change by if it were of one second later; the newest stands for the next."""
+    leaves = bridged(prices, first, first)
+    assert leaves is not None
+    comes = prices.by_second.get(last + 1, prices.by_second[prices.newest])
+    return (comes - leaves[0]) / (last - first + 1)
 
 
 def chance_up(seen: Outlook, strike: float, temperature: float) -> float:

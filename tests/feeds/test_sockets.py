@@ -73,7 +73,11 @@ def _silence_counts_at_once(monkeypatch):
     ("frame", "topics"),
     [
         (samples.TWAP, {rtds.TWAP_60}),
-        (samples.TWAP.replace('"window_s":60', '"window_s":30'), {rtds.TWAP_30}),
+        (
+            samples.TWAP.replace('"window_s":60', '"window_s":30').replace(rtds.TWAP_60, rtds.TWAP_30),
+            {rtds.TWAP_30},
+        ),
+        (samples.TWAP.replace('"window_s":60', '"window_s":30'), set()),
         (samples.CHAINLINK, {rtds.CHAINLINK}),
         (samples.BINANCE, {rtds.BINANCE}),
         (samples.TWAP_HISTORY, set()),

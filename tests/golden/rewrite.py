@@ -19,7 +19,7 @@ from tests.whole.processes import run_command
 HERE = Path(__file__).resolve().parent
 SIZE_MOST = 300_000
 DECISIONS_LEAST = 100
-TRIES_S = ("5", "7", "10")
+TRIES_S = ("2", "3", "5", "7", "10")
 """How long the engine may take to come up depends on the machine."""
 
 
