@@ -426,7 +426,9 @@ def test_ten_million_configurations_ask_twice(files, tmp_path, capsys):
 
 def test_a_cancelled_sweep_keeps_and_marks_what_was_done(files, tmp_path, monkeypatch):
     """Cancelled half-way: partial results, marked so; the same command finishes them."""
-    monkeypatch.setattr("engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 3))
+    monkeypatch.setattr(
+        "engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 3, monkeypatch)
+    )
     status, report = swept(files, tmp_path, "--cancel-file", str(tmp_path / "cancel"))
     assert (status, report["partial"], report["tried"]) == (1, True, 4)
     progress = json.loads((tmp_path / "out" / "latest.progress.json").read_text())
@@ -439,8 +441,9 @@ def test_a_cancelled_sweep_keeps_and_marks_what_was_done(files, tmp_path, monkey
 
 def test_a_cancel_that_comes_with_the_last_result_changes_nothing(files, tmp_path, monkeypatch):
     """It was labelled partial with 24 of 24 done. This is about the look between two results."""
-    monkeypatch.setattr("engine.run.sweep.said.LOOKED_EVERY_S", 60.0)
-    monkeypatch.setattr("engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 7))
+    monkeypatch.setattr(
+        "engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 7, monkeypatch)
+    )
     status, report = swept(files, tmp_path, "--cancel-file", str(tmp_path / "cancel"))
     assert (status, report["partial"], report["why_partial"], report["tried"]) == (0, False, "", 8)
     assert json.loads((tmp_path / "out" / "latest.progress.json").read_text())["state"] == "done"
@@ -471,7 +474,9 @@ MODELS = json.dumps(
 
 def test_a_cancel_among_several_models_ends_in_a_report(files, tmp_path, monkeypatch):
     """The chosen one's data is read once more for it, and the file that cancelled lies there still."""
-    monkeypatch.setattr("engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 2))
+    monkeypatch.setattr(
+        "engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 2, monkeypatch)
+    )
     status, report = swept(files, tmp_path, "--cancel-file", str(tmp_path / "cancel"), grid=MODELS)
     assert (status, report["partial"], report["tried"]) == (1, True, 3)
     read_last, chosen = 3.0, report["chosen"]["parameters"]["sigma_multiplier"]
@@ -480,7 +485,9 @@ def test_a_cancel_among_several_models_ends_in_a_report(files, tmp_path, monkeyp
 
 def test_a_second_cancel_ends_the_report_too_with_a_word(files, tmp_path, monkeypatch, capsys):
     """A trace of calls is no answer to somebody who does not want to wait."""
-    monkeypatch.setattr("engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 2))
+    monkeypatch.setattr(
+        "engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 2, monkeypatch)
+    )
 
     def impatient(*_):
         raise KeyboardInterrupt
@@ -504,7 +511,9 @@ def test_a_cancel_before_anything_was_read_is_a_word(files, tmp_path, capsys):
 
 def test_a_fresh_sweep_takes_up_nothing_of_another_and_can_itself_be_taken_up(files, tmp_path, monkeypatch):
     """Else another grid's figures would be reported as its own: a row is known by its number."""
-    monkeypatch.setattr("engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 3))
+    monkeypatch.setattr(
+        "engine.run.sweep.spread.play_chunk", _cancel_after(tmp_path / "cancel", 3, monkeypatch)
+    )
     asked = ("--fresh", "--cancel-file", str(tmp_path / "cancel"))
     report = swept(files, tmp_path, *asked)[1]
     assert (report["partial"], report["tried"]) == (True, 4)
@@ -518,7 +527,10 @@ def test_a_fresh_sweep_takes_up_nothing_of_another_and_can_itself_be_taken_up(fi
     assert (report["tried"], watched) == (8, {0.0002, 0.0005})
 
 
-def _cancel_after(path, number):
+def _cancel_after(path, number, monkeypatch):
+    """Cancel at a piece of work; the look between two results sees it, however slow the machine is."""
+    monkeypatch.setattr("engine.run.sweep.said.LOOKED_EVERY_S", 60.0)
+
     def one(ready, told, chunk):
         if chunk.number >= number:
             path.touch()
