@@ -16,6 +16,10 @@ Outcome: TypeAlias = Literal["UP", "DOWN"]
 DURATIONS_S: Final = {"5m": 300, "15m": 900}
 
 
+LEAST_SHARES_E6: Final = 5_000_000
+"""A BTC window's smallest order, millionths of a share, where nothing says another (protocol sheet, 7.3)."""
+
+
 class SettlementRule(msgspec.Struct, frozen=True):
     """How a market settles: spot, or the mean of the ``lookback_s`` seconds before the stamp."""
 

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from engine.contract import Contract, FeeSchedule, Outcome
+from engine.contract import Contract, FeeSchedule, Outcome, SettlementRule
 from engine.units import Milliseconds, PriceE4, SizeE6, UsdE6
 
 Source: TypeAlias = Literal["polybolt", "twap", "chainlink", "binance", "spot"]
@@ -587,6 +587,16 @@ class PastOrder(msgspec.Struct, frozen=True, gc=False):
     fee: FeeSchedule | None = None
 
 
+class PastRule(msgspec.Struct, frozen=True, gc=False):
+    """By what the windows of one length settled so far, as far as that was believed: see ``TrustedRule``."""
+
+    name: str
+    rule: SettlementRule
+    words: str
+    version: str
+    fee: FeeSchedule | None
+
+
 class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
     """What earlier sessions left: fills, what became of them and settlements in the order they happened;
     breakers that tripped; windows with an order whose fate was never known, and those orders themselves."""
@@ -603,6 +613,8 @@ class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
     named: tuple[tuple[str, int], ...] = ()
     """Windows that go on, with the highest number that an order of them was named by; older journals tell
     none, and named orders anew."""
+    rules: tuple[PastRule, ...] = ()
+    """The rules that were trusted; older journals tell none, and took the first that they saw."""
 
 
 # --- the account, as the user channel tells it --------------------------------------------------------------

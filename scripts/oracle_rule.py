@@ -30,6 +30,7 @@ CENTS_OFF: Final = 0.05
 SECOND_LATER: Final = 0.6
 """How much of what averaging a second later would change is taken for possible (docs/model.md)."""
 
+LEAST_SHARES: Final = 5
 LEAST_SECONDS: Final = 20
 WARM_S: Final = 300
 REFERENCE_TOLERANCE_S: Final = 10
@@ -305,4 +306,6 @@ def wanted(
         limit -= tick
     shown = spend(asks[side], size, limit)[1]
     usd = (size if size - shown < DUST else shown).quantize(CENT, ROUND_DOWN)
-    return Order(side, limit, usd) if usd >= Decimal(str(rule.least_order_usd)) else None
+    if usd < Decimal(str(rule.least_order_usd)) or usd / limit < LEAST_SHARES:
+        return None
+    return Order(side, limit, usd)

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import structs
 
 from engine.contract import Outcome
-from engine.events import Level, PastFill, PastFillStatus, PastSettlement, Side
+from engine.events import Level, PastFill, PastFillStatus, PastRule, PastSettlement, Side
 from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, UsdE6
 
 DAY_MS: Final = 86_400_000
@@ -49,7 +49,7 @@ class OrderChange(msgspec.Struct, frozen=True):
     fee_exponent: str | None = None
 
 
-Change: TypeAlias = PastFill | PastFillStatus | PastSettlement | OrderChange
+Change: TypeAlias = PastFill | PastFillStatus | PastSettlement | PastRule | OrderChange
 
 
 class Result(NamedTuple):
@@ -274,9 +274,9 @@ class Ledger:
         self.peak_e6 = self._least_peak_e6 = self._before_e6 = self.realised_e6
         self._realised_by.clear()
 
-    def note(self, order: OrderChange) -> None:
-        """Let the file know how an order is."""
-        self._changes.append(order)
+    def note(self, change: OrderChange | PastRule) -> None:
+        """Let the file know how an order is, or which rule is trusted."""
+        self._changes.append(change)
 
     @property
     def has_changes(self) -> bool:

@@ -72,6 +72,8 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent | No
     usd_e6 = (wanted_e6 if wanted_e6 - shown_e6 < ROUNDING_E6 else shown_e6) // CENT_E6 * CENT_E6
     if usd_e6 < state.params.least_order_usd * ONE_E6:
         return None
+    if usd_e6 * ONE_E4 // max(1, limit_e4) < market.contract.min_size_e6:
+        return None  # the venue's smallest order, in shares at the limit (protocol sheet, 7.3)
     wanted = _Wanted("BUY", outcome, limit_e4, usd_e6, 0, probability, GOOD_FOR_MS)
     return _intent(state, market, wanted, f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
 

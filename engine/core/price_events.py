@@ -105,6 +105,14 @@ def _prices_changed(state: State, source: e.Source) -> list[Market] | None:
     return list(state.markets.values())
 
 
+def live_on_spot(state: State) -> None:
+    """Price every window anew while the settlement feed is silent, and watch by what spot did meanwhile."""
+    state.watch_return = watch_return(health.spot_track(state), state.params)
+    for market in state.markets.values():
+        reprice(state, market)
+        _watch(state, market)
+
+
 def _seed_sigma_usd(track: PriceTrack) -> float | None:
     """Return the plain deviation over 60 s, for the comparison with the formula that most bots use."""
     if track.newest_s is None:

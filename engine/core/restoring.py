@@ -1,10 +1,10 @@
-"""Go on where earlier sessions ended: their money, their orders, their breakers."""
+"""Go on where earlier sessions ended: their money, their orders, their breakers, the rules they trusted."""
 
 from engine import events as e
 from engine.core import breakers
 from engine.core.ledger import Holding
 from engine.core.orders import UNKNOWN, change_of, take_up
-from engine.core.state import Market, State
+from engine.core.state import Market, State, TrustedRule
 from engine.core.trading import Order, OrderIntent
 
 
@@ -32,6 +32,9 @@ def restored(state: State, event: e.LedgerRestored) -> list[Market]:
     state.breakers |= dict(event.breakers)
     trading.traded_before |= set(event.unresolved)
     trading.named |= dict(event.named)
+    state.rules |= {
+        past.name: TrustedRule(past.rule, past.words, past.version, past.fee) for past in event.rules
+    }
     breakers.look(state)
     return list(state.markets.values())
 

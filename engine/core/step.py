@@ -133,8 +133,8 @@ def _second_passed(state: State, event: e.SecondPassed) -> list[Market]:
     for market in list(state.markets.values()):
         windows.capture(state, market)
         windows.close(state, market)
-        if state.fallback_since_ms is not None:
-            price_events.reprice(state, market)
+    if state.fallback_since_ms is not None:
+        price_events.live_on_spot(state)
     return list(state.markets.values())
 
 

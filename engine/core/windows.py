@@ -26,7 +26,7 @@ from engine.core.settlement import (
 )
 from engine.core.state import Market, State, TrustedRule
 from engine.core.truth import DRIFT_USD, drift_text, verdict_of
-from engine.events import OutcomeServed
+from engine.events import OutcomeServed, PastRule
 from engine.snapshot import Mark
 
 SETTLE_GRACE_MS: Final = 8_000
@@ -170,13 +170,22 @@ def _trust(state: State, market: Market) -> None:
     if contract.rule is None:
         return
     terms = _terms(contract, contract.rule)
-    trusted = state.rules.setdefault(contract.name, terms)
+    trusted = state.rules.get(contract.name)
+    if trusted is None:
+        trusted = _believe(state, contract.name, terms)
     same = (trusted.rule, trusted.version, trusted.fee) == (terms.rule, terms.version, terms.fee)
     before = None if same else trusted
     if before is not None and market.rule_before != before:
         text = f"{contract.name} changed: {_told(before)} before, {_told(terms)} now: observe only"
         state.marks.append(Mark(state.now_ms, "rule", contract.slug, text))
     market.rule_before = before
+
+
+def _believe(state: State, name: str, terms: TrustedRule) -> TrustedRule:
+    """Trust a rule, over restarts too: the ledger's file keeps it."""
+    state.rules[name] = terms
+    state.ledger.note(PastRule(name, terms.rule, terms.words, terms.version, terms.fee))
+    return terms
 
 
 def _terms(contract: Contract, rule: SettlementRule) -> TrustedRule:
@@ -193,7 +202,7 @@ def _prove_rule(state: State, market: Market) -> None:
     contract = market.contract
     if contract.rule is None or market.rule_before is None:
         return
-    state.rules[contract.name] = _terms(contract, contract.rule)
+    _believe(state, contract.name, _terms(contract, contract.rule))
     for other in state.markets.values():
         _trust(state, other)
 

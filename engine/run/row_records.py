@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import chain, islice
 from typing import Final, TypeAlias
 
-from engine.contract import Contract, Outcome
+from engine.contract import LEAST_SHARES_E6, Contract, Outcome
 from engine.events import (
     AnyEvent,
     BookReplaced,
@@ -83,7 +83,7 @@ def contract_of(terms: WindowTerms) -> Contract:
         rule_text="unknown" if terms.rule is None else str(terms.rule),
         fee=terms.fee,
         tick_e4=COARSE_E4,
-        min_size_e6=5 * ONE_E6,
+        min_size_e6=LEAST_SHARES_E6,
         accepting=True,
         version="rows",
     )

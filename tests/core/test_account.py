@@ -247,16 +247,16 @@ def test_the_rate_of_the_clock_is_told_at_the_opening() -> None:
 
 
 def test_an_order_is_reserved_by_its_own_dollars() -> None:
-    """A tenth of what is wanted was on display: a tenth is reserved, whatever the size is set to since."""
+    """A third of what is wanted was on display: a third is reserved, whatever the size is set to since."""
     core = ready()
     core.book(DOWN, [(10, 500)], [(12, 500)], NOW_MS)
-    core.book(UP, [(88, 500)], [(90, 3)], NOW_MS + 1)
+    core.book(UP, [(88, 500)], [(90, 8)], NOW_MS + 1)
     (order,) = core.state.trading.orders.values()
-    assert order.intent.usd_e6 == 2_700_000
-    assert risk.reserved_e6(core.state) == pytest.approx(2_700_000 * 1.07)
-    assert risk.reserved_e6(core.state, END_S) == pytest.approx(2_700_000 * 1.07)
+    assert order.intent.usd_e6 == 7_200_000
+    assert risk.reserved_e6(core.state) == pytest.approx(7_200_000 * 1.07)
+    assert risk.reserved_e6(core.state, END_S) == pytest.approx(7_200_000 * 1.07)
     assert risk.reserved_e6(core.state, END_S + 300) == 0
-    assert risk.at_stake_e6(core.state) == pytest.approx((2_700_000 + 20_000_000) * 1.07)
+    assert risk.at_stake_e6(core.state) == pytest.approx((7_200_000 + 20_000_000) * 1.07)
 
 
 def test_a_fee_that_may_be_higher_than_the_venue_s_is_reserved_whole() -> None:

@@ -166,7 +166,7 @@ def test_an_order_found_again_books_only_the_trades_that_are_new() -> None:
 
 
 def test_dollars_are_whole_cents_and_never_more_than_the_book_shows() -> None:
-    """3.33 shares at 90 cents are 2.997 dollars: an order for 3.00 could not be filled."""
+    """8.33 shares at 90 cents are 7.497 dollars: an order for 7.50 could not be filled."""
     core = ready()
     core.book(DOWN, [(10, 500)], [(12, 500)], NOW_MS)
     core.feed(
@@ -175,13 +175,13 @@ def test_dollars_are_whole_cents_and_never_more_than_the_book_shows() -> None:
             market=MARKET,
             token=UP,
             bids=((8_800, 500_000_000),),
-            asks=((9_000, 3_330_000),),
+            asks=((9_000, 8_330_000),),
             ts_venue_ms=NOW_MS + 1,
             tick_e4=100,
         )
     )
     (order,) = core.state.trading.orders.values()
-    assert order.intent.usd_e6 == 2_990_000
+    assert order.intent.usd_e6 == 7_490_000
 
 
 def test_rounding_of_shares_takes_no_cent_off_a_whole_order() -> None:

@@ -121,6 +121,15 @@ def test_in_fallback_the_expectation_follows_spot_and_grows_unsure() -> None:
     assert after.deviation_usd == pytest.approx(sure.deviation_usd), "as unsure as at the last report"
 
 
+@pytest.mark.parametrize(("use_fallback", "watches"), [(0.0, False), (1.0, True)])
+def test_in_fallback_a_window_is_watched_by_what_spot_does(use_fallback: float, watches: bool) -> None:
+    """Else orders that were allowed meanwhile could only be of windows that were watched before."""
+    core = running(Params(use_fallback=use_fallback, watch_return_threshold=0.004))
+    assert the_market(core).watched_at_ms is None
+    silence(core, 20, spot_move=300.0)
+    assert (the_market(core).watched_at_ms is not None) is watches
+
+
 def test_fallback_ends_by_itself_when_the_feed_returns() -> None:
     """Recovery needs no hand."""
     core = running(Params(use_fallback=1.0))

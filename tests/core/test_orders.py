@@ -3,7 +3,7 @@
 import pytest
 
 from engine.core.trading import OrderIntent
-from tests.core.builders import Core
+from tests.core.builders import DOWN, UP, Core
 from tests.core.order_story import (
     NOW_MS,
     PARAMS,
@@ -80,3 +80,14 @@ def test_no_name_comes_twice_however_many_orders_are_forgotten() -> None:
     core.state.markets[SLUG].attempts = 0
     (second,) = quote(core, NOW_MS + 2_000)
     assert second.order_id == f"{SLUG}#2"
+
+
+@pytest.mark.parametrize(("shares", "sends"), [(4, False), (5, False), (6, True)])
+def test_fewer_shares_than_the_venue_takes_are_not_asked_for(shares: int, sends: bool) -> None:
+    """Its smallest order is five shares, which are counted at the limit, above the ask; a refusal would cost
+    one of the window's tries."""
+    core = ready()
+    core.book(DOWN, [(10, 500)], [(12, 500)], NOW_MS)
+    effects = core.book(UP, [(88, 500)], [(90, shares)], NOW_MS + 1)
+    intents = [effect for effect in effects if isinstance(effect, OrderIntent)]
+    assert bool(intents) is sends

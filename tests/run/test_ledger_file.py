@@ -16,7 +16,7 @@ from engine import events as e
 from engine.__main__ import app
 from engine.clock import ManualClock
 from engine.config import Settings
-from engine.contract import FeeSchedule
+from engine.contract import FeeSchedule, SettlementRule
 from engine.core import decide as gate
 from engine.core import risk
 from engine.core.ledger import Ledger, OrderChange
@@ -34,10 +34,11 @@ from engine.run.ledger.file import (
     ledger_name,
     open_ledger,
 )
+from engine.run.ledger.schema import VERSION
 from engine.run.lock import FolderLock
 from engine.run.session import Session
 from engine.trail import Trail
-from tests.core.builders import CRYPTO_FEE, END_S, START_S, Core, contract, past_fill
+from tests.core.builders import CRYPTO_FEE, END_S, START_S, TWAP_60, Core, contract, past_fill
 
 NOW_MS = START_S * 1000
 SLUG = contract().slug
@@ -664,7 +665,7 @@ def test_a_file_of_the_first_format_is_converted_at_its_opening(tmp_path: Path) 
         assert [paid.outcome for paid in told.settlements] == ["DOWN", "UP"]
         assert told.breakers == (("drawdown", "lost too much"),)
         assert told.unresolved == ("b",)
-    assert query(path, "PRAGMA user_version") == [(2,)]
+    assert query(path, "PRAGMA user_version") == [(VERSION,)]
     assert query(path, "SELECT realised_e6 FROM pnl_by_contract") == [(22_222_200 - 19_999_980 - 139_999,)]
 
 
@@ -684,7 +685,7 @@ def test_a_file_of_a_later_format_is_left_alone(tmp_path: Path) -> None:
     """An older engine does not guess what a newer one wrote."""
     opened(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as database:
-        database.execute("PRAGMA user_version = 3")
+        database.execute(f"PRAGMA user_version = {VERSION + 1}")
     with pytest.raises(JournalError, match="update the engine"):
         opened(tmp_path)
 
@@ -974,3 +975,37 @@ def test_what_a_second_answer_found_is_recovered(tmp_path: Path) -> None:
     """One trade by the answer, two by the search: both are money."""
     a_session(tmp_path, "s1", [LIVE, SIGNED, FIRST, LIVES, MATCHED], status=None)
     assert [fill.trade_id for fill in asked(tmp_path).fills] == ["t1", "t2"]
+
+
+def test_a_rule_that_was_trusted_is_trusted_after_a_restart_and_another_is_not(tmp_path: Path) -> None:
+    """The rule may change while nothing runs: the first window seen then has to prove it, as any other."""
+    file, core = opened(tmp_path, "s1"), Core()
+    core.describe(rule_text="the venue's own words")
+    file.write(1, core.state.ledger.take_changes(), {}, NOW_MS)
+    file.close()
+    told = restored(tmp_path)
+    (rule,) = told.rules
+    assert (rule.name, rule.rule, rule.words) == ("5m", TWAP_60, "the venue's own words")
+    for again, before in ((TWAP_60, None), (SettlementRule("twap", 30), TWAP_60)):
+        later = Core()
+        later.feed(told)
+        later.describe(rule=again)
+        trusted = later.state.markets[contract().slug].rule_before
+        assert (trusted and trusted.rule) == before
+        assert later.state.ledger.take_changes() == [], "nothing new is trusted"
+
+
+def test_a_file_of_the_second_format_gets_a_place_for_rules(tmp_path: Path) -> None:
+    """What it holds stays as it is."""
+    file = opened(tmp_path, "s1")
+    file.write(1, [e.PastSettlement("w", "UP", NOW_MS)], {}, NOW_MS)
+    path = file.path
+    file.close()
+    database = sqlite3.connect(path)
+    database.execute("DROP TABLE rule")
+    database.execute("PRAGMA user_version = 2")
+    database.commit()
+    database.close()
+    assert restored(tmp_path).rules == ()
+    assert query(path, "PRAGMA user_version") == [(VERSION,)]
+    assert query(path, "SELECT slug FROM settlement") == [("w",)]

@@ -191,6 +191,7 @@ class LedgerFile:
                 cleared_ms=self._cleared_ms(),
                 before_e6=rows.realised_before(self._database, since),
                 named=rows.highest_numbers(self._database, now_ms, now_ms - TRADED_KEPT_MS),
+                rules=rows.trusted_rules(self._database),
             )
             # SQLite keeps anything in any column: what is told on has to be of the kind that it says it is.
             return msgspec.msgpack.decode(msgspec.msgpack.encode(told), type=LedgerRestored)

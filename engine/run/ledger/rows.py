@@ -7,11 +7,12 @@ import sqlite3
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 from msgspec import structs
 
 from engine.contract import FeeSchedule
 from engine.core.ledger import Change, OrderChange
-from engine.events import PastFill, PastFillStatus, PastOrder, PastSettlement
+from engine.events import PastFill, PastFillStatus, PastOrder, PastRule, PastSettlement
 
 OPEN_STATES: Final = ("intended", "signed", "sent", "unknown")
 """States of an order whose end is not known."""
@@ -31,6 +32,9 @@ _TOLD: Final = (
 )
 """Windows that are told one by one, whole: what did not settle, however old, and what is not old. All others
 are told as one sum; a window is in exactly one of the two, or money comes and goes with its age."""
+
+
+_rules: msgspec.json.Decoder[PastRule] = msgspec.json.Decoder(PastRule)
 
 
 def put(database: sqlite3.Connection, session: str, seq: int, change: Change) -> None:
@@ -53,6 +57,9 @@ def put(database: sqlite3.Connection, session: str, seq: int, change: Change) ->
             _put_settlement(database, session, seq, change)
         case OrderChange():
             _put_order(database, session, seq, change)
+        case PastRule():
+            told = msgspec.json.encode(change).decode()
+            database.execute("INSERT OR REPLACE INTO rule VALUES (?, ?)", (change.name, told))
 
 
 def has_trade(database: sqlite3.Connection, order_id: str, trade_id: str) -> bool:
@@ -147,6 +154,12 @@ def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastS
         {"since": since_ms},
     )
     return tuple(PastSettlement(*row) for row in rows)
+
+
+def trusted_rules(database: sqlite3.Connection) -> tuple[PastRule, ...]:
+    """Return the rules that were trusted, by the windows' kind."""
+    rows = database.execute("SELECT told FROM rule ORDER BY name")
+    return tuple(_rules.decode(told) for (told,) in rows)
 
 
 def traded_windows(database: sqlite3.Connection) -> dict[str, int]:

@@ -13,8 +13,12 @@ import msgspec
 from engine.errors import JournalError
 from engine.events import PastFill, PastSettlement
 
-VERSION: Final = 2
-"""``PRAGMA user_version``. Files before it (0) held their fills and settlements as msgpack."""
+VERSION: Final = 3
+"""``PRAGMA user_version``. The first files (0) held their fills and settlements as msgpack; those of 2
+knew no rules."""
+
+RULES: Final = "CREATE TABLE IF NOT EXISTS rule (name TEXT PRIMARY KEY, told TEXT NOT NULL) WITHOUT ROWID"
+"""``told`` is a ``PastRule`` as JSON."""
 
 TABLES: Final = (
     """CREATE TABLE orders (
@@ -48,6 +52,7 @@ TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS recovered (session TEXT PRIMARY KEY) WITHOUT ROWID",
     """CREATE TABLE IF NOT EXISTS unresolved (
   session TEXT, order_id TEXT, slug TEXT, PRIMARY KEY (session, order_id)) WITHOUT ROWID""",
+    RULES,
 )
 
 VIEWS: Final = (
@@ -115,7 +120,10 @@ def prepare(database: sqlite3.Connection) -> None:
             raise JournalError(
                 f"it is of format {version}, and this version knows {VERSION}: update the engine"
             )
-        if version < VERSION:
+        if version == 2:
+            database.execute(RULES)
+            database.execute(f"PRAGMA user_version = {VERSION}")
+        elif version < VERSION:
             _build(database)
         database.execute("COMMIT")
     except BaseException:

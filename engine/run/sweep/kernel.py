@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from engine.contract import LEAST_SHARES_E6
 from engine.core.decide import BUY_UP, ONE_ORDER, WATCH, Numbers, Verdict, best_limit_e4, judge
 from engine.core.fates import RETRY_AFTER_MS
 from engine.core.risk import MAX_ATTEMPTS
@@ -200,7 +201,7 @@ def order(
     prices = columns.price_up if up else columns.price_down
     sizes = columns.size_up if up else columns.size_down
     usd = order_usd(prices, sizes, row * columns.depth, (row + 1) * columns.depth, (wanted_e6(params), limit))
-    if usd < params.least_order_usd * ONE_E6:
+    if usd < params.least_order_usd * ONE_E6 or usd * ONE_E4 // max(1, limit) < LEAST_SHARES_E6:
         return NOT_SENT
     out[0] += 1
     if draw[1] < trial.miss_probability:
