@@ -437,6 +437,14 @@ MUTANTS: Final = (
         ("tests/core/test_orders.py",),
     ),
     Mutant(
+        "rules-begin-anew",
+        "recovery",
+        "engine/core/restoring.py",
+        "        past.name: TrustedRule(past.rule, past.words, past.version, past.fee) for past in event.rules\n",
+        "        past.name: TrustedRule(past.rule, past.words, past.version, past.fee) for past in ()\n",
+        ("tests/run/test_ledger_file.py",),
+    ),
+    Mutant(
         "breakers-forgotten",
         "recovery",
         "engine/core/restoring.py",

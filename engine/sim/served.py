@@ -12,7 +12,7 @@ import msgspec
 from engine.contract import DURATIONS_S, SettlementRule
 from engine.core.settlement import PriceAt
 from engine.core.state import Market
-from engine.events import AnyEvent, MarketDescribed, MarketResolved, OutcomeServed
+from engine.events import AnyEvent, LedgerRestored, MarketDescribed, MarketResolved, OutcomeServed
 
 if TYPE_CHECKING:
     from engine.sim.invariants import Witness
@@ -44,10 +44,12 @@ def rule_served(document: dict[str, Any]) -> SettlementRule | None:
 
 
 class Served:
-    """One session's: a restart is how a person clears a halt, and how trust begins anew."""
+    """One session's, but for the rules: a restart is how a person clears a halt; trust in a rule goes on."""
 
     def __init__(self, witness: "Witness") -> None:
         self._witness = witness
+        self._trusted: dict[str, set[SettlementRule]] = {}
+        """By the windows' length: the first rule told, and those that a whole window came out by."""
         self.begin_life()
 
     def begin_life(self) -> None:
@@ -55,8 +57,6 @@ class Served:
         self._words: dict[str, SettlementRule | None] = {}
         """By slug, as last answered; the engine takes it in when it hears of it."""
         self._rules: dict[str, SettlementRule | None] = {}
-        self._trusted: dict[str, set[SettlementRule]] = {}
-        """By the windows' length: the first rule told, and those that a whole window came out by."""
         self.drifted = ""
 
     def answered(self, path: str, status: int, body: bytes) -> None:
@@ -77,6 +77,10 @@ class Served:
             self._came_out(event)
         elif isinstance(event, MarketResolved):
             self._announced(event)
+        elif isinstance(event, LedgerRestored):
+            # A disk that failed, or a power cut, may have kept a rule out of the file: the first counts then.
+            kept = {rule.name for rule in event.rules}
+            self._trusted = {name: rules for name, rules in self._trusted.items() if name in kept}
 
     def objection(self, slug: str) -> str:
         """Say why a market's rule does not allow to buy it; empty where it does."""
