@@ -440,8 +440,8 @@ MUTANTS: Final = (
         "rules-begin-anew",
         "recovery",
         "engine/core/restoring.py",
-        "        past.name: TrustedRule(past.rule, past.words, past.version, past.fee) for past in event.rules\n",
-        "        past.name: TrustedRule(past.rule, past.words, past.version, past.fee) for past in ()\n",
+        "past.version, past.fee) for past in event.rules\n",
+        "past.version, past.fee) for past in ()\n",
         ("tests/run/test_ledger_file.py",),
     ),
     Mutant(

@@ -26,6 +26,7 @@ from engine.sim.clock import VirtualLoop
 from engine.sim.invariants import NAMES
 from engine.sim.memory_journal import MemoryJournal
 from engine.sim.script import script_of
+from engine.sim.served import Served
 from engine.sim.stand_ins import SimulatedSession
 from engine.sim.world import World
 from tests.practice.signing import body as signed_body
@@ -318,8 +319,7 @@ def test_what_was_served_within_a_cent_forbids_nothing(bench: Callable[[int], Be
 def test_a_rule_by_which_a_whole_window_came_out_is_trusted(bench: Callable[[int], Bench]) -> None:
     """An engine that began under another rule goes on to the true one once it is proven."""
     paper = bench(PAPER)
-    gone = paper.witness.served
-    gone.begin_life()
+    gone = anew(paper)
     contract = paper.world.tape.contract(f"btc-updown-5m-{paper.contract.end_s}")
     assert contract is not None
     paper.describe(contract, **SPOT_WORDS)
@@ -329,6 +329,28 @@ def test_a_rule_by_which_a_whole_window_came_out_is_trusted(bench: Callable[[int
     paper.world.tape._boundaries[paper.contract.end_s] = paper.world.tape._boundaries[paper.contract.start_s]
     paper.came_out(true, true)
     assert gone.objection(paper.contract.slug) == ""
+
+
+def test_trust_in_a_rule_goes_on_over_a_restart_unless_the_ledger_lost_it(
+    bench: Callable[[int], Bench],
+) -> None:
+    """An engine that forgot would take the first rule it sees."""
+    paper = bench(PAPER)
+    served = paper.witness.served
+    served.begin_life()
+    paper.describe(**SPOT_WORDS)
+    assert "not proven" in served.objection(paper.contract.slug)
+    anew(paper)
+    paper.describe(**SPOT_WORDS)
+    assert served.objection(paper.contract.slug) == ""
+
+
+def anew(one: Bench) -> Served:
+    """Begin a life whose ledger tells no rule: the first that is told is trusted."""
+    served = one.witness.served
+    served.begin_life()
+    served.heard(e.LedgerRestored(ts_recv_ms=0, fills=(), settlements=(), breakers=(), unresolved=()))
+    return served
 
 
 def killed(one: Bench) -> None:
@@ -396,7 +418,7 @@ def other_rule(one: Bench) -> None:
 
 def rule_of_the_window_before(one: Bench) -> None:
     """Followers of a window with a new rule are not bought either, if they were told of with it first."""
-    one.witness.served.begin_life()
+    anew(one)
     before = one.world.tape.contract(f"btc-updown-5m-{one.contract.end_s}")
     assert before is not None
     one.describe(before, **SPOT_WORDS)
