@@ -44,6 +44,7 @@ DECODERS = {
     "engine/run/audit.py": "frames",  # finds a parser of engine/wire; what it cannot find goes to the CLOB's
     "engine/run/captures.py": "frames",  # a line that is not wrapped is a frame
     "engine/run/journal_pages.py": "journal",
+    "engine/run/ledger/rows.py": "ledger-cell",
     "engine/run/ledger/schema.py": "",  # the ledger's own file of an older format: the last test here
     "engine/run/params_of.py": "lines",
     "engine/run/replay/host.py": "player",

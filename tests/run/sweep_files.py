@@ -18,9 +18,9 @@ EAGER_GRID = (
 )
 
 
-def files_in(folder: Path) -> list[str]:
+def files_in(folder: Path, seed: int = 3) -> list[str]:
     """Write a CSV of two windows with their markets table; return them as options."""
-    rows, table = random_rows(3)
+    rows, table = random_rows(seed)
     write_rows(folder / "rows.csv", rows)
     write_markets(folder / "markets.json", table.values())
     return ["--replay-csv", str(folder / "rows.csv"), "--markets-json", str(folder / "markets.json")]

@@ -1009,3 +1009,17 @@ def test_a_file_of_the_second_format_gets_a_place_for_rules(tmp_path: Path) -> N
     assert restored(tmp_path).rules == ()
     assert query(path, "PRAGMA user_version") == [(VERSION,)]
     assert query(path, "SELECT slug FROM settlement") == [("w",)]
+
+
+@pytest.mark.parametrize("told", ["", "{", '{"name":"5m"}', "[1]", "\\x00", "null"])
+def test_a_damaged_rule_stops_the_start_and_says_what_to_do(tmp_path: Path, told: str) -> None:
+    """What nobody can read is not taken for no rule at all."""
+    file = opened(tmp_path, "s1")
+    core = Core()
+    core.describe()
+    file.write(1, core.state.ledger.take_changes(), {}, NOW_MS)
+    file.close()
+    with closing(sqlite3.connect(file.path)) as database, database:
+        database.execute("UPDATE rule SET told = ?", (told,))
+    with pytest.raises(JournalError, match="it is damaged: move it"):
+        restored(tmp_path)

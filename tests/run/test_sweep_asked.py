@@ -235,6 +235,7 @@ def test_a_disk_that_fills_up_ends_it_with_a_word_and_keeps_what_was_done(
 
 def test_the_words_hold_every_doubt_that_the_report_has(files, tmp_path, capsys):
     """Who reads the terminal alone must not know less."""
+    files = files_in(tmp_path, 4)  # a market in which the held-out window is traded
     lines = Path(files[1]).read_text().splitlines()
     lines[40] = "NaN," + lines[40]
     Path(files[1]).write_text("\n".join(lines) + "\n")
