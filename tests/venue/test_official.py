@@ -281,6 +281,24 @@ async def test_an_order_of_a_warm_market_is_one_request():
             seen.clear()
 
 
+async def test_the_venue_is_told_to_look_before_a_sale_and_once_a_minute_at_dollars(monkeypatch):
+    """What it keeps of shares may be of before they were bought (protocol sheet, 5.3)."""
+    async with served(tape(), speed=20) as urls, exchange(urls) as live:
+        await live.warm(UP)
+        seen = requests_of(live)
+        await live.sign(selling("10"))
+        assert seen == [("GET", "/balance-allowance/update")]
+        seen.clear()
+        for _ in range(2):
+            await live.balance()
+        look, read = ("GET", "/balance-allowance/update"), ("GET", "/balance-allowance")
+        assert seen == [look, read, read]
+        seen.clear()
+        monkeypatch.setattr("engine.venue.official.LOOK_ANEW_S", 0.0)
+        await live.balance()
+        assert seen == [look, read]
+
+
 async def test_the_gate_holds_an_order_back_when_nothing_is_left_but_to_write():
     """The venue hears nothing; the next order goes through."""
 
