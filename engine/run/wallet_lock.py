@@ -59,5 +59,6 @@ def host_folder() -> Path:
 
 def _name(settings: Settings) -> str:
     """Name a wallet at a venue; one on two venues (the real one, a practice one) is two."""
-    told = f"{settings.wallet_address} {str(settings.clob_host).rstrip(chr(47))}".lower()
+    host = str(settings.clob_host).rstrip("/")
+    told = f"{settings.wallet_address} {host}".lower()
     return f"wallet-{hashlib.sha256(told.encode()).hexdigest()[:16]}.lock"

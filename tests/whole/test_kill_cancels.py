@@ -1,11 +1,15 @@
 """The kill command where no engine answers: a client of its own cancels what rests at the venue."""
 
 import asyncio
+import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from engine.__main__ import app
 from engine.kill import KillSwitch
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
 from tests.practice.hand_made import DOWN, UP, HandMadeTape, books, served
@@ -60,3 +64,22 @@ def test_f53_a_venue_that_cannot_be_asked_keeps_no_latch_back(tmp_path: Path, wh
     assert "open orders were not cancelled from here" in spoken.stderr
     assert "cancel them on the venue's page" in spoken.stderr
     assert KillSwitch(tmp_path / "data").is_tripped()
+
+
+def test_f53_whatever_goes_wrong_with_the_cancel_the_latch_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads the JSON has to learn that trading is stopped; and no error's text may hold a key."""
+
+    async def fails(_: object) -> None:
+        raise ZeroDivisionError(f"with {PRACTICE_KEY}")
+
+    monkeypatch.setattr("engine.run.cancel_all._cancelled", fails)
+    urls = {name.upper(): url for name, url in FEED_URLS.items()}
+    settings = live_settings(urls) | {"DATA_DIR": str(tmp_path), "SECRETS_FILE": os.devnull}
+    ran = CliRunner().invoke(app, ["kill", "--json"], env=settings)
+    told = json.loads(ran.stdout)
+    assert (ran.exit_code, told["latched"], told["cancelled"]) == (0, True, None)
+    assert told["not_cancelled"] == "ZeroDivisionError, which was not expected"
+    assert PRACTICE_KEY not in ran.output
+    assert KillSwitch(tmp_path).is_tripped()
