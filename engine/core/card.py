@@ -6,7 +6,7 @@ decision left out is computed by the decision's own functions.
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from engine.core import books, risk, sweep
+from engine.core import books, health, risk, sweep
 from engine.core.book import Book
 from engine.core.decide import (
     BUY_DOWN,
@@ -111,6 +111,7 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
     """Return a window's card as of ``now_ms``."""
     contract, fair, strike, final = market.contract, market.fair, market.strike, market.final
     over = now_ms >= contract.end_s * 1000
+    venue_ms = now_ms + health.venue_ms(state) - state.now_ms
     numbers = None if market.view is None or over else market.view.numbers
     worth = _worth(numbers, state.params, strike is not None and fair is not None)
     expected = None if fair is None or over else fair.mean_usd
@@ -124,7 +125,7 @@ def contract_view(state: State, market: Market, now_ms: Milliseconds) -> Contrac
         name=contract.name,
         start_s=contract.start_s,
         end_s=contract.end_s,
-        seconds_left=max(0.0, contract.end_s - now_ms / 1000),
+        seconds_left=0.0 if over else max(0.0, contract.end_s - venue_ms / 1000),
         phase=_phase(state, market, now_ms),
         rule="not understood" if contract.rule is None else str(contract.rule),
         rule_words=contract.rule_text,

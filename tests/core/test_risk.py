@@ -8,6 +8,7 @@ from engine import events as e
 from engine.contract import FeeSchedule
 from engine.core import decide as gate
 from engine.core import risk
+from engine.core.card import contract_view
 from engine.core.ledger import HOUR_MS
 from engine.params import Limits
 from tests.core.builders import END_S, Core, contract
@@ -80,6 +81,8 @@ def test_a_window_ends_by_the_venues_clock(skew_ms: float) -> None:
     assert decided is not None
     assert decided.numbers.seconds_left == pytest.approx(END_S - (core.state.now_ms - skew_ms) / 1000)
     assert intent.deadline_ms <= END_S * 1000 + min(0.0, skew_ms)
+    shown = contract_view(core.state, core.state.markets[SLUG], core.state.now_ms)
+    assert shown.seconds_left == pytest.approx(decided.numbers.seconds_left), "the card counts as it decides"
     late = Core(PARAMS)
     ready(late)
     late.feed(e.ClockMeasured(ts_recv_ms=NOW_MS, skew_ms=skew_ms, round_trip_ms=40.0, source="time"))
