@@ -8,6 +8,7 @@ What it does not know: formats, money, which exchange it is (``engine.venue.exch
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -138,7 +139,8 @@ class OrderThread:
         self._is_ending = True
         if self._loop is None or self._stop is None or not self._thread.is_alive():
             return
-        self._call(self._stop.set)
+        with contextlib.suppress(RuntimeError):  # its loop closed since the look: it ends by itself
+            self._call(self._stop.set)
         await asyncio.to_thread(self._thread.join, CLOSE_WAIT_S + 5.0)
 
     # --- in the thread --------------------------------------------------------------------------------------

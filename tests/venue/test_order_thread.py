@@ -354,6 +354,18 @@ async def test_an_exchange_that_cannot_be_opened_stops_the_start(tmp_path: Path)
     await made.thread.close()
 
 
+async def test_a_thread_that_ends_by_itself_just_now_can_be_closed(tmp_path: Path) -> None:
+    """Its loop is closed a moment before it is no thread any more."""
+    made = Desk(tmp_path, ExchangeDouble())
+    over = asyncio.new_event_loop()
+    over.close()
+    made.thread._loop, made.thread._stop = over, asyncio.Event()
+    made.thread._thread = threading.Thread(target=time.sleep, args=(0.1,))
+    made.thread._thread.start()
+    await made.thread.close()
+    assert not made.thread._thread.is_alive()
+
+
 async def test_the_end_waits_for_orders_under_way(tmp_path: Path) -> None:
     """An order in the venue's hold gets its end before the journal closes."""
     exchange = ExchangeDouble()
