@@ -187,11 +187,11 @@ class Scene:
         return str(tokens[labels.index(label)])
 
     @contextmanager
-    def fault(self, name: str, **args: Any) -> Iterator[None]:
-        """Play a fault until the block ends."""
-        httpx.post(self.control, json={"name": name, "args": args}, timeout=10).raise_for_status()
+    def fault(self, name: str, **args: Any) -> Iterator[float]:
+        """Play a fault until the block ends; yield when it began, the venue's time in Unix seconds."""
+        answer = httpx.post(self.control, json={"name": name, "args": args}, timeout=10).raise_for_status()
         try:
-            yield
+            yield answer.json()["began_ms"] / 1000
         finally:
             httpx.delete(self.control, timeout=10).raise_for_status()
 

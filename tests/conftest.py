@@ -1,5 +1,6 @@
 """What holds for every test: the operator's own settings stay out of it; property tests are given time."""
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -38,6 +39,16 @@ def settings_of_nobody() -> Iterator[None]:
         patch.setenv("SECRETS_FILE", os.devnull)
         patch.setenv("METRICS_PORT", "0")  # engines of several workers would want the same one
         yield
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Leave the process's log as it was: a command run inside it sends the log elsewhere."""
+    engine, root = logging.getLogger("engine"), logging.getLogger()
+    kept = engine.handlers[:], engine.level, engine.propagate, root.handlers[:]
+    yield
+    engine.handlers[:], level, engine.propagate, root.handlers[:] = kept
+    engine.setLevel(level)  # beside setting it, forgets which levels were found to be enabled
 
 
 PROGRAMS = re.compile(r"chromium|nginx|openssl|prometheus|promtool", re.IGNORECASE)

@@ -1,7 +1,6 @@
 """Metrics: what the engine does is counted once, named by convention, documented, and served."""
 
 import json
-import logging
 import re
 import shutil
 import socket
@@ -312,10 +311,9 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_taken_port_is_one_line_that_says_what_to_do(
-    metrics: Metrics, taken_port: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    metrics: Metrics, taken_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """And the engine goes on: it must not stop trading because somebody looks at another one."""
-    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
     with metrics.served("127.0.0.1", taken_port):
         pass
     (record,) = [one for one in caplog.records if one.name == "engine.metrics"]
@@ -329,10 +327,9 @@ def test_a_taken_port_is_one_line_that_says_what_to_do(
     "host", ["a..b", "x" * 64, "0.0.0.0:9102", "[::1]", "localhost ", "192.0.2.1", "a\0b"]
 )
 def test_a_host_that_is_none_is_one_line_that_names_the_host(
-    metrics: Metrics, host: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    metrics: Metrics, host: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It ended the engine with a traceback, or sent the reader to another port."""
-    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
     with metrics.served(host, free_port()):
         pass
     (record,) = [one for one in caplog.records if one.name == "engine.metrics"]

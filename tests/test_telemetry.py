@@ -5,7 +5,6 @@ import base64
 import json
 import logging
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,15 +20,6 @@ from engine.telemetry import HIDDEN, JsonLines, Redactor
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "0x" + "5eC7e7" * 10 + "beef"
 HOOK = "https://hooks.example/services/T0/B0/s3cr3tpart?token=abcdefgh"
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Leave the process's log as it was."""
-    engine, root = logging.getLogger("engine"), logging.getLogger()
-    kept = engine.handlers[:], engine.level, engine.propagate, root.handlers[:]
-    yield
-    engine.handlers[:], engine.level, engine.propagate, root.handlers[:] = kept
 
 
 def lines(text: str) -> list[dict]:

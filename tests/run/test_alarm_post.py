@@ -2,7 +2,6 @@
 
 import html
 import json
-import logging
 import re
 import threading
 import time
@@ -135,10 +134,9 @@ def test_a_webhook_that_hangs_costs_whoever_tells_nothing(hook: Hook) -> None:
 
 
 def test_a_webhook_that_fails_is_tried_three_times_and_then_left(
-    hook: Hook, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    hook: Hook, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Then the next alarm has its turn; the log says why, and the address nowhere."""
-    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
     hook.statuses = [500, 502, 503, 200]
     poster = Poster(settings_for(hook))
     poster.open()
@@ -247,10 +245,9 @@ def test_a_host_that_cannot_be_looked_up_is_refused_when_it_is_read() -> None:
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_address_that_nobody_can_ask_is_a_failed_post_and_no_dead_thread(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The thread died of it, and the counts said nothing for a hundred alarms."""
-    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
     poster = Poster(to_nowhere())
     poster.open()
     for number in (1, 2):

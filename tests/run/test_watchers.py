@@ -1,6 +1,5 @@
 """The watchers beside the engine: the certificate, the log of orders and windows, and halts."""
 
-import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,8 +44,7 @@ a3OzOBmjegf7gJmWYg==
 
 
 @pytest.fixture(autouse=True)
-def _heard(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(logging.getLogger("engine"), "propagate", True)
+def _heard(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "engine")
 
 

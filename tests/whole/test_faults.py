@@ -6,6 +6,7 @@ row in docs/practice.md. At ten times the clock a venue second is a tenth of a s
 catalogue each test belongs to is in docs/faults.md.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ class Case(NamedTuple):
 
 
 class Before(NamedTuple):
-    """Counts from before the fault."""
+    """Counts from before the fault, and the last second that it cannot have struck."""
 
     reconnects: dict[str, int]
     refused: dict[str, int]
@@ -50,7 +51,7 @@ class Before(NamedTuple):
     resyncs: int
     ignored: int
     disagreed: int
-    newest_s: int
+    whole_until_s: int
 
 
 def before(scene: Scene) -> Before:
@@ -97,7 +98,7 @@ def bad(counts: dict[str, int], text: str) -> int:
 def holes_stay(scene: Scene, was: Before) -> bool:
     """Say whether every other second is missing, not filled in, and that the volatility goes on."""
     track = scene.state.track("chainlink")
-    seconds = range(was.newest_s + 4, (track.newest_s or 0) + 1)
+    seconds = range(was.whole_until_s + 1, (track.newest_s or 0) + 1)
     known = [second for second in seconds if track.at(second) is not None]
     if len(seconds) < 20:
         return False
@@ -285,8 +286,9 @@ def test_a_fault_is_noticed_and_everything_is_well_again_after_it(scene: Scene, 
     scene.until(scene.is_well)
     was = before(scene)
     scene.until(lambda: not case.seen(scene, was))  # what is seen without the fault proves nothing
-    with scene.fault(case.fault, **case.args):
-        scene.until(lambda: case.seen(scene, was))
+    with scene.fault(case.fault, **case.args) as began_s:
+        struck = was._replace(whole_until_s=math.ceil(began_s))
+        scene.until(lambda: case.seen(scene, struck))
         assert scene.now.mode.halted_why is None
     scene.until(scene.is_well)
     for token in [token for one in scene.running() for token in scene.tokens_of(one.slug)]:
