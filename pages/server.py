@@ -33,6 +33,7 @@ from pages.server_access import AccessRoutes
 from pages.server_body import beginning
 from pages.server_door import SAFE, ask_nobody
 from pages.server_logs import take_logs
+from pages.server_memory import hold_little
 from pages.server_push import Pusher
 from pages.server_replay import Replays
 from pages.server_start import console_url, greet, part, server_port, take_ctrl_c
@@ -52,6 +53,7 @@ def engine_beside(
 ) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """Return the server's lifespan: the engine starts before the first page and stops after the last.
 
+    The process is told to hold little memory (``pages.server_memory``) at once, before it has threads.
     Meanwhile SIGUSR1 trips the kill switch, the kill route's token is in the data folder, and the guard
     process takes kills beside the server.
 
@@ -60,6 +62,7 @@ def engine_beside(
         make_host: Makes the engine's thread.
     """
 
+    hold_little()
     ctrl_c = take_ctrl_c()  # uvicorn's is there by now: it imports the app after it has taken the signals
 
     @asynccontextmanager
