@@ -9,7 +9,7 @@ from engine.kill import FILE_NAME
 from engine.run.commands import Pause, exit_at
 from engine.snapshot import Snapshot
 from pages import access
-from pages.widgets import kill, mode, plain, stream
+from pages.widgets import kill, mode, plain, stream, tables
 
 REFRESH_S: Final = 1.0
 SHOWN: Final = 3
@@ -44,11 +44,10 @@ def screen() -> None:
     if counter is None:
         st.error(mode.NO_ENGINE)
         return
-    snapshot, health = stream.newest_snapshot(), counter.health()
+    snapshot = stream.newest_snapshot()
     words = kill.title("", counter).partition(" · ")[0]
     st.subheader(f"Panic · {plain.marked_down(words)}", anchor=False)
-    if not health.well:
-        st.warning(f"{plain.engine_is(health.state, health.error)}.")
+    tables.doubt(snapshot)
     _kill(counter)
     if snapshot is not None:
         _leave(snapshot)
