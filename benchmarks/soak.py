@@ -217,7 +217,8 @@ def _console(urls: dict[str, str], data: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "streamlit", "run", "benchmarks/soak_console.py"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
     keys = {"API_KEY": "practice", "API_SECRET": "cHJhY3RpY2U=", "API_PASSPHRASE": "practice"}
-    own = keys | urls | {"DATA_DIR": str(data), "METRICS_PORT": "0"}
+    # Then the allocator can tell to the byte what is in use: Python asks it, in place of pools of its own.
+    own = keys | urls | {"DATA_DIR": str(data), "METRICS_PORT": "0", "PYTHONMALLOC": "malloc"}
     with subprocess.Popen(
         command, cwd=ROOT, env=_environment() | own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from streamlit.runtime import get_instance
 
+from benchmarks.heap import AVAILABLE, heap
 from engine import desk, telemetry
 from engine.config import load_settings
 from engine.run.host import EngineHost
@@ -64,6 +65,9 @@ def forget_closed_tabs() -> None:
 def held() -> dict[str, Any]:
     """Return megabytes, handles, threads without the pool's, and tasks of both loops; and of what kind.
 
+    ``in_use_mb`` is what was asked for and not given back, ``rss_mb`` what the process occupies, with what
+    the allocator holds for the next to ask; elsewhere than on glibc both are the latter.
+
     Not the collector's objects: ``gc.get_objects`` finds tuples that another thread is still filling, and
     that thread then fails with a SystemError (CPython, ``_PyTuple_Resize``).
     """
@@ -73,8 +77,10 @@ def held() -> dict[str, Any]:
     ours = asyncio.all_tasks()
     engines = set() if loop is None or loop.is_closed() else asyncio.all_tasks(loop)
     threads = Counter(_NUMBER.sub("", one.name) for one in threading.enumerate())
+    resident_mb = process.memory_info().rss / 1e6
     return {
-        "rss_mb": process.memory_info().rss / 1e6,
+        "rss_mb": resident_mb,
+        "in_use_mb": heap().in_use_mb if AVAILABLE else resident_mb,
         "handles": process.num_fds(),
         "threads": threads.total() - threads[POOL],
         "server_tasks": len(ours),

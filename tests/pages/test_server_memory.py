@@ -1,6 +1,5 @@
 """The console's threads share few heaps, and what the operator's environment says of them holds."""
 
-import ctypes
 import json
 import os
 import subprocess
@@ -9,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.heap import AVAILABLE
 from pages import server_memory
 from pages.server_memory import ARENAS, hold_little
 
 ROOT = Path(__file__).parents[2]
-GLIBC = sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt")
-
 CONSOLE = """
-import ctypes, json, os, sys, tempfile, threading
+import json, os, sys, threading
 from pathlib import Path
+
+from benchmarks.heap import heap
 
 if sys.argv[1] == "console":
     from engine.config import load_settings
@@ -40,16 +40,9 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-libc = ctypes.CDLL(None)
-libc.fopen.restype = ctypes.c_void_p
-with tempfile.NamedTemporaryFile() as told:
-    file = ctypes.c_void_p(libc.fopen(told.name.encode(), b"w"))
-    libc.malloc_info(0, file)
-    libc.fclose(file)
-    heaps = Path(told.name).read_text().count("<heap nr=")
 import pyarrow
 
-print(json.dumps({"heaps": heaps, "pool": pyarrow.default_memory_pool().backend_name}))
+print(json.dumps({"heaps": heap().heaps, "pool": pyarrow.default_memory_pool().backend_name}))
 """
 
 
@@ -69,14 +62,14 @@ def told(how: str, **environment: str) -> dict[str, object]:
     return dict(json.loads(ran.stdout))
 
 
-@pytest.mark.skipif(not GLIBC, reason="the heaps are glibc's")
+@pytest.mark.skipif(not AVAILABLE, reason="the heaps are glibc's")
 def test_the_threads_of_a_console_share_their_heaps() -> None:
     """Beside a process that was told nothing, whose threads have more of them: else this proves nothing."""
     assert told("console") == {"heaps": ARENAS, "pool": "system"}
     assert told("plain")["heaps"] > ARENAS
 
 
-@pytest.mark.skipif(not GLIBC, reason="the heaps are glibc's")
+@pytest.mark.skipif(not AVAILABLE, reason="the heaps are glibc's")
 def test_what_the_operator_says_of_memory_holds() -> None:
     """Somebody measured it for a machine of theirs."""
     own = told("console", MALLOC_ARENA_MAX="5", ARROW_DEFAULT_MEMORY_POOL="mimalloc")
