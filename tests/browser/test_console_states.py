@@ -67,6 +67,7 @@ def test_the_light_theme_and_the_15m_window(scripted: Serve, visit: Open) -> Non
     picture(page, "settled-light")
 
 
+@pytest.mark.campaign
 def test_the_theme_follows_the_system_at_once(scripted: Serve, visit: Open) -> None:
     """Canvas does not inherit colours: a theme that changes under a running page must redraw the charts."""
     page = visit(scripted("live")).page

@@ -125,6 +125,7 @@ def comes_to_rest(page: Page) -> None:
         page.wait_for_timeout(400)
 
 
+@pytest.mark.campaign
 def test_scroll_and_zoom_outlive_three_updates(scripted: Serve, visit: Open) -> None:
     """What somebody reads must not move under him."""
     page = visit(scripted("long")).page

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,12 +85,12 @@ OF_SOCKETS = (
 
 @pytest.mark.whole
 def test_a_recorded_practice_session_is_parsed_again_to_the_same_events(tmp_path: Path) -> None:
-    """Every event of a socket has its frame and every frame its event, equal in every field."""
-    answer = run_command(
-        "record", "--seconds", "9", "--json", cwd=tmp_path, PRACTICE_SPEED="10", RECORD_RAW="false"
-    )
-    assert answer.returncode == 0, answer.stderr
-    told = last_json(answer.stdout)
+    """Every event of a socket has its frame and every frame its event, equal in every field.
+
+    It ends by Ctrl-C, as operators end it: the last line comes, the files are closed.
+    """
+    told = record_until(tmp_path, 301, {"clob", "rtds", "spot"}, PRACTICE_SPEED="10", RECORD_RAW="false")
+    assert not list(tmp_path.glob("data/sessions/*-wal"))
     assert set(told) == {
         *("frames", "raw_frames", "bytes", "segments", "seconds", "session", "halted"),
     }
@@ -100,10 +102,9 @@ def test_a_recorded_practice_session_is_parsed_again_to_the_same_events(tmp_path
         assert seq in again or not isinstance(event, OF_SOCKETS)
     frames = list(read_raw(session))
     assert told["raw_frames"] == len(frames) == sum(told["frames"].values()) > 300
-    assert {"clob", "rtds", "spot"} <= set(told["frames"])
     assert told["segments"] == 1
     assert 0 < told["bytes"] < sum(len(frame.text) for frame in frames)
-    assert 8 < told["seconds"] < 60
+    assert 0 < told["seconds"] < 120
     assert told["halted"] is None
     _times_are_right(frames, recorded)
     _only_observed(session, recorded)
@@ -132,37 +133,47 @@ def _only_observed(session: Path, recorded: dict[int, e.AnyEvent]) -> None:
     assert "trade" not in state.decisions
 
 
-def _frames_on_disk(sessions: Path) -> int:
-    """Count the frames committed so far, beside the recorder that writes them."""
-    journals = [path for path in sessions.glob("*.sqlite") if ".raw-" not in path.name]
-    if not journals or not list(sessions.glob("*.raw-0001.sqlite")):
-        return 0
-    try:
-        return len(list(read_raw(journals[0])))
-    except JournalError:
-        return 0  # the file is there, its tables are not yet
-
-
-@pytest.mark.whole
-def test_the_recorder_ends_well_on_a_signal(tmp_path: Path) -> None:
-    """Ctrl-C is how an operator ends it: the last line comes, the files are closed."""
+def record_until(folder: Path, least: int, feeds: set[str], **settings: str) -> dict[str, Any]:
+    """Record until so many frames, and some of each feed, are on the disk; return what the recorder told."""
     with subprocess.Popen(
-        [sys.executable, "-m", "engine", "record"],
-        cwd=tmp_path,
-        env=environment(),
+        [sys.executable, "-m", "engine", "record", "--json"],
+        cwd=folder,
+        env=environment(**settings),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as recorder:
-        until = time.monotonic() + 60
-        while not _frames_on_disk(tmp_path / "data" / "sessions"):
-            assert time.monotonic() < until, "nothing was recorded"
-            time.sleep(0.05)
+        until = time.monotonic() + 120
+        while True:
+            frames = _frames_on_disk(folder / "data" / "sessions")
+            if len(frames) >= least and feeds <= set(frames):
+                break
+            assert time.monotonic() < until, f"recorded in two minutes: {Counter(frames)}"
+            time.sleep(0.2)
         os.kill(recorder.pid, signal.SIGINT)
         output, _ = recorder.communicate(timeout=60)
     assert recorder.returncode == 0
-    told = last_json(output)
-    assert not list(tmp_path.glob("data/sessions/*-wal"))
+    return last_json(output)
+
+
+def _frames_on_disk(sessions: Path) -> list[str]:
+    """Return the feed of each frame committed so far, beside the recorder that writes them."""
+    journals = [path for path in sessions.glob("*.sqlite") if ".raw-" not in path.name]
+    if not journals or not list(sessions.glob("*.raw-0001.sqlite")):
+        return []
+    try:
+        return [frame.feed for frame in read_raw(journals[0])]
+    except JournalError:
+        return []  # the file is there, its tables are not yet
+
+
+@pytest.mark.whole
+def test_the_recorder_ends_by_itself_when_its_time_is_over(tmp_path: Path) -> None:
+    """Whatever came in it; on a busy machine that is nothing."""
+    answer = run_command("record", "--seconds", "2", "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    told = last_json(answer.stdout)
+    assert 2 <= told["seconds"] < 60
     assert told["raw_frames"] == len(list(read_raw(tmp_path / told["session"])))
 
 
