@@ -42,6 +42,14 @@ MUTANTS: Final = (
         seeds=SEEDS,
     ),
     Mutant(
+        "unproven-rule-pays",
+        "strategy",
+        "engine/core/windows.py",
+        "    if market.rule_before is not None:\n        return  # a rule that is described and not proven",
+        "    if market.rule_before == 0:\n        return  # a rule that is described and not proven",
+        ("tests/core/test_truth.py",),
+    ),
+    Mutant(
         "spot-rule-after-august",
         "strategy",
         "engine/core/settlement.py",

@@ -299,6 +299,8 @@ def _settle_by_own_prices(state: State, market: Market) -> None:
     if doubt > 0.0 and abs(float(final.value - strike.value)) <= doubt:
         return  # too close to call from an estimate: the venue's word is waited for
     market.outcome_own = outcome_of(strike.value, final.value)
+    if market.rule_before is not None:
+        return  # a rule that is described and not proven: it is compared, and the venue's word settles
     if market.outcome_source != "served" and market.outcome != market.outcome_own:
         settle(state, market, market.outcome_own, "own")
 

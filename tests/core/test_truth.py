@@ -211,6 +211,28 @@ def test_a_changed_rule_is_only_watched_until_a_window_proved_it() -> None:
     assert core.state.markets[SECOND_SLUG].rule_before is None
 
 
+def test_a_rule_that_nobody_proved_pays_nothing_out() -> None:
+    """Gamma called it spot for half a minute after the end: the payout turned round, and so it stayed where
+    the engine died meanwhile (seed 171459 of the drill). The venue's word alone settles such a window."""
+    core = Core()
+    market = window(core, "70000.75", "70000.25")
+    assert (market.outcome, market.outcome_source) == ("DOWN", "own")
+    spot = SettlementRule("spot", 0)
+    core.price(END_S, 70_003.0, "chainlink")
+    core.describe(rule=spot)
+    assert market.rule_before is not None
+    assert market.outcome_own == "UP", "by that rule; for comparison alone"
+    assert (market.outcome, market.outcome_source) == ("DOWN", "own")
+    core.describe(rule=TWAP_60)
+    assert (market.outcome, market.outcome_own) == ("DOWN", "DOWN")
+    core = Core()
+    core.describe(rule=TWAP_60)
+    market = window(core, "70000.75", "70000.25", rule=SettlementRule("twap", 30))
+    assert market.outcome is None
+    serve(core, "DOWN", "70000.75", "70000.25")
+    assert (market.outcome, market.outcome_source) == ("DOWN", "served")
+
+
 def test_a_card_says_why_a_window_is_only_watched() -> None:
     """Both texts of a changed rule, an unknown rule, an estimated strike: each in its own words."""
     core = Core()
