@@ -1,11 +1,14 @@
 """Go on where earlier sessions ended: their money, their orders, their breakers, the rules they trusted."""
 
+from collections.abc import Iterable
+
 from engine import events as e
 from engine.core import breakers
 from engine.core.ledger import Holding
 from engine.core.orders import UNKNOWN, change_of, take_up
 from engine.core.state import Market, State, TrustedRule
 from engine.core.trading import Order, OrderIntent
+from engine.events import PastRule
 
 
 def restored(state: State, event: e.LedgerRestored) -> list[Market]:
@@ -32,11 +35,14 @@ def restored(state: State, event: e.LedgerRestored) -> list[Market]:
     state.breakers |= dict(event.breakers)
     trading.traded_before |= set(event.unresolved)
     trading.named |= dict(event.named)
-    state.rules |= {
-        past.name: TrustedRule(past.rule, past.words, past.version, past.fee) for past in event.rules
-    }
+    state.rules |= trusted(event.rules)
     breakers.look(state)
     return list(state.markets.values())
+
+
+def trusted(rules: Iterable[PastRule]) -> dict[str, TrustedRule]:
+    """Return the rules that the ledger's file trusts, by the windows' kind."""
+    return {past.name: TrustedRule(past.rule, past.words, past.version, past.fee) for past in rules}
 
 
 def _restore_money(state: State, event: e.LedgerRestored) -> None:

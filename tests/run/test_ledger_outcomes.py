@@ -242,6 +242,18 @@ def test_only_what_lies_about_the_window_is_read_again(tmp_path: Path) -> None:
     assert last_words(path, {SLUG: END_S}, ())[SLUG].outcome == "UP"
 
 
+def test_a_rule_that_nobody_proved_pays_nothing_out_after_a_death_either(tmp_path: Path) -> None:
+    """Which rule is trusted was told when the session began, weeks before what is read again."""
+    opening, *late = reported().records
+    path = recorded(tmp_path / "long.sqlite", [opening, *numbered(late, 2)])
+    described = next(one.event.contract for one in late if isinstance(one.event, e.MarketDescribed))
+    assert described.rule is not None
+    same = e.PastRule(described.name, described.rule, described.rule_text, described.version, described.fee)
+    assert last_words(path, {SLUG: END_S}, (), [same])[SLUG].outcome == "UP"
+    other = structs.replace(same, rule=structs.replace(described.rule, lookback_s=30))
+    assert last_words(path, {SLUG: END_S}, (), [other]) == {}
+
+
 @pytest.mark.parametrize("kept", [1, 4])
 def test_outcomes_that_cannot_be_read_do_not_stop_the_start(tmp_path: Path, kept: int) -> None:
     """Orders that nobody remembers would; an outcome is the venue's to tell again."""

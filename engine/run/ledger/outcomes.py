@@ -10,10 +10,11 @@ from typing import Final, NamedTuple
 
 from engine.contract import Contract, Outcome
 from engine.core.ledger import Holding
+from engine.core.restoring import trusted
 from engine.core.state import State
 from engine.core.step import step
 from engine.core.windows import FORGOTTEN_AFTER_MS
-from engine.events import MarketDescribed, MarketResolved, OutcomeServed, PastSettlement, Record
+from engine.events import MarketDescribed, MarketResolved, OutcomeServed, PastRule, PastSettlement, Record
 from engine.journal_read import opened, read_blocks, read_kinds, records_in, tag_of
 from engine.units import Milliseconds
 
@@ -40,13 +41,16 @@ class _Heard(NamedTuple):
     contracts: dict[str, Contract]
 
 
-def last_words(path: Path, held: Mapping[str, int], settled: Iterable[str]) -> dict[str, Word]:
+def last_words(
+    path: Path, held: Mapping[str, int], settled: Iterable[str], rules: Iterable[PastRule] = ()
+) -> dict[str, Word]:
     """Return the outcomes that a session knew of windows at its end.
 
     Args:
         path: The session's file.
         held: The windows that were traded in, with their ends in Unix seconds.
         settled: Those of them that have an outcome in the ledger's file, perhaps not the last.
+        rules: Those that the ledger's file trusts: under another one our own prices settle nothing.
     Raises:
         JournalError: The session cannot be read.
     """
@@ -56,7 +60,7 @@ def last_words(path: Path, held: Mapping[str, int], settled: Iterable[str]) -> d
         for slug in _without_a_word(path, held, frozenset(settled))
         if slug in heard.contracts and slug not in heard.words
     ]
-    return heard.words | (_own_words(path, ours) if ours else {})
+    return heard.words | (_own_words(path, ours, rules) if ours else {})
 
 
 def _heard(path: Path, held: Mapping[str, int]) -> _Heard:
@@ -97,9 +101,10 @@ def _without_a_word(path: Path, held: Mapping[str, int], settled: frozenset[str]
     ]
 
 
-def _own_words(path: Path, contracts: list[Contract]) -> dict[str, Word]:
+def _own_words(path: Path, contracts: list[Contract], rules: Iterable[PastRule]) -> dict[str, Word]:
     """Let the core settle windows again, from what it was told of prices."""
     state, words = State(), dict[str, Word]()
+    state.rules |= trusted(rules)
     for contract in contracts:
         state.ledger.holdings[contract.slug] = Holding()
     for record in _told_since(path, min(one.start_s for one in contracts) * 1000 - MARGIN_MS):

@@ -212,7 +212,7 @@ def _recover_outcomes(database: sqlite3.Connection, path: Path) -> None:
     if not held:
         return
     try:
-        words = last_words(path, held, rows.settled_windows(database))
+        words = last_words(path, held, rows.settled_windows(database), rows.trusted_rules(database))
     except JournalError as error:
         # An order that nobody remembers stops the start; an outcome is asked for again.
         log.warning("outcomes of a crashed session cannot be read", extra={"why": str(error)})
