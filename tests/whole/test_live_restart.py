@@ -207,7 +207,7 @@ def test_an_order_whose_answer_never_came_is_found_by_the_next_engine(tmp_path: 
     sent = venue.told()["orders"]
     assert sent == 1
     with started("-m", "engine", "run", "--seconds", "120", cwd=tmp_path, **was.settings) as engine:
-        until(lambda: bool(was.lives.told(1, was.order_id, OrderFilled)), every_s=0.1)
+        until(lambda: bool(was.lives.told(1, was.order_id, OrderFilled)), patience_s=90.0, every_s=0.1)
         seen = was.lives.decided(1, was.slug)
         # On a busy machine the window may have ended meanwhile: then there is nothing left to decide.
         until(
