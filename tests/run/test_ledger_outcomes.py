@@ -244,14 +244,16 @@ def test_only_what_lies_about_the_window_is_read_again(tmp_path: Path) -> None:
 
 def test_a_rule_that_nobody_proved_pays_nothing_out_after_a_death_either(tmp_path: Path) -> None:
     """Which rule is trusted was told when the session began, weeks before what is read again."""
-    opening, *late = reported().records
-    path = recorded(tmp_path / "long.sqlite", [opening, *numbered(late, 2)])
-    described = next(one.event.contract for one in late if isinstance(one.event, e.MarketDescribed))
-    assert described.rule is not None
-    same = e.PastRule(described.name, described.rule, described.rule_text, described.version, described.fee)
-    assert last_words(path, {SLUG: END_S}, (), [same])[SLUG].outcome == "UP"
-    other = structs.replace(same, rule=structs.replace(described.rule, lookback_s=30))
-    assert last_words(path, {SLUG: END_S}, (), [other]) == {}
+    told = next(one.event for one in reported().records if isinstance(one.event, e.MarketDescribed)).contract
+    assert told.rule is not None
+    for lookback_s, outcomes in ((told.rule.lookback_s, ["UP"]), (30, [])):
+        death = Death(tmp_path / str(lookback_s), reported().records)
+        rule = structs.replace(told.rule, lookback_s=lookback_s)
+        file = LedgerFile(death.folder / "ledger.sqlite", "s0")
+        trusted = e.PastRule(told.name, rule, told.rule_text, told.version, told.fee)
+        file.write(1, [trusted], {}, death.state.now_ms)
+        file.close()
+        assert [paid.outcome for paid in death.restored().settlements] == outcomes
 
 
 @pytest.mark.parametrize("kept", [1, 4])
