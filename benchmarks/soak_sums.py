@@ -51,7 +51,7 @@ class Bound(NamedTuple):
 
 BOUNDS: Final[dict[str, Bound]] = {
     "in_use_mb": Bound(20.0, 6.0, 30.0, 600.0),
-    "rss_mb": Bound(80.0, 20.0, 40.0, 600.0),
+    "rss_mb": Bound(80.0, 20.0, 30.0, 600.0),
     "handles": Bound(20.0, 8.0),
     "threads": Bound(6.0, 4.0),
     "server_tasks": Bound(12.0, 6.0),
