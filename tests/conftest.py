@@ -42,11 +42,17 @@ def settings_of_nobody() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def log_as_before() -> Iterator[None]:
-    """Leave the process's log as it was: a command run inside it sends the log elsewhere."""
+def log_and_settings_as_before() -> Iterator[None]:
+    """Leave them as they were: a command run in this process sends its log elsewhere and sets LOG_LEVEL."""
     engine, root = logging.getLogger("engine"), logging.getLogger()
     kept = engine.handlers[:], engine.level, engine.propagate, root.handlers[:]
+    settings = {name: os.environ.get(name) for name in NAMES}
     yield
+    for name, value in settings.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
     engine.handlers[:], level, engine.propagate, root.handlers[:] = kept
     engine.setLevel(level)  # beside setting it, forgets which levels were found to be enabled
 

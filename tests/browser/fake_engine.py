@@ -65,6 +65,8 @@ class FakeHost:
     def _run(self) -> None:
         script, market = self._script, Market(self.settings, self._script)
         for _ in range(script.lead_s):
+            if self._stop.is_set():
+                return
             market.advance()
             self._publish(market.snapshot(0.0, self.kill))
         if script.dies_with:

@@ -1,7 +1,8 @@
 """What the scripted engine says of its feeds: connections, topics, coverage, clock, settling prices."""
 
 import random
-from typing import Final
+from functools import cache
+from typing import Final, TypeAlias
 
 from engine.snapshot import CanonicalView, ClockView, FeedView, LifeView, PriceView, PulseView, TopicView
 from tests.browser.fake_scripts import FALLBACK_S, Moment
@@ -17,6 +18,11 @@ TOPICS: Final = {
 """By name: age in seconds, lag quantiles in seconds, seconds missing of the last 300."""
 
 WRONG_CLOCK_MS: Final = 3_000.0
+
+YOUNG_S: Final = 5
+"""So long a second that did not come is waited for."""
+
+Runs: TypeAlias = tuple[tuple[str, int, int], ...]
 
 
 def feeds(moment: Moment) -> list[FeedView]:
@@ -81,16 +87,27 @@ def clock(moment: Moment) -> ClockView:
 
 def coverage(moment: Moment, start_s: int, end_s: int) -> str:
     """Return a window's seconds so far, a letter each: one in ten never came, as on the real feed."""
-    return "".join(_second(moment, second) for second in range(start_s, min(end_s, moment.now_s) + 1))
+    past_s = min(end_s, moment.now_s) + 1
+    young_s = max(start_s, min(past_s, moment.now_s - YOUNG_S))
+    old = "".join([_letter(second, moment.script.seconds) for second in range(start_s, young_s)])
+    return old + "".join(_young(moment, second) for second in range(young_s, past_s))
 
 
-def _second(moment: Moment, second: int) -> str:
-    age = moment.now_s - second
-    letter = next((letter for letter, first, past in moment.script.seconds if first <= second < past), None)
-    if letter is None:
-        draw = second * 2_654_435_761 % 1_009 / 1_009
-        letter = "m" if draw < 0.1 or age < 2 else "l" if draw > 0.99 else "p"
-    return "w" if letter == "m" and age <= 5 else letter
+@cache
+def _letter(second: int, runs: Runs) -> str:
+    """Return what became of a second; a window asks for each of its own again and again."""
+    told = next((letter for letter, first, past in runs if first <= second < past), None)
+    if told is not None:
+        return told
+    draw = second * 2_654_435_761 % 1_009 / 1_009
+    return "m" if draw < 0.1 else "l" if draw > 0.99 else "p"
+
+
+def _young(moment: Moment, second: int) -> str:
+    runs = moment.script.seconds
+    is_told = any(first <= second < past for _, first, past in runs)
+    letter = "m" if not is_told and moment.now_s - second < 2 else _letter(second, runs)
+    return "w" if letter == "m" else letter
 
 
 def canonical(moment: Moment, ages: random.Random) -> list[CanonicalView]:

@@ -16,7 +16,7 @@ import pytest
 
 from engine.core.decide import Decision
 from engine.errors import JournalError
-from engine.events import OrderFilled, OrderKilled, OrderUnknown
+from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, OrderUnknown
 from engine.journal import RecordedOrder, read_meta, read_orders, read_outputs
 from engine.journal_read import read_kinds
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY
@@ -32,9 +32,18 @@ from tests.whole.test_secrets import MADE, RIGHT, settings_of
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(170)]
 
 Value = TypeVar("Value")
-SURE = EAGER | {"SIGMA_MULTIPLIER": "0.01", "D_MIN": "20", "QUOTE_SIZE_USD": "5", "ORDER_TIMEOUT_S": "4"}
-"""Settings with which an engine believes so firmly in its side that its limit lies far above any ask: it
-fills, whatever becomes of the book while the order is under way. Half a dollar off the strike will not do."""
+SURE = EAGER | {
+    "SIGMA_MULTIPLIER": "0.01",
+    "SIGMA_FLOOR": "0.0000001",
+    "HAMMER_SECS": "295",
+    "D_MIN": "5",
+    "MAX_ENTRY_PRICE": "0.99",
+    "QUOTE_SIZE_USD": "5",
+    "ORDER_TIMEOUT_S": "4",
+}
+"""Settings with which an engine is certain of its side as soon as the price is five dollars off the strike,
+when the others are not yet: its limit is the highest there is and the ask some 0.6, so that the order fills,
+whatever becomes of the book while it is under way."""
 
 SPEED = "4"
 """A window of five minutes lasts 75 s of the wall: time for a death and a second life within it."""
@@ -124,6 +133,10 @@ class Lives:
         journals = self.journals()
         return read_orders(journals[life]) if len(journals) > life else {}
 
+    def sent(self, life: int) -> list[str]:
+        """Return the ids of the orders that left."""
+        return [order_id for order_id, order in self.orders(life).items() if order.was_submitted]
+
     def told(self, life: int, order_id: str, kind: type[Any]) -> list[tuple[int, Any]]:
         """Return what a session was told of an order, with the events' numbers."""
         journals = self.journals()
@@ -134,6 +147,11 @@ class Lives:
             )
             if isinstance(record.event, kind) and record.event.order_id == order_id
         ]
+
+    def ends(self, life: int, order_id: str) -> list[Any]:
+        """Return every end that a session was told of an order."""
+        kinds = (OrderFilled, OrderKilled, OrderRejected, OrderDenied)
+        return [event for kind in kinds for _, event in self.told(life, order_id, kind)]
 
     def is_over(self, life: int, end_s: int) -> bool:
         """Say whether a session's own clock is past the end of a window."""
@@ -171,13 +189,14 @@ def die_of(folder: Path, venue: Venue, strike: Callable[[], None]) -> Killed:
         second = run_command("run", "--seconds", "5", cwd=folder, **settings)
         assert second.returncode == 1
         assert f"another engine (process {engine.pid}, since " in second.stderr
-        until(lambda: bool(lives.orders(0)))
-        order_id, order = next(iter(lives.orders(0).items()))
+        until(lambda: bool(lives.sent(0)))
+        (order_id,) = lives.sent(0)  # a slow machine's last gate may have held others back
         until(lambda: bool(lives.told(0, order_id, OrderUnknown)), every_s=0.1)
         engine.send_signal(signal.SIGKILL)
         engine.communicate(timeout=20)
+    order = lives.orders(0)[order_id]
     assert order.intent is not None
-    assert lives.orders(0)[order_id].ends == (), "its end was not known when the engine died"
+    assert order.ends == (), "its end was not known when the engine died"
     return Killed(lives, order_id, order.intent.slug, order.intent.end_s, settings)
 
 
@@ -207,7 +226,8 @@ def test_an_order_whose_answer_never_came_is_found_by_the_next_engine(tmp_path: 
     sent = venue.told()["orders"]
     assert sent == 1
     with started("-m", "engine", "run", "--seconds", "120", cwd=tmp_path, **was.settings) as engine:
-        until(lambda: bool(was.lives.told(1, was.order_id, OrderFilled)), patience_s=90.0, every_s=0.1)
+        until(lambda: bool(was.lives.ends(1, was.order_id)), patience_s=90.0, every_s=0.1)
+        assert was.lives.told(1, was.order_id, OrderFilled), was.lives.ends(1, was.order_id)
         seen = was.lives.decided(1, was.slug)
         # On a busy machine the window may have ended meanwhile: then there is nothing left to decide.
         until(
@@ -234,7 +254,7 @@ def test_an_order_that_never_arrived_is_let_go_by_the_next_engine(tmp_path: Path
     began_e6 = venue.cash_e6()
     venue.play("lost-answer", executed="no", of="order", count=1)
     was = die_of(tmp_path, venue, lambda: None)
-    assert venue.told()["orders"] == len(was.lives.orders(0)) - 1
+    assert venue.told()["orders"] == len(was.lives.sent(0)) - 1
     with started("-m", "engine", "run", "--seconds", "120", cwd=tmp_path, **was.settings) as engine:
         until(lambda: bool(was.lives.told(1, was.order_id, OrderKilled)), patience_s=90.0, every_s=0.3)
         engine.send_signal(signal.SIGTERM)
