@@ -5,7 +5,9 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
+from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import settings
 
@@ -38,6 +40,21 @@ def settings_of_nobody() -> Iterator[None]:
         patch.setenv("ENV_FILE", os.devnull)
         patch.setenv("SECRETS_FILE", os.devnull)
         patch.setenv("METRICS_PORT", "0")  # engines of several workers would want the same one
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let clients that a test makes in its own process trust one certificate authority instead of all.
+
+    Each client of httpx reads all of them anew, 30 ms, and a client of the exchange makes a dozen; nobody is
+    spoken to by a name that any of them vouches for. Processes that tests start read what an operator's do.
+    """
+    first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----")
+    file = tmp_path_factory.mktemp("authority") / "one.pem"
+    file.write_text(first + end, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(file))
         yield
 
 
