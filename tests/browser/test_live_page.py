@@ -19,17 +19,17 @@ Open = Callable[..., Visit]
 
 
 def watch_until_settled(page: Page) -> tuple[set[str], set[str]]:
-    """Look at the page until a traded window has settled; return the phases and the verdicts seen."""
+    """Look at the page until a traded window has settled; return the phases and the verdicts seen.
+
+    Three questions a look, and no picture: browser and engine share the machine, and an engine that is late
+    in the three seconds in which it may buy rightly does not.
+    """
     phases, verdicts, deadline = set[str](), set[str](), time.monotonic() + CYCLE_S
     settled = page.locator(".settlements tbody tr", has_text="$")
     while settled.count() == 0:
         assert time.monotonic() < deadline, f"no traded window settled; phases {phases}, verdicts {verdicts}"
-        for card in page.locator(".card").all():
-            phase = card.locator(".phase").inner_text()
-            if phase == "HAMMER" and phase not in phases:
-                picture(page, "practice-hammer")
-            phases.add(phase)
-            verdicts.add(card.locator(".verdict-word").inner_text())
+        phases.update(page.locator(".card .phase").all_inner_texts())
+        verdicts.update(page.locator(".card .verdict-word").all_inner_texts())
         page.wait_for_timeout(100)
     return phases, verdicts
 
