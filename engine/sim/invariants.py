@@ -56,7 +56,8 @@ MARKET_DATA: Final = frozenset((PricePrinted, LevelsChanged, BookReplaced, Touch
 SERVED: Final = frozenset((MarketDescribed, OutcomeServed, MarketResolved))
 
 CALM_S: Final = 55.0
-"""Wall seconds without a fault after which no order is of unknown fate any more."""
+"""Wall seconds without a fault, and of its own age, after which no order is of unknown fate any more: a
+time-out, the search, and some questions that the network lost, which is no fault and never ends."""
 
 REPLAYED_MOST: Final = 1_500
 REPLAYED_ONE_IN: Final = 5
@@ -261,7 +262,11 @@ class Witness:
             return
         self.paid.unsettled(state)
         calm_s = self.world.quiet_for_s() / rate
-        late = [name for name, one in state.trading.in_flight.items() if not _is_a_persons(one, state.now_ms)]
+        late = [
+            name
+            for name, one in state.trading.in_flight.items()
+            if state.now_ms - one.at_ms > CALM_S * 1000 * rate and not _is_a_persons(one, state.now_ms)
+        ]
         if late and calm_s > CALM_S:
             self.broke("order ends known or halts", f"{calm_s:.0f} wall seconds after the last fault: {late}")
         if not state.dry_run:

@@ -259,6 +259,10 @@ def test_what_the_venue_has_paid_and_nobody_was_told_of_is_no_difference(
     assert "venue 9649999" in (differs() or "")
 
 
+LONG_MS = 10**7
+"""Longer than any order is looked for, on the fastest of the drill's clocks."""
+
+
 @pytest.mark.parametrize(
     ("side", "state", "after_end_ms", "is_fine"),
     [
@@ -274,9 +278,24 @@ def test_only_a_sale_whose_window_is_over_waits_for_a_person(
     """Seed 50017, cut down to 3,4: killed 2.5 ms after a sale was signed, and paid out before it was looked
     for long enough. What a sale leaves and what a pay-out leaves look alike."""
     live = bench(LIVE)
-    order = Order(live.intent(side=side), live.state.now_ms)
-    order.state = state
     live.state.now_ms = live.contract.end_s * 1000 + after_end_ms
+    order = Order(live.intent(side=side), live.state.now_ms - LONG_MS)
+    order.state = state
+    live.state.trading.in_flight["x#1"] = order
+    live.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
+    live.witness.finish()
+    assert ("order ends known or halts" not in live.broken) == is_fine
+
+
+@pytest.mark.parametrize(("wall_s", "is_fine"), [(54, True), (56, False)])
+def test_an_order_has_the_time_that_looking_for_it_takes(
+    bench: Callable[[int], Bench], wall_s: int, is_fine: bool
+) -> None:
+    """Seed 183067: no fault for a minute, but an order was lost 29 wall seconds before the hour was over, and
+    so were three questions after it."""
+    live = bench(LIVE)
+    order = Order(live.intent(), live.state.now_ms - wall_s * live.world.script.terms.rate * 1000)
+    order.state = "unknown"
     live.state.trading.in_flight["x#1"] = order
     live.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
     live.witness.finish()
