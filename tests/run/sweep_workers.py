@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +41,9 @@ class AllDie(Dies):
         me = psutil.Process()
         started = me.parent()
         for other in started.children() if started is not None else []:
-            if other.pid != me.pid and "spawn_main" in " ".join(other.cmdline()):
-                other.kill()
+            with suppress(psutil.NoSuchProcess):  # one that ended meanwhile, also if nobody has waited for it
+                if other.pid != me.pid and "spawn_main" in " ".join(other.cmdline()):
+                    other.kill()
         super().kill()
 
 
