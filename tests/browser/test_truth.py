@@ -68,7 +68,7 @@ def test_a_drift_tops_the_truth_page_and_the_live_page_comes_back_whole(scripted
         "Settlement drift: 5m window that ended 14:15"
     )
     expect(page.get_by_text("1 DRIFTED")).to_be_visible()
-    expect(page.get_by_test_id("stDataFrame")).to_have_count(3)  # verdicts, how prices are known, the formulas
+    expect(page.get_by_test_id("stDataFrame")).to_have_count(3)  # verdicts, what is known how, formulas
     picture(page, "truth-light")
     expect(page.get_by_test_id("stSidebarCollapseButton")).to_have_count(0)
     page.get_by_role("link", name="Live").click()
