@@ -178,6 +178,33 @@ class Packer:
         return block._replace(chain=self.chain)
 
 
+class Chain:
+    """A session's chain, followed block by block from its beginning: bytes are hashed, none unpacked."""
+
+    def __init__(self, meta: Mapping[str, str]) -> None:
+        self.head = beginning(meta)
+        self.number = self.last_seq = 0
+
+    def fault_in(self, block: Block) -> str:
+        """Say what is wrong with the block that comes next; go on to it, and say nothing, where it fits."""
+        if block.number != self.number + 1 or block.first_seq != self.last_seq + 1:
+            missing = f"records {self.last_seq + 1:,} to {block.first_seq - 1:,} are missing"
+            return missing if block.first_seq > self.last_seq + 1 else f"block {self.number + 1:,} is missing"
+        head = link(self.head, block)
+        if head != block.chain:
+            return fault_of(block)
+        self.head, self.number, self.last_seq = head, block.number, block.last_seq
+        return ""
+
+    def fault_at_end(self, meta: Mapping[str, str]) -> str:
+        """Say what is wrong with where the blocks end, by what the session noted when it was closed."""
+        if meta.get("last_seq") != str(self.last_seq):
+            return f"ends at record {self.last_seq:,}; the session says {meta.get('last_seq')}"
+        if meta.get("chain") != self.head.hex():
+            return "its last hash is not the one that the session noted at its end"
+        return ""
+
+
 def link(previous: bytes, block: Block) -> bytes:
     """Return the chain of a block that follows another; ``block.chain`` is not looked at."""
     head = _HEAD.pack(*block[:10])

@@ -13,12 +13,13 @@ from engine.core.ledger import Change
 from engine.core.state import State
 from engine.core.step import step
 from engine.core.trading import OrderIntent
+from engine.errors import JournalError
 from engine.journal import Journal
 from engine.run.ledger.file import LedgerFile
 from engine.run.ledger.outcomes import last_words
 from tests.core.builders import END_S, MARKET, UP, Core
 from tests.core.order_story import NOW_MS, SLUG, bought, fill, lose
-from tests.journal_edits import run_sql
+from tests.journal_edits import chain_again, run_sql
 
 END_MS = END_S * 1000
 
@@ -256,13 +257,27 @@ def test_a_rule_that_nobody_proved_pays_nothing_out_after_a_death_either(tmp_pat
         assert [paid.outcome for paid in death.restored().settlements] == outcomes
 
 
-@pytest.mark.parametrize("kept", [1, 4])
-def test_outcomes_that_cannot_be_read_do_not_stop_the_start(tmp_path: Path, kept: int) -> None:
-    """Orders that nobody remembers would; an outcome is the venue's to tell again."""
-    death = Death(tmp_path, reported().records)
+def cut_off_last(death: Death, kept: int) -> None:
+    """Write the session again, in two groups."""
     death.path.unlink()
     recorded(death.path, death.items[:-kept], death.items[-kept:])
     run_sql(death.path, "UPDATE block SET body = zeroblob(9) WHERE last_seq = ?", death.state.seq)
+
+
+@pytest.mark.parametrize("kept", [1, 4])
+def test_outcomes_that_cannot_be_read_do_not_stop_the_start(tmp_path: Path, kept: int) -> None:
+    """Whole, and of a version whose events this one cannot take: an outcome is the venue's to tell again."""
+    death = Death(tmp_path, reported().records)
+    cut_off_last(death, kept)
+    chain_again(death.path)
     told = death.restored()
     assert len(told.fills) == 1
     assert told.settlements == ()
+
+
+def test_f45_a_damaged_block_stops_the_start_whatever_it_is_said_to_hold(tmp_path: Path) -> None:
+    """That no order is in it says a column of the damaged row itself."""
+    death = Death(tmp_path, reported().records)
+    cut_off_last(death, 1)
+    with pytest.raises(JournalError, match=r"s1\.sqlite is damaged: record .* was altered"):
+        death.restored()

@@ -2,7 +2,8 @@
 
 Neither is ahead of the other for certain: the journal is committed in groups, the file at once, and a kill
 may fall between the two. So the journal only adds: a missing fill, an end or an outcome that the file does
-not know.
+not know. A session is asked once: so its journal has to be whole before what is not in it is taken for never
+having been.
 What it does not know: the venue (an order whose end is not known stays so; ``engine.venue.duties`` asks).
 """
 
@@ -35,6 +36,7 @@ from engine.journal import (
 )
 from engine.run.ledger import rows
 from engine.run.ledger.outcomes import last_words
+from engine.run.verify.whole import check_whole
 from engine.units import ONE_E6, SizeE6, UsdE6
 
 NEVER_SIGNED: Final = "the engine ended before it was signed"
@@ -55,9 +57,10 @@ def recover(database: sqlite3.Connection, path: Path, *, is_live: bool) -> None:
         path: The session's file.
         is_live: An order that was never signed cannot have left; on paper nobody can tell.
     Raises:
-        JournalError: The session cannot be read.
+        JournalError: The session is damaged or cannot be read.
         sqlite3.Error: The ledger cannot be written; it is as it was.
     """
+    check_whole(path)
     recorded = read_orders(path)
     words = read_trades_told(path)
     session = path.stem

@@ -21,7 +21,7 @@ from engine.core.trading import OrderIntent
 from engine.decoded import UNDECODABLE, reason_of
 from engine.errors import JournalError
 from engine.journal import encode_output, read_meta
-from engine.journal_blocks import Block, Output, beginning, fault_of, link, outputs_in
+from engine.journal_blocks import Block, Chain, Output, outputs_in
 from engine.journal_read import opened, read_blocks, records_in, tag_of
 from engine.run.decision_view import row_of
 from engine.run.journal_pages import Placed, records_to
@@ -160,15 +160,15 @@ class _Proof:
         self._compares = meta.get("mode") != "record"
         self._state = State()
         self._waiting: dict[tuple[int, int], bytes] = {}
-        self._link = beginning(meta)
-        self._number = self._seq = 0
+        self._chain = Chain(meta)
+        self._seq = 0
         self._tail: list[tuple[int, str]] = []
 
     def run(self, say: Say) -> None:
         """Play all that is there, up to a block that is not what was written."""
         try:
             for block in read_blocks(self._path):
-                fault = self._fault_in_chain(block)
+                fault = self._chain.fault_in(block)
                 if fault:
                     self.chain = fault
                     break
@@ -182,16 +182,6 @@ class _Proof:
             self.chain = f"readable up to record {self._seq:,}: {error}"
         if self.chain == WHOLE and not self.failed:
             self._look_at_the_end()
-
-    def _fault_in_chain(self, block: Block) -> str:
-        if block.number != self._number + 1 or block.first_seq != self._seq + 1:
-            missing = f"records {self._seq + 1:,} to {block.first_seq - 1:,} are missing"
-            return missing if block.first_seq > self._seq + 1 else f"block {self._number + 1:,} is missing"
-        chain = link(self._link, block)
-        if chain != block.chain:
-            return fault_of(block)
-        self._link, self._number = chain, block.number
-        return ""
 
     def _play(self, block: Block) -> None:
         state, waiting, digest = self._state, self._waiting, self.digest
@@ -236,10 +226,8 @@ class _Proof:
         for key in self._waiting:
             if ended or not self._is_lost(key[0]):
                 self._differs(key, None)
-        if ended and self._meta.get("last_seq") != str(self._seq):
-            self.chain = f"ends at record {self._seq:,}; the session says {self._meta.get('last_seq')}"
-        elif ended and self._meta.get("chain") != self._link.hex():
-            self.chain = "its last hash is not the one that the session noted at its end"
+        if ended:
+            self.chain = self._chain.fault_at_end(self._meta) or WHOLE
 
     def _is_lost(self, seq: int) -> bool:
         """Say whether a crash explains a missing output: its record was the last, but for what it led to."""
