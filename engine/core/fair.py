@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Final, NamedTuple
 
 from engine.contract import SettlementRule
+from engine.core.adding import added_up
 from engine.core.prices import PriceTrack
 from engine.core.settlement import fill_holes, sampled_seconds
 
@@ -99,7 +100,7 @@ def expect_settlement(
     filled = fill_holes(chainlink, first, fixed_to, LONGEST_BRIDGE_S)
     if filled is None:
         return None
-    fixed = sum(filled.values)
+    fixed = added_up(filled.values)
     # Over the seconds of a hole a walk with memory spreads as one without and 1 / (1 - memory) the step.
     variance = part.variance + filled.doubt_s3 / (1.0 - memory) ** 2
     known = len(filled.values)

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from engine.contract import SettlementRule
+from engine.core.adding import added_up
 from engine.core.prices import PriceTrack
 from engine.events import Source
 from engine.units import Milliseconds
@@ -136,7 +137,7 @@ def estimated(rule: SettlementRule, at_s: int, chainlink: PriceTrack) -> PriceAt
     after = chainlink.dollars(last + 1)
     other_window = 0.0 if after is None else abs(after - values[0]) / count
     doubt = BASE_DOUBT_USD + other_window + filled.steps_usd / count
-    value = Decimal(repr(sum(values) / count))
+    value = Decimal(repr(added_up(values) / count))
     return PriceAt(value, "estimate", doubt, OWN_MEAN, at_s * 1000, chainlink.arrived_ms, filled.coverage)
 
 

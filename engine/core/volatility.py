@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
+from engine.core.adding import added_up
 from engine.core.prices import PriceTrack
 from engine.params import Params
 
@@ -40,10 +41,7 @@ def deviation(values: Sequence[float], seconds: int) -> float:
 
 def deviation_of(squared_steps: Sequence[float], seconds: int) -> float:
     """Estimate the same from the squared steps, oldest first."""
-    squares = 0.0
-    for square in squared_steps:  # one by one: ``sum`` adds floats otherwise from Python 3.12 on
-        squares += square
-    return float((squares / seconds) ** 0.5)
+    return float((added_up(squared_steps) / seconds) ** 0.5)
 
 
 def sigma_usd(track: PriceTrack, params: Params) -> float | None:
