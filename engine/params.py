@@ -55,7 +55,7 @@ class Params(NamedTuple):
     least_order_usd: float = 1.0
     """Smallest marketable BUY the venue takes (settlement-and-strategy, section 3)."""
     fallback_fee_rate: float = 0.001
-    """Fee rate where a market publishes no schedule: ``FEE_BPS`` / 10,000 of the dollars spent."""
+    """Fee rate of a market that says nothing of fees: ``FEE_BPS`` / 10,000 of the dollars spent."""
     layer_temperature: float = 1.0
     """Divides the log-odds of ``p_hat`` (``CALIBRATION_LAYER``, docs/calibration.md); 1: no layer."""
     seed_model: float = 0.0

@@ -1,7 +1,7 @@
 """What is known of our leave to trade: the venue's restrictions, the balance, the arming, an operator's word.
 
 What it does not know: whether a trade would be good. Each restriction has its own behaviour
-(docs/feeds.md, "Restrictions"): some pass by themselves, some need an operator.
+(docs/orders.md, "Restrictions"): some pass by themselves, some need an operator.
 """
 
 from typing import Final

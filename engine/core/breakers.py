@@ -18,6 +18,7 @@ ORDERS_LOOKED_AT: Final = 10
 """Orders over which the rate of errors is taken."""
 
 ERRORS: Final = ("denied", "rejected", "failed")
+"""Ends that are errors. An order whose answer was lost is one too, whatever was found of it afterwards."""
 
 SLACK: Final = 0.5
 """Deviations a window that CUSUM forgives: the usual choice, half of the shift that it is to notice."""
@@ -86,8 +87,11 @@ def _surprise(results: Sequence[Result], limit: float) -> str:
 
 
 def _order_errors(state: State) -> str:
-    ended = [order for order in state.trading.orders.values() if order.state not in IN_FLIGHT]
+    ended = [
+        order for order in state.trading.orders.values() if order.was_lost or order.state not in IN_FLIGHT
+    ]
     last = ended[-ORDERS_LOOKED_AT:]
-    errors = sum(order.state in ERRORS for order in last)
+    errors = sum(order.was_lost or order.state in ERRORS for order in last)
     limit = state.limits.max_order_errors
-    return f"{errors} of the last {len(last)} orders denied, rejected or failed" if errors >= limit else ""
+    found = f"{errors} of the last {len(last)} orders denied, rejected, failed or lost"
+    return found if errors >= limit else ""

@@ -67,7 +67,7 @@ def feed_opened(state: State, event: e.FeedOpened) -> None:
 
 
 def _void_books(state: State) -> None:
-    """Trust nothing of an old connection: each book waits for its own snapshot."""
+    """Trust nothing of before: each book waits for its own snapshot."""
     for market in state.markets.values():
         market.up.void()
         market.down.void()
@@ -89,8 +89,10 @@ def frame_ignored(state: State, event: e.FrameIgnored) -> None:
 
 
 def frame_refused(state: State, event: e.FrameRefused) -> None:
-    """A frame that was not understood; in a price feed it is a faulty price."""
+    """A frame that was not understood: a faulty price, or a change of books that nobody knows."""
     feed_of(state, event.feed).refused += 1
+    if event.feed == "clob":
+        _void_books(state)
     if event.feed in PRICE_FEEDS:
         # A parser names the fault before the colon, and shows the text after it.
         name, colon, _ = event.reason.partition(":")

@@ -146,7 +146,9 @@ def probability_up(strike: float, expected: float, deviation: float) -> float:
     z = (expected - strike) / deviation
     if abs(z) > _SURE_Z:
         return 1.0 if z > 0.0 else 0.0
-    return 0.5 + (z / (1.0 + z * z) + math.atan(z)) / math.pi
+    probability = 0.5 + (z / (1.0 + z * z) + math.atan(z)) / math.pi
+    # Far out the two parts cancel to a little below 0. NaN stays NaN, which every gate refuses.
+    return 0.0 if probability < 0.0 else probability
 
 
 def normal_up(strike: float, expected: float, deviation: float) -> float:

@@ -155,7 +155,9 @@ def _fallback(state: State, market: Market) -> GateView:
 
 
 def _frozen(state: State, market: Market) -> GateView:
-    frozen = [source for (source, _), topic in state.topics.items() if topic.is_frozen]
+    frozen = [
+        source for (source, _), topic in state.topics.items() if topic.is_frozen and source in risk.SETTLING
+    ]
     value = f"{', '.join(frozen)} frozen" if frozen else "moves"
     return _row(market, gate.FROZEN, value, "moves", "the settlement feed has to move")
 

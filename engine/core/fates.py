@@ -112,6 +112,7 @@ def unknown(state: State, event: e.OrderUnknown) -> list[Market] | None:
     if order is None:
         return None
     lose(state, order, event.reason)
+    breakers.look(state)
     return markets_of(state, order.intent.slug)
 
 

@@ -183,6 +183,7 @@ def take_up(state: State, order: Order) -> None:
 def lose(state: State, order: Order, reason: str) -> None:
     """Say of an order that nobody knows its fate: it counts as spent, and is looked for."""
     order.state, order.reason, order.ended_at_ms = "unknown", reason, None
+    order.was_lost = True
     order.changed_ms = state.now_ms
     state.trading.in_flight[order.intent.order_id] = order
     state.trading.alarms[UNKNOWN] = f"{order.intent.order_id}: {reason}"

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from engine.contract import SettlementRule
 from engine.core import health
 from engine.core.card import contract_view
+from engine.core.connections import PRICE_FEEDS
 from engine.core.desk_views import account_view, order_view
 from engine.core.ledger import DAY_MS, HOUR_MS
 from engine.core.prices import PriceTrack
@@ -165,9 +166,7 @@ def _feed(name: str, feed: FeedState | None, state: State, now_ms: Milliseconds)
     if feed is None:
         return FeedView(name, False, None, True, 0, 0, 0, "not connected yet")
     age_s = None if feed.arrived_ms is None else max(0.0, (now_ms - feed.arrived_ms) / 1000)
-    limit_s = {"rtds": state.params.price_stale_s, "spot": state.params.price_stale_s}.get(
-        name, state.params.book_stale_s
-    )
+    limit_s = state.params.price_stale_s if name in PRICE_FEEDS else state.params.book_stale_s
     # Gamma and the site are asked when there is something to ask; silence of them is no fault.
     stale = name not in ("gamma", "site", "user") and (age_s is None or age_s > limit_s)
     return FeedView(

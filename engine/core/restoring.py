@@ -23,9 +23,11 @@ def restored(state: State, event: e.LedgerRestored) -> list[Market]:
     for fill in event.fills:
         if fill.trade_id:
             trading.told_trades[fill.trade_id] = "CONFIRMED" if fill.is_final else "MATCHED"
-    provisional = {fill.order_id for fill in event.fills if fill.trade_id and not fill.is_final}
+    # An order that is looked for again keeps what it is known to have bought, final or not.
+    followed = {fill.order_id for fill in event.fills if fill.trade_id and not fill.is_final}
+    followed |= {past.order_id for past in event.orders if past.venue_order_id}
     for fill in event.fills:
-        order = _order_of(state, fill) if fill.order_id in provisional else None
+        order = _order_of(state, fill) if fill.trade_id and fill.order_id in followed else None
         if order is not None and not fill.is_final:
             trading.trades_to_follow[fill.trade_id] = order
     state.ledger.take_changes()  # they come from the file

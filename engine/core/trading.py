@@ -83,6 +83,7 @@ class Order:
         "state",
         "trades",
         "venue_order_id",
+        "was_lost",
     )
 
     def __init__(self, intent: OrderIntent, at_ms: Milliseconds) -> None:
@@ -98,6 +99,8 @@ class Order:
         self.signed_at_ms: Milliseconds | None = None
         self.sent_at_ms: Milliseconds | None = None
         self.ended_at_ms: Milliseconds | None = None
+        self.was_lost = False
+        """Whether nobody knew its fate for a while."""
         self.changed_ms: Milliseconds = at_ms
         """When something last became known of it or of its trades."""
         self.sign_ms = 0.0

@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as students_t
@@ -89,6 +90,12 @@ def test_a_settled_average_is_certain_and_a_tie_is_up() -> None:
 
 
 dollars = st.floats(1_000.0, 1e6)
+
+
+@pytest.mark.parametrize("z", [-224_244.0, -1.3e6, -7e7, -9.9e8])
+def test_no_probability_is_below_nought(z: float) -> None:
+    """Far out the two parts of the tail cancel to a little less than nothing."""
+    assert 0.0 <= d.probability_up(0.0, z, 1.0) < 1e-15
 
 
 @given(dollars, st.floats(-500, 500), st.floats(0.001, 500))

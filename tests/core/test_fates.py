@@ -291,7 +291,20 @@ def test_the_breaker_of_order_errors_counts_what_was_refused(how: str) -> None:
         end(core, order, how)
     assert "order errors" not in core.state.breakers
     end(core, orders(core, 1)[0], how)
-    assert core.state.breakers["order errors"] == "3 of the last 8 orders denied, rejected or failed"
+    assert core.state.breakers["order errors"] == "3 of the last 8 orders denied, rejected, failed or lost"
+
+
+@pytest.mark.parametrize("found", [None, "killed", "denied"])
+def test_the_breaker_of_order_errors_counts_lost_orders_once_whatever_is_found(found: str | None) -> None:
+    """A venue that answers 500 all day: each order is lost, found to be killed, and no refusal."""
+    core = ready(limits=Limits(max_order_errors=3.0))
+    for order in orders(core, 2):
+        lose(core, order)
+        if found is not None:
+            end(core, order, found)
+    assert "order errors" not in core.state.breakers
+    lose(core, orders(core, 1)[0])
+    assert core.state.breakers["order errors"] == "3 of the last 3 orders denied, rejected, failed or lost"
 
 
 def test_errors_that_are_more_than_ten_orders_ago_are_forgotten() -> None:

@@ -6,8 +6,11 @@ from decimal import Decimal
 import pytest
 
 from engine import events as e
+from engine.core import decide as gate
+from engine.core import risk
 from engine.core.state import State
 from tests.core.builders import START_S, Core, contract
+from tests.core.order_story import NOW_MS, SLUG, quote, ready
 
 LAST = START_S + 30
 
@@ -114,6 +117,17 @@ def test_other_symbols_and_unreadable_frames_are_counted_by_name() -> None:
     core.feed(e.FrameRefused(ts_recv_ms=now_ms, feed="rtds", reason="negative price: -5", excerpt=""))
     core.feed(e.FrameRefused(ts_recv_ms=now_ms, feed="clob", reason="unknown event", excerpt=""))
     assert core.state.bad_prices == {"rtds: other symbol": 1, "rtds: negative price": 1}
+
+
+def test_a_frame_of_books_that_was_not_understood_voids_them() -> None:
+    """It may have taken away a level that the next stated touch says nothing of."""
+    core = ready()
+    quote(core, NOW_MS, up_ask=90)
+    market = core.state.markets[SLUG]
+    assert (market.up.state, market.down.state) == ("live", "live")
+    core.feed(e.FrameRefused(ts_recv_ms=NOW_MS, feed="clob", reason="'' is no size", excerpt=""))
+    assert (market.up.state, market.down.state) == ("awaiting snapshot", "awaiting snapshot")
+    assert risk.blocks(core.state, market) & gate.BOOK
 
 
 def test_a_jump_that_three_reports_agree_on_is_believed_and_starts_over() -> None:

@@ -55,6 +55,17 @@ def test_what_the_session_shows_as_its_own_leaves_earlier_ones_out() -> None:
     assert shown(core, START_S + 20).money.realised == ledger.of_session.realised_e6 / 1e6
 
 
+def test_an_order_that_is_looked_for_again_keeps_what_it_had_bought() -> None:
+    """Its one trade is final, another was told and failed: found again, it has filled, and did not fail."""
+    core = again(past_trade("a", is_final=True), orders=(past_order(),))
+    order = core.state.trading.orders[f"{SLUG}#1"]
+    assert (order.state, order.shares_e6, order.cost_e6) == ("unknown", 10_000_000, 9_000_000)
+    fill(core, order, trade("a", 10_000_000, 9_000_000))
+    assert (order.state, order.shares_e6) == ("partial", 10_000_000)
+    assert core.state.ledger.holdings[SLUG].shares_e6["UP"] == 10_000_000
+    assert core.state.ledger.trades == 1
+
+
 def test_settlements_are_replayed_in_their_order() -> None:
     """The venue's correction came last, and it counts."""
     day = START_S * 1000 // 86_400_000

@@ -195,7 +195,7 @@ def test_failed_orders_count_as_errors() -> None:
     fill(core, order, trade("t1"))
     assert core.state.breakers == {}
     tell(core, "t1", "FAILED")
-    assert core.state.breakers == {"order errors": "1 of the last 1 orders denied, rejected or failed"}
+    assert core.state.breakers == {"order errors": "1 of the last 1 orders denied, rejected, failed or lost"}
 
 
 def test_an_unknown_order_that_turns_out_filled_is_followed_too() -> None:
