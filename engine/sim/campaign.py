@@ -188,6 +188,7 @@ def told_of(done: list[Done], wall_s: float) -> dict[str, Any]:
         "orders": counts["orders"],
         "fills": counts["fills"],
         "crashes": counts["crashes"],
+        "replayed_share": round(counts["replayed"] / counts["events"], 3) if counts["events"] else None,
         "faults": counts["faults"],
         "counts": dict(sorted(counts.items())),
         "violations": [

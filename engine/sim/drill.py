@@ -150,7 +150,7 @@ def hold(wish: Wish, say: Callable[[str], None]) -> dict[str, Any]:
     if book is not None:
         every = book.read()
         whole = told_of(every, sum(one.wall_s for one in every))
-        names = ("simulated_hours", "digest", "orders", "fills", "crashes", "faults")
+        names = ("simulated_hours", "digest", "orders", "fills", "crashes", "faults", "replayed_share")
         result["all"] = {"seeds": len(every), "violations": len(whole["violations"])}
         result["all"] |= {name: whole[name] for name in names}
         result["all"] |= {"hours_by_commit": hours_by_commit(every), "broken": broken(every)}

@@ -38,12 +38,13 @@ from engine.events import (
 )
 from engine.kill import KillSwitch
 from engine.sim import replayed, sums, truth
+from engine.sim.breaker_checks import BreakerChecks
 from engine.sim.memory_journal import Item
 from engine.sim.money_checks import MoneyChecks
 from engine.sim.order_checks import OrderChecks
 from engine.sim.result import Result
 from engine.sim.served import Served
-from engine.sim.stand_ins import SimulatedSession
+from engine.sim.stand_ins import SimulatedLedger, SimulatedSession
 
 if TYPE_CHECKING:
     from engine.sim.world import World
@@ -53,7 +54,7 @@ WITHOUT_END_S: Final = 40.0
 
 MARKET_DATA: Final = frozenset((PricePrinted, LevelsChanged, BookReplaced, TouchQuoted, TradePrinted))
 
-SERVED: Final = frozenset((MarketDescribed, OutcomeServed, MarketResolved))
+SERVED: Final = frozenset((MarketDescribed, OutcomeServed, MarketResolved, LedgerRestored))
 
 CALM_S: Final = 55.0
 """Wall seconds without a fault, and of its own age, after which no order is of unknown fate any more: a
@@ -67,6 +68,9 @@ MODULUS: Final = 2**61 - 1
 MARKS: Final = {kind: zlib.crc32(str(kind.__struct_config__.tag).encode()) for kind in get_args(AnyEvent)}
 """A number for each kind of event, the same in every process, for the digest of what was heard."""
 
+FAILED: Final = " failed: "
+"""In the words of a halt: a part of the engine ended by an error that nobody expected."""
+
 NAMES: Final = (
     "durable before it leaves",
     "no order under kill",
@@ -74,6 +78,7 @@ NAMES: Final = (
     "no order unarmed",
     "no order after its deadline",
     "no order on stale data",
+    "no order on a worthless price",
     "no order on a strike that is not proven",
     "no order under an unknown rule",
     "no order after a drift",
@@ -102,14 +107,17 @@ class Witness:
         self.expected = ""
         """What the next session has to begin with; empty for whatever it has."""
         self.served = Served(self)
-        self.orders = OrderChecks(self)
         self.paid = MoneyChecks(self)
+        self.breakers = BreakerChecks(self)
+        self.orders = OrderChecks(self)
         self._heard: dict[type[AnyEvent], int] = {}
         self._heard_sum = 0
         self._ends_lost: frozenset[str] = frozenset()
         """Orders whose end no journal has; the ledger's file has it, while there is power."""
         self.may_return: frozenset[str] = frozenset()
         """Those of them that the next session may take for orders of unknown fate."""
+        self.may_lack: frozenset[str] = frozenset()
+        """Kinds of window whose rule the ledger's file may not have: its disk failed, or death came first."""
         self._is_restored = False
         """Whether the present session was told what earlier ones left."""
 
@@ -121,7 +129,11 @@ class Witness:
         SimulatedSession.watch = staticmethod(self.saw)
         SimulatedSession.effect = staticmethod(self.orders.effect)
         self.world.network.on_request = self.orders.at_the_wire
-        self.world.network.on_answer = self.served.answered
+        self.world.network.on_answer = self._answered
+
+    def _answered(self, path: str, status: int, body: bytes) -> None:
+        self.served.answered(path, status, body)
+        self.orders.answered(path, status)
 
     def broke(self, invariant: str, what: str) -> None:
         """Note that something does not hold."""
@@ -136,6 +148,7 @@ class Witness:
         self.orders.begin_life(killed=KillSwitch(self.world.settings.data_dir).is_tripped())
         self.served.begin_life()
         self.paid.begin_life()
+        self.breakers.begin_life()
         self._is_restored = False
 
     def died(self, left: int, point: str, *, has_power: bool = True) -> None:
@@ -151,13 +164,14 @@ class Witness:
         state = session.state
         last = items[-1] if items else None
         if point == "recorded" and isinstance(last, Record) and left == len(items):
-            step(state, last)  # recorded, and not taken in: recovery finds it in the journal
+            self._take_in(state, last)
         never_left = frozenset(
             item.event.venue_order_id
             for item in items[left:]
             if isinstance(item, Record) and isinstance(item.event, OrderSigned)
         )
         self._ends_lost |= _ends(session.state, items[left:])
+        self.may_lack |= self.served.untaken() | SimulatedLedger.unwritten
         if not has_power:
             self.may_return |= self._ends_lost
         if point == "ledger" and not replayed.has_record(items[:left], state.seq):
@@ -165,7 +179,20 @@ class Witness:
         if self._is_restored:  # else it died before it knew anything, and the files are as they were
             self.expected = sums.told(state, never_left)
         self.orders.end_life(items[:left])
-        self._replay(left)
+        self._replay(left, has_died=True)
+
+    def cleared(self) -> None:
+        """Note that an operator cleared every breaker: the next session knows of none."""
+        self.counts["breakers cleared"] += 1
+        self.expected = sums.but_breakers(self.expected)
+        if SimulatedSession.made:
+            self.breakers.cleared(self.world.session.state)
+
+    def _take_in(self, state: State, last: Record) -> None:
+        """Take in what was recorded and not taken in: recovery finds it in the journal, but for rules."""
+        rules = dict(state.rules)
+        step(state, last)
+        self.may_lack |= {name for name, rule in state.rules.items() if rules.get(name) != rule}
 
     def end_life(self, left: int) -> None:
         """Check a session that ended by itself; what a failed ledger lacks is in the journal.
@@ -174,10 +201,11 @@ class Witness:
             left: Items of the recorder that are in its file.
         """
         self.orders.end_life(self.world.journal.items[:left])
+        self.may_lack |= SimulatedLedger.unwritten
         if self.world.journal.error is None:
             if self._is_restored:
                 self.expected = sums.told(self.world.session.state)
-            self._replay(left)
+            self._replay(left, has_died=False)
         else:
             self.expected = ""  # what a failed journal lost is asked for by the venue's own books at the end
 
@@ -197,14 +225,18 @@ class Witness:
         kind = type(event)
         if kind in MARKET_DATA:
             return
+        if kind in SERVED:
+            self.served.taken_in()
         if kind is SecondPassed:
             self._each_second(session.state)
         elif isinstance(event, LedgerRestored):
             self._recovered(session.state)
         elif isinstance(event, OrderSubmitted):
             self.orders.left_on_paper(session, event.order_id)
-        elif kind is EngineHalted:
+        elif isinstance(event, EngineHalted):
             self.counts["halted"] += 1
+            if FAILED in event.why:
+                self.broke("engine failed", event.why)
         if str(event.__struct_config__.tag).startswith("order_"):
             self._order_event(session, event)
 
@@ -217,14 +249,17 @@ class Witness:
         elif isinstance(event, OrderSigned):
             self.world.may_die_after("signed")
         self.paid.add_up(session.state)
+        self.breakers.look(session.state)
 
     def _recovered(self, state: State) -> None:
         expected, self.expected, self._is_restored = self.expected, "", True
+        expected = sums.but_rules(expected, self.may_lack)
         told = sums.told(state, self.may_return - sums.lost_of(expected)) if expected else ""
+        told = sums.but_rules(told, self.may_lack)
         if told != expected:
             self.broke("recovery loses nothing", sums.difference(expected, told))
         self.counts["ends asked for again"] += len(self.may_return & sums.lost_of(sums.told(state)))
-        self._ends_lost = self.may_return = frozenset()
+        self._ends_lost = self.may_return = self.may_lack = frozenset()
         self.counts["recoveries"] += bool(expected)
 
     # --- each second ----------------------------------------------------------------------------------------
@@ -237,15 +272,16 @@ class Witness:
                     self.broke("order ends known or halts", f"{order.intent.order_id}: no alarm")
             elif state.now_ms - order.at_ms > WITHOUT_END_S * 1000 * rate and state.halted_why is None:
                 self.broke("order ends known or halts", f"{order.intent.order_id} is {order.state}")
+        self.breakers.look(state)
         self.paid.look_at_strikes(state)
         if state.now_ms // 1000 % 30 == 0:
             self.paid.settlements(state)
 
-    def _replay(self, left: int) -> None:
+    def _replay(self, left: int, *, has_died: bool) -> None:
         if left > REPLAYED_MOST and self.world.script.seed % REPLAYED_ONE_IN:
             return
         journal = self.world.journal
-        wrong, count = replayed.compare(journal.path, journal.items[:left])
+        wrong, count = replayed.compare(journal.path, journal.items[:left], has_died=has_died)
         self.counts["replayed"] += count
         if wrong:
             self.broke("replay is identical", wrong)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from engine.core.settlement import PriceAt
 from engine.core.state import State
+from engine.practice.faults import KINDS
 from engine.practice.simulated.market import RULE
 from engine.sim import sums
 
@@ -13,6 +14,24 @@ if TYPE_CHECKING:
 
 ASKED_WITHIN_S: Final = 12.0
 """Wall seconds within which an outcome is asked for: taken up every five, and Gamma may pause for eight."""
+
+
+LIES: Final = ("frozen-value", "wrong-symbol", "changed-rule")
+"""Faults of prices and rules that are excused whatever their arguments are."""
+
+
+def tells_untruth(name: str, args: dict[str, Any]) -> bool:
+    """Say whether a fault lets the venue lie so that nothing it says contradicts it: everywhere and always.
+
+    Of one socket or topic alone the others tell, and a value that is no price is refused wherever it comes.
+    """
+    if name in LIES:
+        return True
+    if name not in ("bad-value", "price-apart"):
+        return False
+    whole = KINDS[name].read(args)
+    is_believable = name == "price-apart" or (whole["as"] == "tenfold" and whole["every"] == 1)
+    return is_believable and (whole["feed"], whole["topic"]) == ("all", "all")
 
 
 class MoneyChecks:
@@ -32,7 +51,7 @@ class MoneyChecks:
 
     def fault(self, args: dict[str, Any]) -> None:
         """Note when the venue itself tells untrue prices: no strike of that time can be held against us."""
-        if args["name"] in ("frozen-value", "wrong-symbol", "changed-rule"):
+        if tells_untruth(args["name"], args["args"]):
             self._lied.append((self._world.now_s - 5.0, self._world.now_s + args["for_s"] + 70.0))
 
     def add_up(self, state: State) -> None:

@@ -31,9 +31,11 @@ from engine.events import (
 from engine.kill import KillSwitch
 from engine.practice.order_errors import Refused
 from engine.practice.order_reading import read_order
+from engine.run.pause_file import FILE_NAME as PAUSE_NAME
 from engine.sim import limit_checks, sums
 from engine.sim.limit_checks import LimitChecks
 from engine.sim.memory_journal import Item
+from engine.sim.price_checks import PriceChecks
 from engine.sim.stand_ins import SimulatedSession
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ slower one may be the one that the engine follows."""
 BOOK_HEARD_MS: Final = 15_000
 """Since either book of the market was heard: ``BOOK_STALE_SECONDS``."""
 
+BEATS: Final = "/v1/heartbeats"
+BEAT_AGAIN_MS: Final = 2_000
+"""Wall milliseconds within which a refused heartbeat is sent once more, with the id that was asked for."""
+
 FUTURE_MS: Final = 500
 """A value stamped so far ahead of its arrival is of no second (``engine.core.reports``)."""
 
@@ -62,6 +68,8 @@ class OrderChecks:
         self._witness = witness
         self._world = witness.world
         self.orders: dict[str, OrderIntent] = {}
+        self._paused = False
+        """Whether a pause is in force: it goes on over restarts, until somebody ends it."""
         self._named: set[str] = set()
         """Names of orders, of all lives: of those that died, the ones that were recorded."""
         self.begin_life(killed=False)
@@ -71,8 +79,10 @@ class OrderChecks:
         self.open: dict[str, OrderIntent] = {}
         self._named_now: set[str] = set()
         self._limits = LimitChecks(self._witness, self.open)
+        self._prices = PriceChecks(self._witness)
+        self._beat_refused_ms: int | None = None
         self._unsent: set[str] = set()
-        self._killed, self._paused = killed, False
+        self._killed = killed
         self._newest_price_ms = self._price_heard_ms = self._event_ms = 0
         self._newest_by_feed: dict[str, int] = {}
         self._books_ms: dict[str, int] = {}
@@ -90,6 +100,7 @@ class OrderChecks:
         self._event_ms = event.ts_recv_ms
         match event:
             case PricePrinted():
+                self._prices.heard(event)
                 if event.source == "chainlink" and not event.is_carried_forward:
                     self._priced(event.feed, event.ts_venue_ms, event.ts_recv_ms)
             case PriceHistoryServed():
@@ -98,10 +109,7 @@ class OrderChecks:
             case LevelsChanged() | BookReplaced():
                 self._books_ms[event.market] = event.ts_recv_ms
             case SessionOpened():
-                # The file as it is now: it may have been cleared between the process's start and this.
-                self._killed = KillSwitch(self._world.settings.data_dir).is_tripped()
-                if event.killed != self._killed:
-                    self._witness.broke("no order under kill", f"opened with killed {event.killed}")
+                self._opened(event)
             case KillSwitchChanged():
                 self._killed = event.latched
             case TradingPaused():
@@ -112,6 +120,19 @@ class OrderChecks:
                 self._limits.heard(event)
             case _:
                 pass
+
+    def _opened(self, event: SessionOpened) -> None:
+        """Read kill switch and pause from their files as they are now: they may have been changed between the
+        process's start and this, and what the engine makes of them is what is looked at."""
+        folder = self._world.settings.data_dir
+        self._killed = KillSwitch(folder).is_tripped()
+        if event.killed != self._killed:
+            self._witness.broke("no order under kill", f"opened with killed {event.killed}")
+        is_paused = (folder / PAUSE_NAME).exists()
+        if self._paused and not is_paused:
+            self._witness.broke("no order under halt or pause", "a pause was lost over a restart")
+        self._witness.counts["pauses over a restart"] += is_paused
+        self._paused = is_paused
 
     def _priced(self, feed: str, second_ms: int, now_ms: int) -> None:
         """Note a second of Chainlink, if it is a newer one than all before of its feed and can be true."""
@@ -155,6 +176,9 @@ class OrderChecks:
             self._witness.broke("no order under kill", f"{intent.order_id} is intended")
         if state.halted_why is not None or self._paused or state.breakers:
             self._witness.broke("no order under halt or pause", f"{intent.order_id}: {state.halted_why}")
+        tripped = self._witness.breakers.objection(state)
+        if tripped:
+            self._witness.broke("no order under halt or pause", f"{intent.order_id}: {tripped}")
         busy = [name for name, other in self.open.items() if other.slug == intent.slug]
         holding = state.ledger.holdings.get(intent.slug)
         if busy or (holding is not None and any(f.side == "BUY" for f in holding.fills.values())):
@@ -181,6 +205,10 @@ class OrderChecks:
             start_s, rule = market.contract.start_s, market.contract.rule
             self._witness.paid.check_strike(start_s, rule, strike, intent.order_id)
 
+        worthless = self._prices.objection(state)
+        if worthless:
+            self._witness.broke("no order on a worthless price", f"{intent.order_id}: {worthless}")
+
     def _check_served(self, intent: OrderIntent) -> None:
         served = self._witness.served
         objection = served.objection(intent.slug)
@@ -188,6 +216,12 @@ class OrderChecks:
             self._witness.broke("no order under an unknown rule", f"{intent.order_id}: {objection}")
         if served.drifted:
             self._witness.broke("no order after a drift", f"{intent.order_id}: {served.drifted}")
+
+    def answered(self, path: str, status: int) -> None:
+        """Note whether the venue takes heartbeats, as its answer reaches the engine."""
+        if path == BEATS:
+            self._beat_refused_ms = None if status == 200 else self._world.wall_ms()
+            self._witness.counts["heartbeats refused"] += status != 200
 
     # --- the wire -------------------------------------------------------------------------------------------
 
@@ -251,6 +285,11 @@ class OrderChecks:
             )
         if intent.side == "SELL":
             return
+        refused_ms = self._beat_refused_ms
+        if refused_ms is not None and self._world.wall_ms() - refused_ms > BEAT_AGAIN_MS:
+            self._witness.broke(
+                "no order under halt or pause", f"{intent.order_id} after a refused heartbeat"
+            )
         folder = self._world.settings.data_dir
         tripped = KillSwitch(folder).read()
         wall_ms = self._world.wall_ms()

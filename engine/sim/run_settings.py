@@ -33,6 +33,15 @@ LIMITS: Final[dict[str, dict[str, Any]]] = {
         "max_order_errors": 11,
     },
     "strict": {"max_trades_per_hour": 1_000, "max_daily_loss": 12.0, "max_order_errors": 11},
+    "touchy": {
+        "max_trades_per_hour": 1_000,
+        "max_daily_loss": 100_000.0,
+        "max_exposure_usd": 100_000.0,
+        "max_correlated_usd": 100_000.0,
+        "max_loss_streak": 2,
+        "max_drawdown_usd": 15.0,
+        "max_order_errors": 3,
+    },
     "poor": {
         "max_trades_per_hour": 1_000,
         "max_daily_loss": 100_000.0,
@@ -41,7 +50,8 @@ LIMITS: Final[dict[str, dict[str, Any]]] = {
         "max_order_errors": 11,
     },
 }
-"""``strict``: one window that is lost ends the day. ``poor``: so is everything, but there is ``POOR_USD``."""
+"""``strict``: one window that is lost ends the day. ``poor``: so is everything, but there is ``POOR_USD``.
+``touchy``: breakers trip by two lost windows, or three refused orders."""
 
 RICH_USD: Final = 10_000.0
 POOR_USD: Final = 18.0

@@ -59,6 +59,46 @@ OTHER_FAULTS: Final[tuple[tuple[str, dict[str, Value]], ...]] = (
     ("geo-403", {}),
 )
 
+RARE_FAULTS: Final[dict[str, tuple[dict[str, Value], ...]]] = {
+    "bad-value": (
+        {"as": "zero"},
+        {"as": "negative"},
+        {"as": "nan"},
+        {"as": "infinite"},
+        {"as": "tenfold"},
+        {"as": "tenfold", "every": 3},
+        {"as": "tenfold", "topic": "chainlink"},
+        {"as": "tenfold", "topic": "twap"},
+        {"as": "tenfold", "feed": "rtds", "topic": "chainlink"},
+        {"as": "tenfold", "feed": "spot"},
+    ),
+    "price-apart": (
+        {},
+        {"bp": -60},
+        {"bp": 200},
+        {"feed": "rtds", "topic": "chainlink", "bp": -60},
+        {"feed": "all", "topic": "twap", "bp": 60},
+        {"feed": "all", "bp": 80},
+    ),
+    "other-window": ({},),
+    "fee-unknown": ({},),
+    "heartbeat-refused": ({},),
+    "old-frames": ({},),
+    "shuffled-levels": ({},),
+}
+"""Faults that neither of the above nor ``soak`` draws, with their arguments."""
+
+RARE_LONGEST_S: Final = {"fee-unknown": 1_200.0, "other-window": 300.0, "heartbeat-refused": 300.0}
+RARE_USUAL_S: Final = 120.0
+"""Venue seconds that they last at most: a fee is good for ten minutes, a description for a window."""
+
+TOUCHY_SHARE: Final = 0.5
+"""Of the runs with wide limits, those whose breakers trip easily in their place."""
+
+RARE_SHARE: Final = 0.5
+RARE_AN_HOUR: Final = 3.0
+"""Half of the runs have some of them, so many an hour on average, beside everything else."""
+
 POWER_SHARE: Final = 0.35
 """Of the crashes, those in which the machine's power fails, and not the process alone."""
 
@@ -188,7 +228,27 @@ def script_of(seed: int, hours: float) -> Script:
     if terms.quarters_to_midnight is not None:
         luck = random.Random(f"midnight {seed}")
         actions = [one for one in actions if one.what not in ENDS or luck.random() < KEPT_AT_MIDNIGHT]
-    return Script(seed, length_s, terms, tuple(actions), tuple(range(len(actions))))
+    actions += _rare_faults(seed, length_s, last_s, terms)
+    # A place names an action for good, whatever else is drawn: by the order of drawing, not of time.
+    placed = sorted(enumerate(actions), key=lambda one: one[1].at_s)
+    return Script(seed, length_s, terms, tuple(one for _, one in placed), tuple(place for place, _ in placed))
+
+
+def _rare_faults(seed: int, length_s: float, last_s: float, terms: Terms) -> list[Action]:
+    """Draw those that nothing else does, by a luck of their own: the other actions stay as they were."""
+    luck = random.Random(f"lies {seed}")
+    if luck.random() >= RARE_SHARE:
+        return []
+    names = [name for name in RARE_FAULTS if terms.is_live or name != "heartbeat-refused"]
+    count = int(luck.expovariate(3600 / (RARE_AN_HOUR * length_s)))
+    found: list[Action] = []
+    for _ in range(count):
+        at_s, name = round(luck.uniform(FIRST_S, last_s), 1), luck.choice(names)
+        longest_s = RARE_LONGEST_S.get(name, RARE_USUAL_S)
+        found.append(_fault(luck, at_s, name, luck.choice(RARE_FAULTS[name]), longest_s=longest_s))
+        if name == "heartbeat-refused":  # heartbeats are sent while an order's fate is unknown, and only then
+            found.append(_fault(luck, at_s, "lost-answer", {"count": 1}, longest_s=longest_s))
+    return found
 
 
 def _terms(rng: random.Random) -> Terms:
@@ -218,6 +278,8 @@ def _less_usual(seed: int, length_s: float, terms: Terms) -> Terms:
     draw = rng.random()
     if draw < STRICT_SHARE + POOR_SHARE:
         terms = terms._replace(limits="strict" if draw < STRICT_SHARE else "poor")
+    if terms.limits == "wide" and random.Random(f"breaker limits {seed}").random() < TOUCHY_SHARE:
+        terms = terms._replace(limits="touchy")
     last = int((1.0 - QUIET_SHARE) * length_s - BOUNDARY_S) // QUARTER_S
     if last < 0 or rng.random() >= MIDNIGHT_SHARE.get(terms.limits, OTHER_MIDNIGHT_SHARE):
         return terms

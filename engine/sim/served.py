@@ -22,6 +22,9 @@ GAMMA: Final = "/gamma/"
 STREAM: Final = "https://data.chain.link/streams/btc-usd"
 """Where spot is settled from; an average's address goes on with its seconds (protocol sheet, 4.3)."""
 
+FEE_TOLD_MS: Final = 610_000
+"""Since a window's fee was told: twice ``FEE_RATE_TTL_SECONDS``, and the time that an answer takes."""
+
 DRIFT_USD: Final = Decimal("0.01")
 """What a proven price may differ from the served one (docs/model.md, "Truth")."""
 
@@ -50,6 +53,8 @@ class Served:
         self._witness = witness
         self._trusted: dict[str, set[SettlementRule]] = {}
         """By the windows' length: the first rule told, and those that a whole window came out by."""
+        self._untaken: set[tuple[str, SettlementRule]] = set()
+        """Those that an event told which the session has not taken in yet."""
         self.begin_life()
 
     def begin_life(self) -> None:
@@ -57,6 +62,8 @@ class Served:
         self._words: dict[str, SettlementRule | None] = {}
         """By slug, as last answered; the engine takes it in when it hears of it."""
         self._rules: dict[str, SettlementRule | None] = {}
+        self._fee_ms: dict[str, int] = {}
+        """When a window's fee was last told."""
         self.drifted = ""
 
     def answered(self, path: str, status: int, body: bytes) -> None:
@@ -67,7 +74,13 @@ class Served:
             document = msgspec.json.decode(body)
         except msgspec.MsgspecError:
             return
-        self._words[path.rpartition("/")[2]] = rule_served(document)
+        slug = path.rpartition("/")[2]
+        if document["slug"] != slug:
+            return  # of another window than the one that was asked for
+        market = document if "conditionId" in document else document["markets"][0]
+        if not market["feesEnabled"] or market["feeSchedule"] is not None:
+            self._words[slug] = rule_served(document)
+            self._fee_ms[slug] = self._witness.world.venue.clock.now_ms()
 
     def heard(self, event: AnyEvent) -> None:
         """Note what an event tells, before the core decides on it."""
@@ -78,15 +91,42 @@ class Served:
         elif isinstance(event, MarketResolved):
             self._announced(event)
         elif isinstance(event, LedgerRestored):
-            # A disk that failed, or a power cut, may have kept a rule out of the file: the first counts then.
-            kept = {rule.name for rule in event.rules}
-            self._trusted = {name: rules for name, rules in self._trusted.items() if name in kept}
+            self._restored(event)
+
+    def taken_in(self) -> None:
+        """Note that the session has taken in what it heard last."""
+        self._untaken.clear()
+
+    def untaken(self) -> frozenset[str]:
+        """Forget what a session that died just now heard last and did not take in.
+
+        Returns:
+            The kinds of window that this was about.
+        """
+        names = frozenset(name for name, _ in self._untaken)
+        for name, rule in self._untaken:
+            self._trusted[name].discard(rule)
+        self._trusted = {name: rules for name, rules in self._trusted.items() if rules}
+        self._untaken.clear()
+        return names
+
+    def _restored(self, event: LedgerRestored) -> None:
+        """Forget what a disk that failed, or a death, may have kept out of the file: what it tells counts
+        then, or else the first rule that is told. All other trust goes on, told or not."""
+        told = {rule.name: rule.rule for rule in event.rules}
+        for name in self._witness.may_lack:
+            self._trusted.pop(name, None)
+            if name in told:
+                self._trusted[name] = {told[name]}
 
     def objection(self, slug: str) -> str:
         """Say why a market's rule does not allow to buy it; empty where it does."""
         rule = self._rules.get(slug)
         if rule is None:
             return f"{slug} has no known rule"
+        fee_ms, now_ms = self._fee_ms.get(slug, 0), self._witness.world.venue.clock.now_ms()
+        if now_ms - fee_ms > FEE_TOLD_MS:
+            return f"the fee of {slug} was last told at {fee_ms}"
         if rule not in self._trusted.get(_length(slug), ()):
             return f"{slug} is said to settle by {rule}, which is not the rule so far and not proven"
         return ""
@@ -96,8 +136,14 @@ class Served:
         if slug not in self._rules and _end_s(slug) * 1000 <= event.ts_recv_ms:
             return  # it is over, and was never followed
         rule = self._rules[slug] = self._words.get(slug)
-        if rule is not None:
-            self._trusted.setdefault(_length(slug), {rule})
+        if rule is not None and _length(slug) not in self._trusted:
+            self._trust(slug, rule)
+
+    def _trust(self, slug: str, rule: SettlementRule) -> None:
+        rules = self._trusted.setdefault(_length(slug), set())
+        if rule not in rules:
+            rules.add(rule)
+            self._untaken.add((_length(slug), rule))
 
     def _came_out(self, event: OutcomeServed) -> None:
         markets = self._markets()
@@ -133,7 +179,7 @@ class Served:
             (tape.price_at(_end_s(event.slug), rule), event.final),
         )
         if all(true is not None and abs(true - served) <= DRIFT_USD for true, served in pairs):
-            self._trusted.setdefault(_length(event.slug), set()).add(rule)
+            self._trust(event.slug, rule)
 
     def _compare(self, name: str, own: PriceAt | None, served: Decimal | None, slug: str) -> None:
         if own is None or served is None or own.source == "estimate":

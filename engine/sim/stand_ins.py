@@ -38,7 +38,7 @@ from engine.core.ledger import Change
 from engine.core.state import State
 from engine.core.step import Effect
 from engine.errors import StartError
-from engine.events import AnyEvent, LedgerRestored, SecondPassed
+from engine.events import AnyEvent, LedgerRestored, PastRule, SecondPassed
 from engine.kill import KillSwitch, Latch
 from engine.practice.simulated import maker
 from engine.run import engine as engine_module
@@ -160,9 +160,12 @@ class SimulatedLedger(LedgerFile):
     fails: ClassVar[bool] = False
     disk: ClassVar[LedgerDisk] = LedgerDisk()
     """What a power cut leaves of the file; a new one for each run."""
+    unwritten: ClassVar[set[str]] = set()
+    """Kinds of window whose trusted rule was to be written, and was not, as far as is known."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.unwritten.clear()
         self.disk.opened(self.path, self._database)
         self.disk.committed(is_synced=False)
 
@@ -175,10 +178,13 @@ class SimulatedLedger(LedgerFile):
     def write(self, seq: int, changes: Iterable[Change], breakers: dict[str, str], now_ms: int) -> None:
         """Write, or fail as a full disk does."""
         batch = list(changes)
+        rules = {change.name for change in batch if isinstance(change, PastRule)}
+        self.unwritten.update(rules)
         type(self).before("ledger")
         if self.fails:
             raise self._failed(sqlite3.OperationalError("database or disk is full"))
         super().write(seq, batch, breakers, now_ms)
+        self.unwritten.difference_update(rules)
         self.disk.committed(is_synced=self._is_synced)
         type(self).before("ledgered")
 

@@ -5,6 +5,7 @@ It shares no code with the ledger's own sums or with the gates.
 
 import json
 from decimal import ROUND_HALF_EVEN, Decimal
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from engine.core.ledger import Holding, Ledger
@@ -121,6 +122,46 @@ def _held(ledger: Ledger) -> int:
     return sum(_stake(h) for h in ledger.holdings.values() if h.outcome is None and h.fills)
 
 
+def tripped(ledger: Ledger, cleared_ms: int, most_lost: float, most_usd: float) -> dict[str, str]:
+    """Say which breakers on results have to be tripped, and why.
+
+    Args:
+        ledger: For its fills and outcomes alone.
+        cleared_ms: What settled until then is not judged.
+        most_lost: Windows lost in a row.
+        most_usd: Dollars below the best result.
+    """
+    judged = [
+        holding
+        for holding in ledger.holdings.values()
+        if holding.outcome is not None and holding.settled_ms > cleared_ms and _has_bought(holding)
+    ]
+    ways = [
+        [_profit(one) for one in sorted(judged, key=lambda one: (one.settled_ms, _profit(one) > 0))],
+        [_profit(one) for one in sorted(judged, key=lambda one: (one.end_s, _profit(one) > 0))],
+    ]
+    lost, down = min(map(_lost_in_a_row, ways)), min(map(_below_best_e6, ways)) / 1e6
+    found = {}
+    if lost >= most_lost:
+        found["loss streak"] = f"{lost} windows lost in a row"
+    if down >= most_usd:
+        found["drawdown"] = f"${down:.2f} below the best"
+    return found
+
+
+def _has_bought(holding: Holding) -> bool:
+    return any(fill.side == "BUY" for fill in holding.fills.values())
+
+
+def _lost_in_a_row(profits: list[int]) -> int:
+    return next((place for place, one in enumerate(reversed(profits)) if one > 0), len(profits))
+
+
+def _below_best_e6(profits: list[int]) -> int:
+    totals = list(accumulate(profits, initial=0))
+    return max(totals) - totals[-1]
+
+
 def cash_of(ledger: Ledger) -> int:
     """Return what all fills and payouts came to."""
     paid = sum(_shares(h, h.outcome) for h in ledger.holdings.values() if h.outcome is not None)
@@ -140,7 +181,7 @@ def is_wrong(ledger: Ledger) -> str:
 
 
 def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
-    """Write down what a restart has to keep: fills, outcomes, orders of unknown fate, breakers.
+    """Write down what a restart has to keep: fills, outcomes, lost orders, breakers, trusted rules.
 
     Args:
         state: The core's memory.
@@ -164,9 +205,27 @@ def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
         for order in state.trading.in_flight.values()
         if order.venue_order_id and order.venue_order_id not in never_left
     )
+    rules = {name: [str(part) for part in rule] for name, rule in sorted(state.rules.items())}
     return json.dumps(
-        [held, lost, sorted(state.breakers), ledger.cash_e6, ledger.realised_e6, ledger.fees_e6], default=str
+        [held, lost, sorted(state.breakers), ledger.cash_e6, ledger.realised_e6, ledger.fees_e6, rules],
+        default=str,
     )
+
+
+def but_rules(what: str, names: frozenset[str]) -> str:
+    """Return what ``told`` writes without the rules of some kinds of window; empty stays empty."""
+    if not what or not names:
+        return what
+    *others, rules = json.loads(what)
+    return json.dumps([*others, {name: rule for name, rule in rules.items() if name not in names}])
+
+
+def but_breakers(what: str) -> str:
+    """Return what ``told`` writes with no breaker tripped; empty stays empty."""
+    if not what:
+        return what
+    held, lost, _, *others = json.loads(what)
+    return json.dumps([held, lost, [], *others])
 
 
 def _asked(intent: OrderIntent) -> list[str | int]:
@@ -209,7 +268,7 @@ def paper_fill_is_wrong(intent: OrderIntent | None, event: OrderFilled) -> str:
 
 def difference(was: str, now: str) -> str:
     """Say in which parts two of what ``told`` writes differ."""
-    names = ("holdings", "unknown orders", "breakers", "cash", "realised", "fees")
+    names = ("holdings", "unknown orders", "breakers", "cash", "realised", "fees", "rules")
     pairs = zip(names, json.loads(was), json.loads(now), strict=True)
     return "; ".join(f"{name}: {_short(a, b)}" for name, a, b in pairs if a != b)
 

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from engine.config import Settings
 from engine.errors import EngineError
-from engine.kill import KillSwitch
+from engine.kill import CLEAR_PHRASE, KillSwitch
 from engine.practice.fault_board import FaultBoard
 from engine.practice.fault_gate import FaultGate
 from engine.practice.faults import KINDS
@@ -29,6 +29,7 @@ from engine.practice.simulated import Opening
 from engine.practice.venue import Venue
 from engine.run.arming import Arm
 from engine.run.engine import Engine
+from engine.run.ledger.file import clear_tripped
 from engine.sim import truth
 from engine.sim.clock import OWNER, VirtualLoop, virtual_time
 from engine.sim.invariants import Witness
@@ -59,6 +60,10 @@ LOOKED_EVERY_S: Final = 5.0
 
 HALTED_FOR_S: Final = 120.0
 """Venue seconds after which an operator restarts an engine that halted."""
+
+
+CLEARED_AFTER_S: Final = 300.0
+"""Venue seconds after which an operator clears a tripped breaker, for which he stops the engine."""
 
 
 class World:
@@ -99,6 +104,8 @@ class World:
         self.died = asyncio.Event()
         self.down_s = 1.0
         self.stop = asyncio.Event()
+        self.is_to_clear = False
+        """Whether the breakers are cleared before the next engine starts."""
         self.is_over = False
         self.graveyard: list[Any] = []
 
@@ -145,6 +152,7 @@ class World:
         while not self.is_over:
             await self._live()
             if not self.is_over:
+                self._clear_breakers()
                 await self.venue.clock.sleep(self.down_s)
         for task in (script, clock, playing):
             task.cancel()
@@ -154,6 +162,7 @@ class World:
         while not self.witness.violations and (self.now_s < self.script.length_s or self._must_go_on()):
             await self.venue.clock.sleep(LOOKED_EVERY_S)
             self._look_after_halts()
+            self._look_after_breakers()
         self.is_over = True
         self.stop.set()
         if self.witness.violations:
@@ -177,6 +186,31 @@ class World:
             self.counts[f"halted: {state.halted_why[:40]}"] += 1
             self.down_s = 1.0
             self.stop.set()
+
+    def _look_after_breakers(self) -> None:
+        """Stop an engine whose breakers have been tripped for a while: they are cleared while none runs."""
+        state = self.session.state if SimulatedSession.made else None
+        if state is None or not state.breakers or self.stop.is_set() or self.now_s > self.script.length_s:
+            return
+        since_ms = max(state.stops_ms.get(name, 0) for name in state.breakers)
+        if self.venue.clock.now_ms() - since_ms > CLEARED_AFTER_S * 1000:
+            self.is_to_clear = True
+            self.down_s = 1.0
+            self.stop.set()
+
+    def _clear_breakers(self) -> None:
+        """Clear every breaker, as an operator does between two engines."""
+        if not self.is_to_clear:
+            return
+        self.is_to_clear = False
+        with real_time():
+            cleared, wrong = clear_tripped(
+                self.settings.data_dir, CLEAR_PHRASE, "drill", "the script says so"
+            )
+        assert wrong is None, wrong
+        SimulatedLedger.disk.committed(is_synced=True)
+        if cleared:
+            self.witness.cleared()
 
     async def _live(self) -> None:
         """Let one engine live: until it is stopped, ends by itself, or dies."""
