@@ -1,8 +1,8 @@
 """``make audit``: ask whether a locked package has a known fault. Asks a service on the internet.
 
-``pip-audit`` is installed into a venv of its own (``.venv-audit``) and reads ``requirements.lock`` as it is:
-nothing of it is installed. Exit status 0: no package has a known fault; 1: one has, or nobody could be asked,
-which is said and is no result; 2: wrong use.
+``pip-audit`` is installed into a venv of its own (``.venv-audit``) and reads the locks as they are, of the
+console and of its tests: nothing of them is installed. Exit status 0: no package has a known fault; 1: one
+has, or nobody could be asked, which is said and is no result; 2: wrong use.
 """
 
 import argparse
@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TOOL: Final = "pip-audit==2.10.1"
-LOCK: Final = ROOT / "requirements.lock"
+LOCKS: Final = (ROOT / "requirements.lock", ROOT / "requirements-test.lock")
+"""What the console runs with; and the same with the tools of the tests, which run on the same machines."""
 ASKED_S: Final = 900
 OFFLINE: Final = "NOT AUDITED: {why}. This needs the internet; no result of an audit may be claimed"
 
@@ -32,7 +33,10 @@ def main() -> int:
     """Set up, ask, and say what came of it."""
     options = arguments().parse_args()
     problem = set_up(options.venv)
-    verdict = Verdict(1, (OFFLINE.format(why=problem),)) if problem else asked(options.venv, options.lock)
+    if problem:
+        verdict = Verdict(1, (OFFLINE.format(why=problem),))
+    else:
+        verdict = together([(lock.name, asked(options.venv, lock)) for lock in options.lock or LOCKS])
     print("\n".join(verdict.lines), file=sys.stderr if verdict.status else sys.stdout)
     return verdict.status
 
@@ -40,7 +44,7 @@ def main() -> int:
 def arguments() -> argparse.ArgumentParser:
     """Say what can be asked for."""
     made = argparse.ArgumentParser(prog="python scripts/audit.py", description=__doc__.split("\n")[0])
-    made.add_argument("--lock", type=Path, default=LOCK, help="the file of locked packages")
+    made.add_argument("--lock", type=Path, action="append", help="a file of locked packages; both of ours")
     made.add_argument("--venv", type=Path, default=ROOT / ".venv-audit", help="where the tool is installed")
     return made
 
@@ -77,6 +81,18 @@ def asked(folder: Path, lock: Path) -> Verdict:
     except subprocess.TimeoutExpired:
         return Verdict(1, (OFFLINE.format(why=f"no answer within {ASKED_S} s"),))
     return verdict_on(done.stdout, done.stderr)
+
+
+def together(verdicts: Sequence[tuple[str, Verdict]]) -> Verdict:
+    """Put what came of each lock into one verdict, no better than the worst; each line names its lock.
+
+    Args:
+        verdicts: By the lock's name; none at all is no result.
+    """
+    if not verdicts:
+        return Verdict(1, (OFFLINE.format(why="no lock was named"),))
+    lines = tuple(f"{name}: {line}" for name, verdict in verdicts for line in verdict.lines)
+    return Verdict(max(verdict.status for _, verdict in verdicts), lines)
 
 
 def verdict_on(output: str, errors: str) -> Verdict:

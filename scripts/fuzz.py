@@ -35,6 +35,8 @@ MEMORY_MB: Final = 3_000
 STUCK_S: Final = 20
 """Seconds that one input may take."""
 LEAST_S: Final = 2.0
+WATCHED: Final = ["engine", "pages"]
+"""Whose code the fuzzer sees: a new way through it makes an input worth keeping."""
 
 
 def main() -> int:
@@ -179,7 +181,7 @@ def inside(jobs: dict[str, list[str]]) -> int:
     """Instrument the product, then be each target's process in turn."""
     import atheris  # noqa: PLC0415 (there in .venv-fuzz alone)
 
-    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), atheris.instrument_imports(["engine"]):
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere), atheris.instrument_imports(WATCHED):
         from tests.fuzz_targets import TARGETS  # noqa: PLC0415 (instrumented)
     for name, given in jobs.items():
         folder = Path(name).absolute()

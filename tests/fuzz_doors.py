@@ -51,7 +51,8 @@ from engine.run.price_files import PriceFileError, read_ticks
 from engine.run.replay.index import Index, index_path
 from engine.run.replay.listing import source_of
 from engine.run.sessions.folder import SessionError, find
-from engine.run.sweep import opening, plans
+from engine.run.sweep import opening, plans, trades
+from engine.run.sweep.grid import SweepError
 from engine.run.table_text import moment_of, typed
 from engine.run.throttle import origin_of
 from engine.run.tls_file import ends_s
@@ -214,7 +215,12 @@ def _swept(data: bytes, folder: Path) -> bool:
     plan: dict[str, Any] = {"fingerprint": "f", "planned_ms": 9, "hypothesis": "", "later_hypotheses": []}
     told = plans.kept(plan, own / "sweep")
     opened = opening.opened(settings, own.name, {"chosen": None}, 3)
-    return told != plan or opened is not None
+    try:
+        report = trades.report_at(own / "sweep.plan.json")
+    except SweepError as error:
+        _names(error, str(own))
+        report = {}
+    return told != plan or opened is not None or bool(report)
 
 
 def _token(data: bytes, folder: Path) -> bool:

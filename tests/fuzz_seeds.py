@@ -14,6 +14,7 @@ from engine.raw import RawFrame, RawRecorder
 from engine.run.session_rows import SessionRows
 from engine.run.wide_csv import REQUIRED, markets_beside, write_rows
 from tests.books import keep_journal, traded
+from tests.fuzz_call_seeds import CALL_SEEDS
 from tests.fuzz_door_seeds import DOOR_SEEDS
 from tests.fuzz_orders import seeds as order_answers
 from tests.fuzz_word_seeds import WORD_SEEDS
@@ -183,6 +184,7 @@ SEEDS: dict[str, Callable[[], dict[str, bytes]]] = {
     "toml": _texts(some=TOML),
     **WORD_SEEDS,
     **DOOR_SEEDS,
+    **CALL_SEEDS,
     "order-answers": order_answers,
     "secrets": lambda: {"some": b"private_key\x000x" + b"5e" * 32 + b"\x00API_KEY\x00key\x00D_MIN\x007.5"},
 }  # fmt: skip

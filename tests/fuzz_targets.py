@@ -36,6 +36,7 @@ from engine.run.row_records import opening
 from engine.run.verify.proof import verify
 from engine.run.wide_csv import read_rows, records_of_csv, write_rows
 from engine.wire import clob_market, clob_rest, clob_user, gamma, polybolt, rtds, site_price, spot
+from tests.fuzz_calls import CALLS
 from tests.fuzz_doors import DOORS
 from tests.fuzz_orders import order_answers
 from tests.fuzz_words import WORDS
@@ -352,6 +353,7 @@ TARGETS: Final = {
         Target("secrets", _secret_folder),
         *(Target(name, run) for name, run in WORDS.items()),
         *(Target(name, run) for name, run in DOORS.items()),
+        *(Target(name, run) for name, run in CALLS.items()),
         Target("order-answers", order_answers),
     )
 }

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scripts.audit import last_line, verdict_on
+from scripts import audit
+from scripts.audit import LOCKS, Verdict, last_line, together, verdict_on
 
 ROOT = Path(__file__).resolve().parent.parent
 CLEAN = {"name": "altair", "version": "6.3.0", "vulns": []}
@@ -56,6 +57,52 @@ def test_offline_it_fails_and_says_so(tmp_path: Path) -> None:
     assert done.stderr.startswith("NOT AUDITED: pip-audit==")
     assert "could not be installed" in done.stderr
     assert "no result of an audit may be claimed" in done.stderr
+
+
+def test_both_locks_are_asked_about(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tool of the tests with a known fault runs on the same machines as the console."""
+    seen: list[str] = []
+
+    def asked(folder: Path, lock: Path) -> Verdict:
+        seen.append(lock.name)
+        return verdict_on(told(CLEAN if lock.name == "requirements.lock" else FAULTY), "")
+
+    monkeypatch.setattr(audit, "set_up", lambda folder: "")
+    monkeypatch.setattr(audit, "asked", asked)
+    monkeypatch.setattr(sys, "argv", ["audit.py", "--venv", str(tmp_path)])
+    assert audit.main() == 1
+    assert seen == ["requirements.lock", "requirements-test.lock"]
+    assert capsys.readouterr().err.splitlines() == [
+        "requirements.lock: 1 packages, none with a known fault",
+        "requirements-test.lock: orjson 2.0: PYSEC-2026-1, mended in 2.1",
+        "requirements-test.lock: 1 known faults in 1 packages",
+    ]
+    assert all(lock.is_file() for lock in LOCKS)
+    assert {lock.name for lock in LOCKS} == {path.name for path in ROOT.glob("*.lock")}
+
+
+def test_one_lock_can_be_asked_about_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """``--lock`` takes the place of ours, and does not come on top."""
+    seen: list[Path] = []
+    monkeypatch.setattr(audit, "set_up", lambda folder: "")
+    monkeypatch.setattr(audit, "asked", lambda folder, lock: seen.append(lock) or Verdict(0, ("well",)))
+    monkeypatch.setattr(sys, "argv", ["audit.py", "--venv", str(tmp_path), "--lock", "own.lock"])
+    assert audit.main() == 0
+    assert seen == [Path("own.lock")]
+
+
+def test_the_worst_of_two_locks_counts() -> None:
+    """One that could not be looked up makes of the other's clean bill no result."""
+    offline = verdict_on("", "no such host")
+    clean = verdict_on(told(CLEAN), "")
+    both = together([("a", clean), ("b", offline)])
+    assert both.status == 1
+    assert both.lines[0] == "a: 1 packages, none with a known fault"
+    assert both.lines[1].startswith("b: NOT AUDITED: what is known could not be looked up")
+    assert together([("a", clean), ("b", clean)]).status == 0
+    assert together([]).status == 1
 
 
 def test_the_last_line_of_a_log_is_one_with_words() -> None:

@@ -2,10 +2,12 @@
 
 import ast
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from functools import cache
 from pathlib import Path
+from types import CodeType, FrameType
 
 import pytest
 
@@ -64,6 +66,92 @@ DECODERS = {
 }
 """Who makes a decoder for a hot path or a format of rows, and the target of fuzzing that reaches it."""
 
+READERS = {
+    "engine/feeds/clock_check.py ExactClock.read_ms": "clock",
+    "engine/feeds/venue_clock.py _quickest": "clock",
+    "engine/kill.py KillSwitch.read": "kill",
+    "engine/layer.py kept_layer": "layer",
+    "engine/passes.py read": "pass",
+    "engine/practice/clob_socket.py ClobFeed._hear": "practice-heard",
+    "engine/practice/control.py _object": "practice-called",
+    "engine/practice/fault_orders.py post_only": "practice-called",
+    "engine/practice/manifest.py _read": "manifest",
+    "engine/practice/order_reading.py read_order": "practice-order",
+    "engine/practice/order_reading.py read_orders": "practice-order",
+    "engine/practice/polybolt_socket.py PolyboltFeed._hear": "practice-heard",
+    "engine/practice/private.py _cancel_routes.several": "practice-called",
+    "engine/practice/private.py _object": "practice-called",
+    "engine/practice/rest.py _books.answer": "practice-called",
+    "engine/practice/rtds_socket.py RtdsFeed._hear": "practice-heard",
+    "engine/practice/rtds_socket.py _hearing": "practice-heard",
+    "engine/practice/spot_socket.py SpotFeed._hear": "practice-heard",
+    "engine/practice/user_socket.py _hear": "practice-heard",
+    "engine/run/arming.py decoded": "armed",
+    "engine/run/calibration/layer.py layers": "layer",
+    "engine/run/commands_taken.py Inbox._read": "command",
+    "engine/run/doctor/account.py AccountDesk._balance": "account",
+    "engine/run/doctor/account.py AccountDesk._whose": "account",
+    "engine/run/doctor/account.py AccountDesk.keys_line": "account",
+    "engine/run/doctor/venue.py geoblock_line": "region",
+    "engine/run/endpoints.py EmbeddedVenue.__aenter__": "venue-answer",
+    "engine/run/markets_table.py read_markets": "markets",
+    "engine/run/pause_file.py PauseFile.told_again": "paused",
+    "engine/run/sessions/apart.py prove_apart": "proof-answer",
+    "engine/run/sessions/kept.py noted": "beside",
+    "engine/run/sessions/kept.py verdict_on": "beside",
+    "engine/run/sweep/grid.py grid_of": "grid",
+    "engine/run/sweep/job.py _job": "sweep",
+    "engine/run/sweep/job.py calibration": "sweep",
+    "engine/run/sweep/job.py report": "sweep",
+    "engine/run/sweep/opening.py opened": "swept",
+    "engine/run/sweep/plans.py _told": "swept",
+    "engine/run/sweep/run.py Kept.done": "sweep",
+    "engine/run/sweep/trades.py report_at": "swept",
+    "engine/run/tell.py _reply": "reply",
+    "engine/run/truth_of_day.py _load": "lines",
+    "engine/run/what_if/job.py _answer": "what-if-answer",
+    "engine/run/what_if/sources.py read_progress": "sweep",
+    "engine/run/window_files.py opening_of": "windows",
+    "engine/run/window_files.py read_window": "windows",
+    "engine/venue/official_client.py Expected.read": "order-answers",
+}
+"""Which function reads JSON of others by ``from_json``, and the target of fuzzing that reaches it."""
+
+OTHERWISE = {
+    "engine/journal_blocks.py": "block",
+    "engine/passes.py": "pass",
+    "engine/passwords.py": "password",
+    "engine/practice/keys.py": "",  # the venue's own secret, which it has made itself
+    "engine/practice/order_reading.py": "practice-order",
+    "engine/practice/private.py": "practice-asked",
+    "engine/practice/recorded.py": "recording",
+    "engine/practice/site.py": "practice-asked",
+    "engine/raw.py": "raw",
+    "engine/run/captures.py": "frames",
+    "engine/run/doctor/machine.py": "",  # pyproject.toml of the checkout that runs
+    "engine/run/drill.py": "",  # the registry of the practice venue, which is ours
+    "engine/run/handover_times.py": "journal",  # what a session says of its start; anything odd is no line
+    "engine/run/price_files.py": "prices",
+    "engine/run/replay/scene.py": "index",
+    "engine/run/sessions/clocks.py": "journal",  # as above
+    "engine/run/table_text.py": "moment",
+    "engine/run/wide_csv.py": "csv",
+    "engine/run/window_files.py": "windows",
+    "engine/settings_toml.py": "toml",
+    "engine/wire/grammar.py": "wire-gamma",
+    "pages/server_access.py": "form",
+}
+"""Who unpacks or reads what is no JSON (``UNPACK``), and the target of fuzzing that reaches it."""
+
+UNPACK = (
+    "msgspec.convert", "tomllib.load", "csv.reader", "csv.DictReader", "pickle.load", "zlib.decompress",
+    "gzip.", "base64.b64decode", "base64.urlsafe_b64decode", "parse_qs", "pq.ParquetFile", "pq.read_",
+    "datetime.fromisoformat",
+)  # fmt: skip
+
+
+DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
 
 @cache
 def sources() -> tuple[tuple[str, ast.AST], ...]:
@@ -79,6 +167,15 @@ def read() -> Iterator[tuple[str, ast.AST]]:
 
 def calls(tree: ast.AST) -> list[str]:
     return [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+
+
+def readers(tree: ast.AST, within: str = "") -> Iterator[str]:
+    """Yield the names of the functions that call ``from_json``, by whatever name it was imported."""
+    for node in ast.iter_child_nodes(tree):
+        own = f"{within}.{node.name}" if isinstance(node, DEFINES) else within
+        if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node).rpartition(".")[2] == "from_json":
+            yield within.strip(".")
+        yield from readers(node, own)
 
 
 def names(tree: ast.AST, words: tuple[str, ...]) -> bool:
@@ -101,8 +198,51 @@ def test_every_decoder_is_reached_by_a_target_of_fuzzing() -> None:
     assert {target for target in DECODERS.values() if target} <= set(TARGETS)
 
 
+def test_whoever_reads_json_of_others_has_a_target_of_fuzzing() -> None:
+    """One error for all that can be wrong does not say that its caller catches it."""
+    found = {
+        f"{path} {name}" for path, tree in sources() for name in readers(tree) if path != "engine/decoded.py"
+    }
+    assert found == set(READERS)
+    assert set(READERS.values()) <= set(TARGETS)
+
+
+def test_whoever_unpacks_something_else_has_a_target_of_fuzzing() -> None:
+    """Or a reason: nobody else has made it."""
+    found = {path for path, tree in sources() if names(tree, UNPACK)}
+    assert found == set(OTHERWISE)
+    assert {target for target in OTHERWISE.values() if target} <= set(TARGETS)
+
+
+@pytest.mark.parametrize("target", sorted(set(READERS.values())))
+def test_a_target_reaches_the_readers_that_are_said_to_be_its(target: str, tmp_path: Path) -> None:
+    """By its corpus alone: what the table says could be a wish."""
+    reached: set[str] = set()
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is from_json.__code__ and frame.f_back is not None:
+            reached.add(told_of(frame.f_back.f_code))
+
+    sys.setprofile(watch)
+    try:
+        for path in sorted((ROOT / "tests" / "corpora" / target).iterdir()):
+            TARGETS[target].run(path.read_bytes(), tmp_path)
+    finally:
+        sys.setprofile(None)
+    assert {reader for reader, by in READERS.items() if by == target} - reached == set()
+
+
+def told_of(code: CodeType) -> str:
+    """Name a function as ``READERS`` does."""
+    path = Path(code.co_filename)
+    place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    return f"{place} {code.co_qualname.replace('.<locals>', '')}"
+
+
 def test_the_search_finds_a_call_that_is_planted() -> None:
     """The checks above must be able to fail."""
+    planted = "class A:\n def b(self):\n  def c():\n   return decoded.from_json(x, int)\n  d(from_json)"
+    assert list(readers(ast.parse(planted))) == ["A.b.c", "A.b"]
     assert names(ast.parse("a = msgspec.json.decode(path.read_bytes(), type=A)"), ("msgspec.json.decode",))
 
 

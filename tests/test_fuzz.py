@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from engine.errors import JournalError, SessionFileError, SettingsError
 from engine.journal_read import read_blocks, read_events
+from engine.run.ledger.recovery import recover
+from engine.run.ledger.schema import prepare
 from tests.fuzz_targets import TARGETS, Target, read_all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,7 +30,11 @@ WORDS = [
 """What breaks parsers: no number, too much of one, too deep, too long, another script's digits."""
 
 DEAR = dict.fromkeys(
-    ("journal", "env", "secrets", "manifest", "command", "order-answers", "index", "ledger", "ledger-cell"), 8
+    (
+        *("journal", "env", "secrets", "manifest", "command", "order-answers", "index", "ledger"),
+        *("ledger-cell", "guard", "practice-called"),
+    ),
+    8,
 )
 """Examples of those that take milliseconds each; the others get ``CHEAP``. ``make fuzz`` is for more."""
 CHEAP = 15
@@ -172,6 +178,35 @@ def test_f45_no_flipped_bit_and_no_cut_of_a_journal_is_read_as_other_events(
     if given_back != true[: len(given_back)]:
         assert not verify(path).holds
     assert len(chained) <= 10
+
+
+def recovered(path: Path) -> list[str]:
+    """Return all that the next start's ledger holds of a session that crashed."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as database:
+        prepare(database)
+        recover(database, path, is_live=True)
+        return list(database.iterdump())
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@example(27_398, 0)  # "OrderIntent" in the column by which readers look for orders
+@given(st.integers(0, 10**6), st.integers(0, 7))
+def test_f45_no_flipped_bit_of_a_journal_makes_recovery_forget(
+    tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
+) -> None:
+    """The start is stopped, or the ledger is to the letter what the whole file gives: never a shorter one."""
+    whole = (CORPORA / "journal" / "traded.sqlite").read_bytes()
+    place %= len(whole)
+    path = tmp_path_factory.mktemp("rot") / "s.sqlite"
+    path.write_bytes(whole)
+    true = recovered(path)
+    assert any("INSERT INTO" in line and "orders" in line for line in true)
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+    try:
+        given_back = recovered(path)
+    except JournalError:
+        return
+    assert given_back == true
 
 
 # --- market data ---

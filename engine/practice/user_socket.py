@@ -68,6 +68,8 @@ TRADE: Final[dict[str, Any]] = {
 
 TEMPLATES: Final[dict[str, dict[str, Any]]] = {"order": ORDER, "trade": TRADE}
 OWNERS: Final = ("owner", "order_owner", "trade_owner")
+MATCHED_BY: Final = ("market", *OWNERS)
+"""What says whose connections hear of an event."""
 TIMES: Final = ("created_at", "match_time", "last_update")
 
 
@@ -104,7 +106,7 @@ class UserFeed:
         Returns:
             How many connections it went to.
         Raises:
-            ValueError: The kind or a field is not one of the protocol's.
+            ValueError: The kind or a field is not one of the protocol's, or a market or an owner is no text.
         """
         template = TEMPLATES.get(str(told.get("event_type")))
         if template is None:
@@ -112,6 +114,9 @@ class UserFeed:
         strange = sorted(set(told) - set(template))
         if strange:
             raise ValueError(f"{told['event_type']} has no field {', '.join(strange)}")
+        odd = [name for name in MATCHED_BY if not isinstance(told.get(name, ""), str)]
+        if odd:
+            raise ValueError(f"{', '.join(odd)} must be text")
         stamps: dict[str, Any] = {name: str(now_ms // 1000) for name in TIMES if name in template}
         event: dict[str, Any] = {**template, **stamps, "timestamp": str(now_ms), **told}
         hearers = [subscriber for subscriber in self._subscribers if subscriber.hears(event["market"])]

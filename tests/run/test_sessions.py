@@ -131,6 +131,12 @@ def test_a_session_that_cannot_be_read_is_listed_with_why(tmp_path: Path) -> Non
     assert rows["good"].problem == ""
 
 
+def test_a_name_longer_than_the_file_system_takes_is_no_session(tmp_path: Path) -> None:
+    """Asking for it is an error of the system's own, which must not end a command."""
+    with pytest.raises(SessionError, match="no session"):
+        find(tmp_path, "\u00ff" * 130 + ".sqlite")
+
+
 def test_a_session_is_found_by_path_id_and_name(tmp_path: Path) -> None:
     """By its name after it has one; by nothing that is a path in disguise."""
     path = keep(tmp_path, "a")

@@ -26,7 +26,7 @@ from tests.proxy import free_port
 from tests.whole.processes import practice_venue
 from tests.whole.shown import Browser
 from tests.whole.test_operation import has_session, started, until
-from tests.whole.test_secrets import RIGHT, ROOT, in_campaign, leaks, settings_of
+from tests.whole.test_secrets import RIGHT, ROOT, has_log, in_campaign, leaks, settings_of, with_log
 
 pytestmark = pytest.mark.whole
 
@@ -93,7 +93,7 @@ def met(root: Path, folder: Path, dry_run: str) -> Met:
     data, metrics_port = folder / "data", free_port()
     with practice_venue("--seed", "1", cwd=folder) as urls:
         settings, secrets = planted(urls, dry_run)
-        settings |= {"METRICS_PORT": str(metrics_port), "PYTHONPATH": str(root)}
+        settings = with_log(data, settings) | {"METRICS_PORT": str(metrics_port), "PYTHONPATH": str(root)}
         with console(root, folder, **settings) as (process, base):
             cookie = signed_in(base)
             link = share(load_settings(Path(os.devnull), data_dir=data), "ann", 1.0)
@@ -118,6 +118,7 @@ def test_the_console_shows_no_secret(tmp_path: Path, dry_run: str) -> None:
     assert [door for door in (*pages, "push") if not leaks(canary, None, text=told.shown[door])] == []
     assert json.loads(told.shown["/healthz"])["state"] == "running"
     assert all("updown_" in told.shown[door] for door in ("/metrics", "metrics port"))
+    assert has_log(told.data)
     for file in OWN:
         (told.data / file).unlink()
     assert leaks(told.secrets, told.data, **told.shown, **told.said) == []

@@ -5,13 +5,15 @@ alone, on paper and live, so that whatever is found has one cause.
 """
 
 import base64
+import gzip
 import json
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,12 +25,16 @@ import pytest
 from eth_account import Account
 
 from engine.config import Settings, load_settings
+from engine.core.decide import Decision
 from engine.errors import JournalError, SettingsError
-from engine.journal import read_events, read_orders
+from engine.events import FrameRefused, Record
+from engine.journal import Journal, read_events, read_orders
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
 from engine.raw import read_raw
 from engine.run.arming import Arm
 from engine.run.endpoints import credentials_of as credentials_in
+from engine.run.replay.index import build, index_path
+from engine.run.replay.scene import Scene
 from tests.whole.processes import environment, practice_venue, run_command
 from tests.whole.test_commands import EAGER
 from tests.whole.test_operation import has_session, started, until
@@ -81,20 +87,56 @@ def spellings(keys: dict[str, str]) -> dict[bytes, str]:
     return found
 
 
+SQLITE = b"SQLite format 3\0"
+EITHER = 47
+"""Tells zlib to find out by itself whether a stream is its own or gzip's."""
+PACKED = re.compile(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08")
+"""How what zlib or gzip packed begins; two bytes in 16,000 do so by chance, and come to nothing."""
+DEEPEST = 3
+"""How often a thing is unpacked out of another."""
+PART = 1_024
+
+
 def pieces(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield everything a data folder holds: files as they are, rows of databases, what is packed unpacked."""
+    """Yield everything a data folder holds: files as they are, cells of databases, what is packed unpacked.
+
+    A session's journal, a replay's index and raw frames are packed cells: searched as they are, they hide
+    whatever they hold.
+    """
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
             continue
-        name = str(path.relative_to(folder))
-        yield name, path.read_bytes()
-        if path.suffix == ".sqlite":
-            yield from ((name, row) for row in rows(path))
-            if ".raw-" in path.name:
-                yield from ((name, frame_bytes(frame.text)) for frame in read_raw(path))
+        name, body = str(path.relative_to(folder)), path.read_bytes()
+        yield from ((name, one) for one in unpacked(body))
+        if path.suffix == ".sqlite" or body.startswith(SQLITE):
+            yield from ((name, one) for cell in cells(path) for one in unpacked(cell))
+        if path.suffix == ".sqlite" and ".raw-" in path.name:  # a block alone is no stream that begins
+            yield from ((name, frame_bytes(frame.text)) for frame in read_raw(path))
 
 
-def rows(path: Path) -> Iterator[bytes]:
+def unpacked(body: bytes, depth: int = DEEPEST) -> Iterator[bytes]:
+    """Yield bytes, and all that is packed in them, wherever it begins, and what is packed in that."""
+    yield body
+    if depth:
+        for at in {0, *(found.start() for found in PACKED.finditer(body))}:
+            plain = inflated(body, at)
+            if plain:
+                yield from unpacked(plain, depth - 1)
+
+
+def inflated(body: bytes, at: int) -> bytes:
+    """Unpack a stream of zlib's or gzip's as far as it goes; nothing where there is none."""
+    inflate, plain = zlib.decompressobj(EITHER), bytearray()
+    try:
+        while at < len(body) and not inflate.eof:
+            plain += inflate.decompress(body[at : at + PART])
+            at += PART
+    except zlib.error:  # what was given back before counts
+        pass
+    return bytes(plain)
+
+
+def cells(path: Path) -> Iterator[bytes]:
     """Yield every value of a database; a value may be torn apart between the file's pages."""
     database = sqlite3.connect(path)
     try:
@@ -124,38 +166,112 @@ def leaks(keys: dict[str, str], folder: Path | None, **texts: str) -> list[str]:
     return sorted(found)
 
 
+def plant_text(folder: Path, value: str, where: str) -> str:
+    """Return a text that holds a value; nothing of it is in the folder."""
+    if where == "text":
+        return f'{{"why": "{value}"}}'
+    if where == "upper":
+        return value.upper() if value.startswith("0x") else value
+    return f"?key={quote(value, safe='')}"
+
+
+def plant_file(folder: Path, value: str) -> None:
+    (folder / "deep").mkdir()
+    (folder / "deep" / "odd").write_bytes(b"\0" + value.encode() + b"\0")
+
+
+def plant_cell(folder: Path, value: str) -> None:
+    """In a cell that is torn apart between pages, of a database that is not called one."""
+    database = sqlite3.connect(folder / "a.db")
+    database.execute("PRAGMA page_size = 512")
+    database.execute("CREATE TABLE event (body BLOB)")
+    body = msgspec.msgpack.encode(["x" * 480, value, "x" * 9_000])
+    database.execute("INSERT INTO event VALUES (?)", (body,))
+    database.commit()
+    database.close()
+
+
+def plant_row(folder: Path, value: str) -> None:
+    """In an event, as an engine records it."""
+    journal = Journal(folder / "a.sqlite", {"session": "a"})
+    for seq in range(1, 20):
+        excerpt = f'{{"seq": {seq}, "auth": "{value}"}}' if seq == 7 else f'{{"seq": {seq}}}'
+        journal.record(Record(seq, FrameRefused(ts_recv_ms=seq, feed="user", reason="odd", excerpt=excerpt)))
+    journal.close()
+
+
+def plant_made(folder: Path, value: str) -> None:
+    """In a decision, which lies beside the events."""
+    journal = Journal(folder / "a.sqlite", {"session": "a"})
+    journal.record(Record(1, FrameRefused(ts_recv_ms=1, feed="user", reason="odd", excerpt="")))
+    for place in range(9):
+        slug = value if place == 7 else f"btc-updown-5m-{place}"
+        journal.record_output(1, place, Decision(slug, 1, 1, 0, 0, None, None, None, None))
+    journal.close()
+
+
+def plant_index(folder: Path, value: str) -> None:
+    """In a checkpoint of a replay's index, which is a packed pickle; the journal is taken away."""
+    plant_row(folder, "nobody's")
+    build(folder / "a.sqlite")
+    (folder / "a.sqlite").unlink()
+    scene = Scene()
+    scene.state.halted_why = f"because of {value}"
+    database = sqlite3.connect(index_path(folder / "a.sqlite"))
+    database.execute("UPDATE checkpoint SET body = ?", (scene.freeze(),))
+    database.commit()
+    database.close()
+
+
+def plant_raw(folder: Path, value: str) -> None:
+    """In the last of three blocks of raw frames: only the first begins a stream."""
+    database = sqlite3.connect(folder / "a.raw-0001.sqlite")
+    database.execute("CREATE TABLE block (number INTEGER, body BLOB)")
+    pack = zlib.compressobj()
+    for number in (1, 2, 3):
+        text = f"frame with {value}" if number == 3 else "frame with nothing"
+        frames = msgspec.msgpack.encode([[1, 1, 1, "user", 1, 1, text]])
+        packed = pack.compress(frames) + pack.flush(zlib.Z_SYNC_FLUSH)
+        database.execute("INSERT INTO block VALUES (?, ?)", (number, packed))
+    database.commit()
+    database.close()
+
+
+def plant_twice_packed(folder: Path, value: str) -> None:
+    """In a file of gzip in which something else is packed, behind other bytes."""
+    inner = b"head" + zlib.compress(f"with {value} {value[::-1]}".encode(), 9)
+    (folder / "export.csv.gz").write_bytes(gzip.compress(inner))
+
+
+PLANTED: dict[str, Callable[[Path, str], None]] = {
+    "file": plant_file,
+    "cell": plant_cell,
+    "row": plant_row,
+    "made": plant_made,
+    "index": plant_index,
+    "raw": plant_raw,
+    "packed": plant_twice_packed,
+}
+
+
 @pytest.mark.parametrize("name", RIGHT)
-@pytest.mark.parametrize("where", ["text", "file", "row", "raw", "url", "upper"])
+@pytest.mark.parametrize("where", [*PLANTED, "text", "url", "upper"])
 def test_the_search_finds_a_key_that_is_there(tmp_path: Path, name: str, where: str) -> None:
     """A search that cannot find proves nothing."""
     value, text = WRONG[name], ""
-    if where == "text":
-        text = f'{{"why": "{value}"}}'
-    elif where == "upper":
-        text = value.upper() if name == "PRIVATE_KEY" else value
-    elif where == "url":
-        text = f"?key={quote(value, safe='')}"
-    elif where == "file":
-        (tmp_path / "deep").mkdir()
-        (tmp_path / "deep" / "odd").write_bytes(b"\0" + value.encode() + b"\0")
-    elif where == "row":
-        database = sqlite3.connect(tmp_path / "a.sqlite")
-        database.execute("PRAGMA page_size = 512")
-        database.execute("CREATE TABLE event (body BLOB)")
-        body = msgspec.msgpack.encode(["x" * 480, value, "x" * 9_000])
-        database.execute("INSERT INTO event VALUES (?)", (body,))
-        database.commit()
-        database.close()
+    if where in PLANTED:
+        PLANTED[where](tmp_path, value)
     else:
-        database = sqlite3.connect(tmp_path / "a.raw-0001.sqlite")
-        database.execute("CREATE TABLE block (number INTEGER, body BLOB)")
-        pack = zlib.compressobj()
-        frames = msgspec.msgpack.encode([[1, 1, 1, "user", 1, 1, f"frame with {value}"]])
-        packed = pack.compress(frames) + pack.flush(zlib.Z_SYNC_FLUSH)
-        database.execute("INSERT INTO block VALUES (1, ?)", (packed,))
-        database.commit()
-        database.close()
+        text = plant_text(tmp_path, value, where)
     assert {found.split(" ")[0] for found in leaks(WRONG, tmp_path, text=text)} == {name}
+
+
+@pytest.mark.parametrize("where", ["row", "made", "index", "raw", "packed"])
+def test_what_is_planted_packed_cannot_be_seen_from_outside(tmp_path: Path, where: str) -> None:
+    """Else these cases would prove that plain bytes are searched, and nothing more."""
+    PLANTED[where](tmp_path, WRONG["PRIVATE_KEY"])
+    bodies = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert [body for body in bodies if WRONG["PRIVATE_KEY"].encode() in body] == []
 
 
 # --- runs ---------------------------------------------------------------------------------------------------
@@ -164,6 +280,16 @@ def test_the_search_finds_a_key_that_is_there(tmp_path: Path, name: str, where: 
 def settings_of(urls: dict[str, str], keys: dict[str, str], dry_run: str) -> dict[str, str]:
     wallet = Account.from_key(keys["PRIVATE_KEY"]).address
     return urls | keys | {"WALLET_ADDRESS": wallet, "DRY_RUN": dry_run, "LOG_LEVEL": "debug"}
+
+
+def with_log(folder: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Keep the log in a file too, below a folder that is searched."""
+    return settings | {"LOG_FILE": str(folder / "logs" / "engine.log")}
+
+
+def has_log(folder: Path) -> bool:
+    """Say whether there is one in which something is written."""
+    return (folder / "logs" / "engine.log").stat().st_size > 0
 
 
 @pytest.mark.parametrize(
@@ -182,7 +308,7 @@ def test_a_run_leaves_no_key_behind(
 ) -> None:
     """With the account's feeds open, or refused; and what doctor, arming and the kill switch say of it."""
     with practice_venue("--seed", "1", *faults, cwd=tmp_path) as urls:
-        settings = settings_of(urls, keys, dry_run)
+        settings = with_log(tmp_path, settings_of(urls, keys, dry_run))
         ran = run_command("run", "--seconds", "6", cwd=tmp_path, **settings)
         # What doctor and arming do with sockets that fail takes them minutes, and is their own tests' matter.
         httpx.delete(f"{urls['CLOB_HOST']}/control/fault", timeout=10).raise_for_status()
@@ -199,6 +325,7 @@ def test_a_run_leaves_no_key_behind(
     everything = [ran, doctor, *others]
     told = "\n".join(part for one in everything for part in (one.stdout, one.stderr))
     assert "user" in told, "the account's feed was there to tell something"
+    assert has_log(tmp_path)
     assert leaks(keys, tmp_path, told=told) == []
     assert [line["state"] for line in json.loads(doctor.stdout)["lines"] if line["check"] == "api key"] == [
         "pass" if keys is RIGHT else "fail"
@@ -216,13 +343,14 @@ def test_real_orders_and_a_venue_that_goes_away_leave_no_key_behind(tmp_path: Pa
     with ExitStack() as venue:
         made = practice_venue("--seed", "1", "--speed", "15", *faults, cwd=tmp_path, **EAGER)
         urls = venue.enter_context(made)
-        settings = settings_of(urls, RIGHT, "false") | EAGER | {"RECORD_RAW": "true"}
+        settings = with_log(tmp_path, settings_of(urls, RIGHT, "false")) | EAGER | {"RECORD_RAW": "true"}
         with started("-m", "engine", "run", "--seconds", "90", cwd=tmp_path, **settings) as engine:
             until(lambda: has_session(data) and has_traded(data), patience_s=80.0, every_s=0.3)
             venue.close()
             until(lambda: told_of(data, "feed_closed", "user"), every_s=0.2)
             engine.send_signal(signal.SIGTERM)
             stdout, stderr = engine.communicate(timeout=40)
+    assert has_log(tmp_path)
     assert leaks(RIGHT, tmp_path, out=stdout, err=stderr) == []
 
 
@@ -250,8 +378,10 @@ def has_traded(data: Path) -> bool:
 def test_failing_sockets_leave_no_key_behind(tmp_path: Path, dry_run: str, fault: str) -> None:
     """A log of what was sent, or of what came back, would be the place."""
     with practice_venue("--seed", "1", "--fault", fault, cwd=tmp_path) as urls:
-        ran = run_command("run", "--seconds", "6", cwd=tmp_path, **settings_of(urls, RIGHT, dry_run))
+        settings = with_log(tmp_path, settings_of(urls, RIGHT, dry_run))
+        ran = run_command("run", "--seconds", "6", cwd=tmp_path, **settings)
     assert has_session(tmp_path / "data")
+    assert has_log(tmp_path)
     assert leaks(RIGHT, tmp_path, out=ran.stdout, err=ran.stderr) == []
 
 
@@ -304,7 +434,7 @@ def test_a_crash_in_a_part_leaves_no_key_behind(tmp_path: Path, dry_run: str) ->
         ran = subprocess.run(
             [sys.executable, "-c", CRASH],
             cwd=tmp_path,
-            env=environment(**settings_of(urls, RIGHT, dry_run)),
+            env=environment(**settings_of(urls, RIGHT, dry_run)),  # on its output alone, without redaction
             capture_output=True,
             text=True,
             timeout=90,

@@ -90,6 +90,7 @@ def _run(arguments: list[str], say: Say) -> str:
         stderr=subprocess.STDOUT,
         text=True,
         encoding="utf-8",
+        errors="replace",
     ) as process:
         assert process.stdout is not None
         last = ""

@@ -103,7 +103,7 @@ def find(data_dir: Path, wanted: str) -> Path:
         SessionError: There is none, or more than one of that name.
     """
     path = Path(wanted)
-    if path.suffix == ".sqlite" and path.is_file():
+    if path.suffix == ".sqlite" and _is_file(path):
         return path
     folder = folder_of(data_dir)
     if _ID.fullmatch(wanted) and (folder / f"{wanted}.sqlite").is_file():
@@ -113,6 +113,14 @@ def find(data_dir: Path, wanted: str) -> Path:
         what = "no session" if not named else f"{len(named)} sessions"
         raise SessionError(f"{what} {wanted[:NAME_MOST]!r} in {folder}; see `python -m engine sessions`")
     return named[0]
+
+
+def _is_file(path: Path) -> bool:
+    """Say whether a path that somebody typed is a file; one too long for the file system is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def last_session(data_dir: Path) -> Path:
