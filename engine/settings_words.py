@@ -40,8 +40,12 @@ WORDS: Final[dict[str, Words]] = {
     "quote_size_usd": Words("$", "What one order spends, before its fee; at most MAX_USD_PER_TRADE"),
     "order_kind": Words("", "FOK: all or nothing; FAK: what is there, the rest is given up"),
     "order_timeout_s": Words("s", "Wait for the venue's answer; after it the order's fate is unknown"),
-    "fee_bps": Words("bp", "Fee of a market that publishes no schedule"),
-    "fee_rate_ttl_seconds": Words("s", "How long a published fee stays good"),
+    "fee_bps": Words(
+        "bp",
+        "Fee of a market that says nothing of fees: one without fees costs none, and one with fees but "
+        "without a schedule is refused",
+    ),
+    "fee_rate_ttl_seconds": Words("s", "A market's fee is asked for again after it; refused at twice that"),
     "sigma_long_s": Words("s", "Volatility: the long span (docs/model.md)"),
     "sigma_short_s": Words("s", "Volatility: the short span"),
     "sigma_short_weight": Words("share", "Volatility: weight of the short span's variance"),
@@ -71,7 +75,7 @@ WORDS: Final[dict[str, Words]] = {
     "edge_trades": Words("windows", "Breakers on results look at so many of the last"),
     "least_roi": Words("share", "Breaker: least profit over cost of those windows"),
     "max_surprise": Words("deviations", "Breaker: by how many wins may fall short of claims"),
-    "max_order_errors": Words("orders", "Breaker: denied orders of the last ten"),
+    "max_order_errors": Words("orders", "Breaker: orders of the last ten that went wrong (docs/model.md)"),
     # who
     "dry_run": Words(
         "", "Paper; `false` alone asks for live orders, and is refused without keys and addresses"
@@ -91,8 +95,8 @@ WORDS: Final[dict[str, Words]] = {
     # recording
     "record_raw": Words("", "Keep every frame of every socket, verbatim, beside the journal"),
     "raw_budget_mb": Words("MB", "All such frames together; beyond it the oldest files are deleted"),
-    "sessions_keep_days": Words("days", "How long finished sessions are kept (docs/commands.md)"),
-    "sessions_budget_mb": Words("MB", "All finished sessions together (docs/commands.md)"),
+    "sessions_keep_days": Words("days", "How long finished sessions are kept (docs/sessions.md)"),
+    "sessions_budget_mb": Words("MB", "All finished sessions together (docs/sessions.md)"),
     # operation
     "metrics_host": Words("", "Where metrics are served; other machines read them only off loopback"),
     "metrics_port": Words("port", "As above; 0 serves none (docs/metrics.md)"),

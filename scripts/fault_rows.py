@@ -57,6 +57,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "test_f3_a_storm_of_connections_that_give_data_and_close_is_bounded_too",
                  "feeds/test_patience.py::test_attempts_of_any_minute_are_bounded_whatever_the_venue_does",
                  f"{WHOLE}[429 on connect]"),
+                "pauses grow from 0.1 to 2 s, their upper half drawn (PolyBolt's from 1 to 30 s), not from "
+                "0.25 to 30 s, all of it drawn; a storm is bounded by 40 attempts a minute",
             ),
             Row(
                 "F4", "one topic dies, the others go on", "freshness is of each topic",
@@ -65,11 +67,14 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
             ),
             Row(
                 "F5", "missing seconds",
-                "returns are by time stamp; a hole widens the doubt or leaves no number; none is filled",
+                "returns are by time stamp; a hole widens the doubt or leaves no number",
                 ("core/test_fair.py::test_missing_seconds_do_not_change_the_volatility_of_a_random_walk",
                  "core/test_fair.py::test_a_hole_in_the_fixed_part_is_bridged_and_doubted",
                  "core/test_settlement.py::test_too_many_holes_give_no_estimate",
                  f"{WHOLE}[missing seconds]"),
+                "no hole makes a window invalid: in the average it is bridged by a straight line from "
+                "neighbours up to 120 s outside, and what that may have missed is added to the deviation "
+                "(ADR 11)",
             ),
             Row(
                 "F6", "a tick twice", "the second one changes nothing",
@@ -134,6 +139,9 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  f"{WHOLE}[negative price]",
                  f"{WHOLE}[NaN for a price]",
                  f"{WHOLE}[infinite price]"),
+                "the limit of a jump is 5 % whatever the time and the volatility, and no second source is "
+                "asked; the catalogue: k sigma, or 2 % in 1 s, against one. Refused reports are no sign of "
+                "life, so that the stale feed blocks after 5 s and not at once",
             ),
             Row(
                 "F13", "two sources disagree", "beyond a band that allows for their lag nothing is bought",
@@ -165,12 +173,16 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 ("wire/test_gamma.py::test_outcomes_are_found_by_label_in_any_order_and_case",
                  "whole/test_faults.py::test_swapped_labels_change_no_side",
                  "core/test_health.py::test_books_that_contradict_each_other_are_not_traded_on"),
+                "Gamma's labels alone are asked, not the exchange's `/markets` as well; that the two books "
+                "mirror each other is looked at",
             ),
             Row(
                 "F17", "market closed, paused, decided early", "closed wins: it is not traded",
                 ("core/test_step.py::test_a_market_that_is_not_understood_or_not_open_is_only_watched",
                  "core/test_unproven.py::test_a_window_whose_winner_was_announced_is_not_bought",
                  f"{WHOLE}[closed but accepting]"),
+                "an order that the venue rejects does not end its window: after a second it may be tried "
+                "again, three orders in all",
             ),
             Row(
                 "F18", "frames of the old window after the roll",
@@ -260,7 +272,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  f"{HERE}::test_f27_what_comes_while_the_engine_stands_still_waits_outside_of_it",
                  "test_benchmarks.py::test_the_flood_reaches_the_core_frame_by_frame",
                  STOOD_STILL),
-                "frames are not merged while they wait: each is recorded",
+                "frames are not merged while they wait: each is recorded (ADR 12)",
             ),
         ),
     ),
@@ -303,6 +315,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "core/test_trades.py::test_a_trade_that_fails_is_undone_to_the_last_millionth",
                  "core/test_trades.py::test_a_failure_told_three_times_is_undone_once",
                  "whole/test_live.py::test_a_ghost_fill_is_undone_to_the_last_millionth"),
+                "an operator's exit may sell shares whose trade is not CONFIRMED yet; what is then missing "
+                "is counted as owed",
             ),
             Row(
                 "F33", "not enough balance or allowance; an old balance",
@@ -321,6 +335,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "core/test_account.py::test_a_fee_that_may_be_higher_than_the_venue_s_is_reserved_whole",
                  f"{WHOLE}[fee not told]",
                  "whole/test_faults.py::test_f34_without_a_description_that_is_understood_nothing_is_bought_in_the_end"),
+                "a market that says neither whether it has fees nor which is traded by FEE_BPS, live too "
+                "(ADR 2)",
             ),
             Row(
                 "F35", "425, post-only, cancel-only, disabled",
@@ -341,7 +357,11 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 ("venue/test_official_wire.py::test_an_answer_that_proves_nothing_leaves_an_order_unknown",
                  "venue/test_official.py::test_a_refusal_that_is_untrue_is_lost_where_it_proves_nothing",
                  "core/test_fates.py::test_the_breaker_of_order_errors_counts_what_was_refused",
+                 "core/test_fates.py::test_the_breaker_of_order_errors_counts_lost_orders_once_whatever_is_found",
+                 "whole/test_live_breaker.py::test_f37_three_executions_that_could_not_be_run_trip_the_breaker",
                  "whole/test_live.py::test_f37_an_execution_that_could_not_be_run_is_unknown_until_it_is_found"),
+                "the breaker counts errors of the last ten orders (MAX_ORDER_ERRORS, 5), whenever they "
+                "were, not three in five minutes",
             ),
             Row(
                 "F38", "an order would reach the book late",
@@ -397,10 +417,12 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  DRILL),
             ),
             Row(
-                "F44", "disk full", "no record, no trade; events go on being read; one line says so",
+                "F44", "disk full", "no record, no trade; one line says so",
                 ("test_journal.py::test_a_disk_that_fills_up_stops_the_recorder_and_says_so",
                  "run/test_backlog.py::test_a_full_disk_stops_trading_and_events_keep_flowing",
                  "whole/test_refusals.py::test_a_full_disk_ends_the_run_with_one_line_and_what_was_recorded"),
+                "a full disk under the journal ends the run, and nothing is read any more; only where the "
+                "raw frames alone fail do events go on being read (ADR 12)",
             ),
             Row(
                 "F45", "torn or rotten journal",
@@ -409,6 +431,14 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 ("test_journal.py::test_a_log_torn_anywhere_opens_up_to_its_last_whole_commit",
                  "run/test_verify.py::test_rotten_bytes_are_named_as_far_as_they_can_be_read",
                  "test_fuzz.py::test_f45_no_flipped_bit_and_no_cut_of_a_journal_is_read_as_other_events",
+                 "test_fuzz.py::test_f45_no_flipped_bit_of_a_journal_makes_recovery_forget",
+                 "run/test_recovery.py::test_f45_damage_that_hides_an_order_stops_the_start",
+                 "run/test_recovery.py::test_f45_an_end_that_is_cut_off_after_it_was_noted_stops_the_start",
+                 "run/test_recovery.py::test_f45_a_row_that_its_page_forgot_is_missed_by_its_index",
+                 "run/test_recovery.py::test_f45_no_bit_of_a_log_turns_unseen",
+                 "run/test_recovery.py::test_f45_a_page_that_rots_in_the_middle_of_a_log_is_no_end",
+                 "run/test_ledger_outcomes.py::"
+                 "test_f45_a_damaged_block_stops_the_start_whatever_it_is_said_to_hold",
                  "run/test_crash_points.py::test_a_crashed_session_that_cannot_be_read_stops_the_start"),
                 no_socket=True,
             ),
@@ -504,8 +534,9 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 "F55", "memory or tasks grow over days", "flat memory, handles, threads and tasks",
                 ("whole/test_soak.py::test_two_minutes_of_faults_and_tabs_leave_nothing_behind",
                  "test_soak_sums.py::test_what_grows_is_told_from_what_is_flat"),
-                "the two minutes are `make soak` and `.ci/run`, not `make test`; the long run is "
-                "`python -m benchmarks soak --minutes 20`",
+                "the longest soak is of 20 minutes, 200 of the venue's (`python -m benchmarks soak "
+                "--minutes 20`); the catalogue asks for 24 simulated hours and a real one. The two minutes "
+                "are `make soak` and `.ci/run`, not `make test`",
             ),
             Row(
                 "F56", "a task dies in silence", "the engine halts and says why",
@@ -521,6 +552,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "run/test_params_of.py::test_what_is_refused_changes_nothing",
                  "run/test_params_of.py::test_a_change_is_an_event_a_version_and_a_line_of_the_trail",
                  "test_fuzz.py::test_whatever_bytes_come_in_give_a_result_or_a_documented_error"),
+                "a change holds at once, for open windows too: no market keeps its own parameters, and no "
+                "hash of them is in each record. The journal has the change and its version",
                 no_socket=True,
             ),
         ),
@@ -535,6 +568,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "test_a_tab_that_closes_is_forgotten_and_the_server_ends_at_once",
                  "browser/test_plumbing.py::test_two_operators_who_click_at_once_see_one_latch",
                  "test_security_load.py::test_two_hundred_sockets_keep_nobody_from_the_kill_switch"),
+                "the engine is a thread of the console's server, not a process of its own (F60)",
             ),
             Row(
                 "F59", "old state shown as live",
@@ -551,7 +585,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "run/test_crash_points.py::test_an_engine_that_is_killed_anywhere_goes_on_without_a_loss",
                  "whole/test_refusals.py::test_the_kill_command_latches_without_an_engine"),
                 "the engine lives in the server's process and ends with it (docs/console.md): trading does "
-                "not go on without a console; `python -m engine run` trades without one",
+                "not go on without a console (ADR 5); `python -m engine run` trades without one",
             ),
             Row(
                 "F61", "a live start by accident",
@@ -560,6 +594,8 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                 ("test_config.py::test_the_live_profile_alone_never_trades",
                  "run/test_arm_command.py::test_the_operator_has_to_mean_it",
                  "whole/test_arming.py::test_with_every_condition_met_the_command_arms"),
+                "limits need not be set, they have defaults; arming looks at doctor, region and twenty "
+                "windows that agree, not at orders of unknown fate, each of which blocks its own window",
             ),
         ),
     ),

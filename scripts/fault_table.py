@@ -58,8 +58,9 @@ can be told). `DRILL` stands for the bounded simulation drill of `sim/test_drill
 
 **On which level** a test works is measured when it is run: `in process` (no socket), `sockets` (of a server
 that the test scripts), `practice venue` (its sockets and REST calls), `whole engine` (against the practice
-venue, or as a process of its own), `browser` (console and browser too). `campaign`: no test of that level is
-in `make test`. `no socket in it`: nothing in that fault comes over one.
+venue, or as a process of its own), `browser` (console and browser too). `(campaign)` after a test: it takes
+long, and `make test` leaves it out; after a level: all of the row's tests of that level are such. `no socket
+in it`: nothing in that fault comes over one.
 
 """
 
@@ -100,7 +101,7 @@ def markdown(told: dict[str, dict[str, str]]) -> str:
         parts.append(f"## {title}\n\n| | fault | required | tests | level | last result |\n")
         parts.append("|---|---|---|---|---|---|\n")
         for row in rows:
-            tests = "<br>".join(f"`{_short(name)}`" for name in row.tests)
+            tests = "<br>".join(f"`{_short(name)}`{_when(name, told)}" for name in row.tests)
             cells = (row.name, row.fault, row.required, tests, levels(row, told), outcome(row, told))
             parts.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n")
         parts.append("\n")
@@ -245,6 +246,11 @@ def _tests_of(file: str) -> tuple[set[str], str]:
     path = ROOT / "tests" / file
     source = path.read_text() if path.is_file() else ""
     return {one.name for one in ast.parse(source).body if isinstance(one, _FUNCTIONS)}, source
+
+
+def _when(name: str, told: dict[str, dict[str, str]]) -> str:
+    """Say of a test that a campaign alone plays it."""
+    return f" ({CAMPAIGN})" if told.get(name, {}).get(CAMPAIGN) else ""
 
 
 def _short(name: str) -> str:

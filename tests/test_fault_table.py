@@ -192,6 +192,16 @@ def test_a_row_that_differs_from_the_catalogue_never_simply_passes() -> None:
     assert f"{len(ROWS) - len(differing)} pass, {len(differing)} pass but differ" in table
 
 
+def test_a_test_that_a_campaign_alone_plays_says_so() -> None:
+    """Who reads that a row passed has to see what of it ``make test`` looks at."""
+    run = {"result": "passed", "day": "2026-11-02", "commit": "bbbbbbb"}
+    told = {name: run for row in ROWS for name in row.tests}
+    kill = "whole/test_commands.py::test_a_kill_while_the_engine_stands_still_holds_when_it_goes_on"
+    assert "(campaign)<br>" not in markdown(told)
+    assert f"`{kill}` (campaign)<br>" in markdown(told | {kill: run | {"campaign": "yes"}})
+    assert f"`{kill}` (campaign)<br>" in markdown(results())
+
+
 def test_the_practice_venues_faults_are_told_of_elsewhere() -> None:
     """The head of the table points to a document that is there."""
     assert (Path(fault_table.ROOT) / "docs" / "practice.md").is_file()

@@ -1,6 +1,7 @@
 """What every command shares: its options' types, and how it asks and answers."""
 
 import getpass
+import math
 import os
 import sys
 from datetime import UTC, datetime
@@ -21,9 +22,12 @@ TIMES: Final = [
         ("%Y-%m-%d", "T%H:%M:%S", ""),
         ("%Y-%m-%d", "T%H:%M:%S", "Z"),
         ("%Y-%m-%d", "T%H:%M:%S", "%z"),
+        ("%Y-%m-%d", "T%H:%M:%S.%f", ""),
+        ("%Y-%m-%d", "T%H:%M:%S.%f", "Z"),
+        ("%Y-%m-%d", "T%H:%M:%S.%f", "%z"),
     )
 ]
-"""ISO 8601 as the command line takes it; without an offset it is UTC."""
+"""ISO 8601 as the command line takes it; without an offset it is UTC. The console writes milliseconds."""
 
 
 RUN: Final = "Run and look"
@@ -49,9 +53,10 @@ def print_json(value: Any) -> None:
 
 
 def unix_s(moment: datetime | None) -> int | None:
+    """Return a bound in whole Unix seconds: what ends on whole ones lies on the same side of both."""
     if moment is None:
         return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return math.ceil((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def who() -> str:

@@ -330,7 +330,7 @@ async def _until_over(session: Session, tasks: list[asyncio.Task[str | None]], s
 
 
 def _why_ended(task: asyncio.Task[str | None]) -> str:
-    """Say why a part that should run for ever is over. This is the product's one catch-all: it halts."""
+    """Say why a part that should run for ever is over; whatever it was, the engine halts (docs/adr/0018)."""
     if task.cancelled():
         return f"{task.get_name()} was cancelled"
     error = task.exception()

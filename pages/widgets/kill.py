@@ -124,7 +124,7 @@ def clear_form(place: str = "") -> None:
         return
     with st.form(f"clear-kill{place}"):
         st.markdown("**Clear the kill switch**")
-        st.caption("The engine starts flat: no order comes back.")
+        st.caption("No order comes back; what is held stays held.")
         st.text_input(f"Type {desk.CLEAR_PHRASE}", key=f"{PHRASE}{place}", autocomplete="off")
         st.text_input("Reason", key=f"{REASON}{place}", autocomplete="off")
         st.form_submit_button("Clear", width="stretch", on_click=_clear, args=(place,))

@@ -46,7 +46,7 @@ WORDS: Final = {
     "MAX_CLOCK_SKEW_MS": ("Most the clock may be off, ms", 100.0),
     "FROZEN_AFTER_S": ("Feed is frozen after, s", 1.0),
     "FEE_RATE_TTL_SECONDS": ("Fee terms are asked anew after, s", 30.0),
-    "FEE_BPS": ("Fee where none is published, bp", 1.0),
+    "FEE_BPS": ("Fee where nothing is said of fees, bp", 1.0),
 }
 """What a form calls each parameter, and by how much its buttons move it."""
 
