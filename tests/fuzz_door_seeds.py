@@ -128,7 +128,15 @@ def _heard() -> Seeds:
         '{"type":"user","auth":{"apiKey":"practice","secret":"x","passphrase":"y"},"markets":["0x1"]}',
         "PING",
     ]
-    return {"all": "\n".join(lines).encode()}
+    filters = [
+        f'{{"action":"subscribe","subscriptions":[{{"topic":"{topic}","type":"update","filters":{said}}}]}}'
+        for topic, said in (
+            ("crypto_prices_chainlink", r'"{\"symbol\":\"btc/usd\"}"'),
+            ("crypto_prices_chainlink", r'"{\"symbol\": \"btc/usd\"}"'),
+            ("crypto_prices", '"btcusdt,ethusdt"'),
+        )
+    ]
+    return {"all": "\n".join(lines).encode(), "filters": "\n".join(filters).encode()}
 
 
 DOOR_SEEDS: Final[dict[str, Callable[[], Seeds]]] = {
@@ -156,6 +164,7 @@ DOOR_SEEDS: Final[dict[str, Callable[[], Seeds]]] = {
     "account": lambda: {
         "balance": b'{"balance":"25000000","allowances":{"0xab":"115792089237316195423570985008687907853"}}',
         "keys": f'{{"apiKeys":["{KEY}"],"balance":"0"}}'.encode(),
+        "keys-of-another": f'{{"apiKeys":["another"],"apiKey":"{KEY}","balance":"0"}}'.encode(),
     },
     "retry-after": lambda: {
         "seconds": b"12",
