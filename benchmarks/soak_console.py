@@ -9,7 +9,7 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -85,12 +85,14 @@ def held() -> dict[str, Any]:
         "threads": threads.total() - threads[POOL],
         "server_tasks": len(ours),
         "engine_tasks": len(engines),
-        "children": len(process.children()),
+        "children": len(children := process.children()),
+        "tabs": get_instance()._session_mgr.num_active_sessions(),
         "kinds": {
             "handles": Counter(_handles()),
             "threads": threads,
             "server_tasks": Counter(_of(task) for task in ours),
             "engine_tasks": Counter(_of(task) for task in engines),
+            "children": Counter(_programs(children)),
         },
     }
 
@@ -100,6 +102,14 @@ def _handles() -> Iterator[str]:
     for handle in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # closed meanwhile: the folder's own, for one
             yield _NUMBER.sub("", handle.readlink().name)
+
+
+def _programs(children: Iterable[psutil.Process]) -> Iterator[str]:
+    """Yield what each child process runs: its module, or the name of one that is ending."""
+    for child in children:
+        with suppress(psutil.Error):  # gone meanwhile
+            words = child.cmdline()
+            yield words[words.index("-m") + 1] if "-m" in words else child.name()
 
 
 def _of(task: asyncio.Task[Any]) -> str:
@@ -128,7 +138,9 @@ def of_snapshot(snapshot: Snapshot) -> dict[str, Any]:
         "refused": {feed.name: feed.refused for feed in snapshot.feeds},
         "bad_prices": snapshot.bad_prices,
         "verdicts": verdicts,
-        "orders": len(snapshot.orders),
+        "armed": snapshot.account.armed,
+        "alarms": snapshot.account.alarms,
+        "restriction": snapshot.account.restriction,
         "well": all(feed.connected and not feed.stale for feed in snapshot.feeds if feed.name != "site")
         and len(running) == 2
         and all(one.up.state == one.down.state == "live" for one in running),

@@ -21,6 +21,9 @@ pytestmark = pytest.mark.whole
 
 SPEED = "50"
 
+LEAST_DEATHS = 12
+"""A loop of few deaths may find no engine in the midst of an order: then another follows, up to so many."""
+
 
 def killed(folder: Path, live_s: float) -> tuple[Path, int]:
     """Start the engine, kill it so long after its first event; return its session and how much was read."""
@@ -99,9 +102,15 @@ def test_no_kill_in_the_midst_of_trading_parts_ledger_and_venue(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Live orders at the practice venue, ``KILLS`` (200) deaths: after each the next engine knows every trade
-    or looks for it, and at the end dollars agree to the millionth."""
-    figures = crash_loop(tmp_path, int(os.environ.get("KILLS", "200")), seed=int(time.time()))
-    with capsys.disabled():
-        print(f"\n{figures}")
-    assert figures.trades > 0
-    assert figures.in_flight > 0, "no engine died with an order under way"
+    or looks for it, and at the end dollars agree to the millionth. ``.ci/run`` has three."""
+    kills = max(1, int(os.environ.get("KILLS", "200")))
+    deaths = trades = in_flight = 0
+    while not deaths or (deaths < LEAST_DEATHS and not (trades and in_flight)):
+        folder = tmp_path / f"after-{deaths}"
+        folder.mkdir()
+        figures = crash_loop(folder, kills, seed=int(time.time()))
+        with capsys.disabled():
+            print(f"\n{figures}")
+        deaths, trades, in_flight = deaths + kills, trades + figures.trades, in_flight + figures.in_flight
+    assert trades > 0
+    assert in_flight > 0, "no engine died with an order under way"
