@@ -14,7 +14,7 @@ from engine.journal import read_events
 from engine.journal_read import session_files
 from engine.run.sessions.folder import list_sessions, running_session
 from tests.sessions import verify_all
-from tests.whole.crash_loop import crash_loop, ended_by_itself, events_in, tail
+from tests.whole.crash_loop import PayingVenue, crash_loop, ended_by_itself, events_in, tail
 from tests.whole.processes import PATIENCE_S, environment, last_json, run_command
 
 pytestmark = pytest.mark.whole
@@ -22,7 +22,14 @@ pytestmark = pytest.mark.whole
 SPEED = "50"
 
 LEAST_DEATHS = 12
-"""A loop of few deaths may find no engine in the midst of an order: then another follows, up to so many."""
+"""A loop of few deaths may come to no trade: then another follows, up to so many."""
+
+MANY_DEATHS = 60
+"""From so many on, chance finds orders under way and trades; fewer are helped: answers are held back."""
+
+HELD_MS = 400
+DIES_AFTER_S = (0.1, 0.35)
+"""Seconds from an intent seen to the kill where answers are held: executed by then, and not answered yet."""
 
 
 def killed(folder: Path, live_s: float) -> tuple[Path, int]:
@@ -96,14 +103,25 @@ def test_twenty_kills_leave_twenty_sessions_that_are_proved(tmp_path: Path) -> N
     check(tmp_path, 20, seed=int(time.time()))
 
 
+class SlowVenue(PayingVenue):
+    """Orders are executed at once, and the answers come when the engine is dead."""
+
+    def mend(self) -> None:
+        super().mend()
+        self.play("slow-order", ms=HELD_MS, what="answer", of="order")
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(10_800)
 def test_no_kill_in_the_midst_of_trading_parts_ledger_and_venue(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Live orders at the practice venue, ``KILLS`` (200) deaths: after each the next engine knows every trade
     or looks for it, and at the end dollars agree to the millionth. ``.ci/run`` has three."""
     kills = max(1, int(os.environ.get("KILLS", "200")))
+    if kills < MANY_DEATHS:
+        monkeypatch.setattr("tests.whole.crash_loop.PayingVenue", SlowVenue)
+        monkeypatch.setattr("tests.whole.crash_loop.AFTER_INTENT_S", DIES_AFTER_S)
     deaths = trades = in_flight = 0
     while not deaths or (deaths < LEAST_DEATHS and not (trades and in_flight)):
         folder = tmp_path / f"after-{deaths}"
