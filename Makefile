@@ -32,7 +32,7 @@ test: ## install what the tests need, then lint and run all tests (ARGS="-k name
 compiled: # in a fresh clone each worker would compile every test; beside mypy, which takes one core, it costs nothing
 	@$(PY) -m pytest --collect-only --quiet > /dev/null || true
 
-campaign: ## run what takes too long for make test, among it 10,000 random stories of money (MONEY_RUNS=1000 plays fewer)
+campaign: ## run what takes too long for make test, among it 10,000 random stories of money (MONEY_RUNS=1000, KILLS=20 play fewer)
 	@sh scripts/setup.sh test
 	@EXAMPLES=300 $(PY) -m pytest tests/core tests/wire tests/feeds tests/venue tests/run tests/practice --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
 	@$(PY) -m pytest -m campaign --numprocesses=2 --dist=loadfile $(ARGS) || test $$? -eq 5
