@@ -167,8 +167,8 @@ MUTANTS: Final = (
         "volatility-of-every-tick",
         "strategy",
         "engine/core/volatility.py",
-        "    return float((squares / seconds) ** 0.5)\n",
-        "    return float((squares / max(1, len(squared_steps))) ** 0.5)\n",
+        "    return float((added_up(squared_steps) / seconds) ** 0.5)\n",
+        "    return float((added_up(squared_steps) / max(1, len(squared_steps))) ** 0.5)\n",
         ("tests/core/test_fair.py",),
     ),
     Mutant(
