@@ -9,24 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.live_scene import LIVE
 from engine.events import OrderFilled
 from engine.journal import read_orders
 from engine.journal_read import session_files
 from engine.nouns import counted
-from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
 from engine.run.arming import MOST_MINUTES, Arm
-
-_KEYS: Final = credentials_of(PRACTICE_ADDRESS, 0)
-
-LIVE: Final = {
-    "DRY_RUN": "false",
-    "PRIVATE_KEY": PRACTICE_KEY,
-    "API_KEY": _KEYS.api_key,
-    "API_SECRET": _KEYS.secret,
-    "API_PASSPHRASE": _KEYS.passphrase,
-    "WALLET_ADDRESS": PRACTICE_ADDRESS,
-}
-"""The practice account, whose key is known to all."""
 
 EAGER: Final = {
     "WATCH_RETURN_THRESHOLD": "0.00001",
@@ -58,7 +46,7 @@ nothing would be sent. The halts that are not of results stay as they are."""
 PLAYER: Final = "engine.run.replay.host"
 """The module that a replay's process runs."""
 
-SETTINGS: Final = LIVE | EAGER | UNBOUND
+SETTINGS: Final = {name.upper(): str(value) for name, value in LIVE.items()} | EAGER | UNBOUND
 
 
 def arm(data: Path) -> None:
