@@ -469,6 +469,22 @@ MUTANTS: Final = (
         ("tests/core/test_restoring.py", "tests/core/test_money_machine.py"),
     ),
     Mutant(
+        "tripped-breakers-not-recovered",
+        "recovery",
+        "engine/run/ledger/recovery.py",
+        "        _recover_breakers(database, path, recorded)\n",
+        "",
+        ("tests/run/test_ledger_tripped.py",),
+    ),
+    Mutant(
+        "cleared-breakers-come-back",
+        "recovery",
+        "engine/run/ledger/file.py",
+        '        ledger.ask_crashed(folder / "sessions")\n',
+        "",
+        ("tests/run/test_ledger_tripped.py",),
+    ),
+    Mutant(
         "bought-again-after-a-restart",
         "recovery",
         "engine/core/restoring.py",

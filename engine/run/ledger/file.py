@@ -97,7 +97,7 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
         nothing, and what was wrong.
     Raises:
         StartError: An engine runs: it would go on with what it knows.
-        JournalError: The ledger cannot be read.
+        JournalError: The ledger, or a session that crashed and was not asked yet, cannot be read.
         OSError: The trail could not be written: what nobody can look up is not cleared.
     """
     if phrase != CLEAR_PHRASE:
@@ -120,6 +120,8 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
 def _clear(folder: Path, world: World, who: str, why: str) -> list[str]:
     ledger = LedgerFile(folder / FILE_NAMES[world], "", world)
     try:
+        # What a session that crashed had tripped would come back with the next start otherwise.
+        ledger.ask_crashed(folder / "sessions")
         names = [name if world == "paper" else f"{name} ({world})" for name in ledger.tripped()]
         if names:
             Trail(folder).add("cleared", who, f"breakers {', '.join(names)}: {why}")
@@ -164,10 +166,8 @@ class LedgerFile:
         Raises:
             JournalError: The file, or a crashed session, cannot be read.
         """
+        self.ask_crashed(sessions)
         try:
-            for path in session_files(sessions):
-                if path.stem != self._session and self._has_crashed(path):
-                    recover(self._database, path, is_live=self._world == "live")
             if self._world == "live":
                 self._close_unsigned()
             since = now_ms - REMEMBERED_MS
@@ -195,6 +195,21 @@ class LedgerFile:
             )
             # SQLite keeps anything in any column: what is told on has to be of the kind that it says it is.
             return msgspec.msgpack.decode(msgspec.msgpack.encode(told), type=LedgerRestored)
+        except ODD as error:
+            raise self._failed(error) from error
+
+    def ask_crashed(self, sessions: Path) -> None:
+        """Take over what sessions that crashed left in their journals; each is asked once.
+
+        Args:
+            sessions: The folder of session files.
+        Raises:
+            JournalError: The file, or a crashed session, cannot be read.
+        """
+        try:
+            for path in session_files(sessions):
+                if path.stem != self._session and self._has_crashed(path):
+                    recover(self._database, path, is_live=self._world == "live")
         except ODD as error:
             raise self._failed(error) from error
 

@@ -1,9 +1,9 @@
 """What a session that crashed left in its journal and not in the ledger's file.
 
 Neither is ahead of the other for certain: the journal is committed in groups, the file at once, and a kill
-may fall between the two. So the journal only adds: a missing fill, an end or an outcome that the file does
-not know. A session is asked once: so its journal has to be whole before what is not in it is taken for never
-having been.
+may fall between the two. So the journal only adds: a missing fill, an end, an outcome or a tripped breaker
+that the file does not know. A session is asked once: so its journal has to be whole before what is not in it
+is taken for never having been.
 What it does not know: the venue (an order whose end is not known stays so; ``engine.venue.duties`` asks).
 """
 
@@ -36,6 +36,7 @@ from engine.journal import (
 )
 from engine.run.ledger import rows
 from engine.run.ledger.outcomes import last_words
+from engine.run.ledger.tripped import tripped_in
 from engine.run.verify.whole import check_whole
 from engine.units import ONE_E6, SizeE6, UsdE6
 
@@ -76,6 +77,7 @@ def recover(database: sqlite3.Connection, path: Path, *, is_live: bool) -> None:
         for order_id in rows.open_order_ids(database, session):
             _close_or_doubt(database, session, order_id, is_live=is_live, is_revived=order_id in revived)
         _recover_outcomes(database, path)
+        _recover_breakers(database, path, recorded)
         database.execute("INSERT OR IGNORE INTO recovered VALUES (?)", (session,))
         database.execute("COMMIT")
     except BaseException:
@@ -226,6 +228,14 @@ def _recover_outcomes(database: sqlite3.Connection, path: Path) -> None:
             at_ms = max(word.at_ms, rows.first_fill_ms(database, slug))
             paid = PastSettlement(slug, word.outcome, at_ms)
             rows.put(database, path.stem, word.seq, paid)
+
+
+def _recover_breakers(database: sqlite3.Connection, path: Path, recorded: dict[str, RecordedOrder]) -> None:
+    """Add the breakers that tripped when the file could not be written any more."""
+    for name, why, at_ms in tripped_in(path, recorded, rows.settlements_of(database, path.stem)):
+        row = (name, why, at_ms)
+        if database.execute("INSERT OR IGNORE INTO breaker VALUES (?, ?, ?)", row).rowcount:
+            log.warning("a crashed session had tripped a breaker", extra={"breaker": name, "why": why})
 
 
 def _close_or_doubt(

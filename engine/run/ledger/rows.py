@@ -156,6 +156,14 @@ def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastS
     return tuple(PastSettlement(*row) for row in rows)
 
 
+def settlements_of(database: sqlite3.Connection, session: str) -> list[tuple[int, PastSettlement]]:
+    """Return the outcomes that one session told, each with the number of its record, in order."""
+    rows = database.execute(
+        "SELECT seq, slug, outcome, at_ms FROM settlement WHERE session = ? ORDER BY seq, id", (session,)
+    )
+    return [(seq, PastSettlement(*row)) for seq, *row in rows]
+
+
 def trusted_rules(database: sqlite3.Connection) -> tuple[PastRule, ...]:
     """Return the rules that were trusted, by the windows' kind."""
     rows = database.execute("SELECT told FROM rule ORDER BY name")

@@ -1,0 +1,163 @@
+"""A breaker whose row did not get into the ledger's file is found in the journal of its session."""
+
+from pathlib import Path
+
+import pytest
+
+from engine import events as e
+from engine.core.trading import OrderIntent
+from engine.journal import Journal
+from engine.kill import CLEAR_PHRASE
+from engine.params import Limits
+from engine.run.ledger.file import FILE_NAMES, LedgerFile, clear_tripped
+from tests.core.builders import past_fill
+
+NOW_MS = 1_789_999_800_000
+LIMITS = Limits(max_order_errors=3, max_loss_streak=2)
+
+
+def crashed(folder: Path, *told: e.AnyEvent, limits: Limits = LIMITS) -> None:
+    """Leave a session of live trading that ended without a word, with an order for each that is told of."""
+    journal = Journal(folder / "sessions" / "s1.sqlite", {"session": "s1"})
+    opening = e.SessionOpened(
+        ts_recv_ms=NOW_MS,
+        session="s1",
+        venue="external",
+        dry_run=False,
+        profile="live",
+        params={},
+        limits=limits._asdict(),
+        killed=False,
+    )
+    names = dict.fromkeys(event.order_id for event in told if hasattr(event, "order_id"))
+    journal.record(e.Record(1, opening))
+    journal.record(e.Record(2, e.SecondPassed(ts_recv_ms=NOW_MS)))
+    for place, name in enumerate(names):
+        slug = name.partition("#")[0]
+        journal.record_output(
+            2, place, OrderIntent(name, slug, "UP", "1", 9_000, 20_000_000, NOW_MS, 1, 300, 0.95)
+        )
+    for seq, event in enumerate(told, 3):
+        journal.record(e.Record(seq, event))
+    journal.close("running")
+
+
+def rejected(order_id: str) -> e.OrderRejected:
+    return e.OrderRejected(ts_recv_ms=NOW_MS + 7, order_id=order_id, code="other", reason="no")
+
+
+def lost(order_id: str) -> e.OrderUnknown:
+    return e.OrderUnknown(ts_recv_ms=NOW_MS + 8, order_id=order_id, reason="no answer")
+
+
+def killed(order_id: str) -> e.OrderKilled:
+    return e.OrderKilled(ts_recv_ms=NOW_MS + 9, order_id=order_id, reason="no match")
+
+
+def filled(order_id: str) -> e.OrderFilled:
+    return e.OrderFilled(
+        ts_recv_ms=NOW_MS + 6, order_id=order_id, fills=((9_000, 1_000_000),), fee_e6=0, is_final=True
+    )
+
+
+def resolved(slug: str, outcome: str) -> e.OutcomeServed:
+    return e.OutcomeServed(
+        ts_recv_ms=NOW_MS + 10,
+        slug=slug,
+        outcome="UP" if outcome == "UP" else "DOWN",
+        strike=None,
+        final=None,
+    )
+
+
+def ledger(folder: Path) -> LedgerFile:
+    return LedgerFile(folder / FILE_NAMES["live"], "s2", "live")
+
+
+def told(folder: Path) -> dict[str, str]:
+    """Return the breakers that the next start is told of."""
+    file = ledger(folder)
+    try:
+        return dict(file.restore(folder / "sessions", NOW_MS + 60_000).breakers)
+    finally:
+        file.close()
+
+
+def test_orders_that_were_refused_trip_it(tmp_path: Path) -> None:
+    """The disk of the ledger was full from the second on; the third tripped the breaker."""
+    crashed(tmp_path, rejected("a#1"), lost("b#1"), killed("b#1"), rejected("c#1"), filled("d#1"))
+    why = "3 of the last 3 orders denied, rejected, failed or lost"
+    assert told(tmp_path) == {"order errors": why}
+    assert told(tmp_path) == {"order errors": why}, "it stays until it is cleared"
+
+
+def test_an_order_of_a_match_that_failed_counts(tmp_path: Path) -> None:
+    """Its trade was undone in the end, so nothing filled."""
+    trade = e.Trade("t1", 1_000_000, 900_000, 0)
+    match = e.OrderFilled(
+        ts_recv_ms=NOW_MS + 6, order_id="b#1", fills=(), fee_e6=0, trades=(trade,), is_final=False
+    )
+    failed = e.TradeStatusTold(ts_recv_ms=NOW_MS + 9, venue_order_id="0xb", trade_id="t1", status="FAILED")
+    signed = e.OrderSigned(
+        ts_recv_ms=NOW_MS + 5, order_id="b#1", venue_order_id="0xb", maker_e6=900_000, taker_e6=1_000_000
+    )
+    crashed(tmp_path, rejected("a#1"), signed, match, rejected("c#1"), failed)
+    assert list(told(tmp_path)) == ["order errors"]
+
+
+@pytest.mark.parametrize(
+    "ends", [(rejected("a#1"), rejected("b#1")), (rejected("a#1"), lost("b#1"), lost("b#1"))]
+)
+def test_fewer_errors_trip_nothing(tmp_path: Path, ends: tuple[e.AnyEvent, ...]) -> None:
+    """Two of three that are allowed, whatever is told twice."""
+    crashed(tmp_path, *ends, killed("c#1"))
+    assert told(tmp_path) == {}
+
+
+def test_a_limit_that_was_tightened_counts(tmp_path: Path) -> None:
+    """From there on, as in the session."""
+    tightened = e.LimitsTightened(
+        ts_recv_ms=NOW_MS + 5, limits={"max_order_errors": 2.0}, who="me", why="a bad day"
+    )
+    crashed(tmp_path, tightened, rejected("a#1"), rejected("b#1"))
+    assert list(told(tmp_path)) == ["order errors"]
+
+
+def test_losses_that_were_followed_by_a_win_trip_it(tmp_path: Path) -> None:
+    """It tripped at the second loss; what was bought before then won, and clears nothing."""
+    bought = [filled(f"{slug}#1") for slug in "abc"]
+    crashed(tmp_path, *bought, resolved("a", "DOWN"), resolved("b", "DOWN"), resolved("c", "UP"))
+    assert told(tmp_path) == {"loss streak": "2 losing windows in a row"}
+
+
+def test_an_outcome_that_came_before_its_fill_counts(tmp_path: Path) -> None:
+    """The venue may tell of a match when the window is over."""
+    ends = (resolved("a", "DOWN"), filled("a#1"), filled("b#1"), resolved("b", "DOWN"), filled("c#1"))
+    crashed(tmp_path, *ends, resolved("c", "UP"))
+    assert told(tmp_path) == {"loss streak": "2 losing windows in a row"}
+
+
+def test_what_an_operator_cleared_after_the_crash_does_not_come_back(tmp_path: Path) -> None:
+    """Neither the breaker nor the losses: he decided on all that had happened."""
+    ledger(tmp_path).close()
+    bought = [filled(f"{slug}#1") for slug in "de"]
+    losses = [resolved(slug, "DOWN") for slug in "de"]
+    crashed(tmp_path, rejected("a#1"), rejected("b#1"), rejected("c#1"), *bought, *losses)
+    names, problem = clear_tripped(tmp_path, CLEAR_PHRASE, "me", "looked at it")
+    assert (names, problem) == (["loss streak (live)", "order errors (live)"], None)
+    assert told(tmp_path) == {}
+    file = ledger(tmp_path)
+    restored = file.restore(tmp_path / "sessions", NOW_MS + 60_000)
+    file.close()
+    assert (len(restored.settlements), restored.cleared_ms) == (2, NOW_MS + 10)
+
+
+def test_what_the_file_knows_is_left_as_it_is(tmp_path: Path) -> None:
+    """Its row says when it tripped."""
+    file = ledger(tmp_path)
+    file.write(
+        1, [past_fill("z", "UP", ((9_000, 10_000_000),), 0, NOW_MS)], {"order errors": "as seen"}, NOW_MS
+    )
+    file.close()
+    crashed(tmp_path, rejected("a#1"), rejected("b#1"), rejected("c#1"))
+    assert told(tmp_path) == {"order errors": "as seen"}
