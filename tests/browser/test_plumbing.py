@@ -137,6 +137,33 @@ def test_a_page_that_wakes_asks_its_fragments_one_after_the_other(tmp_path: Path
         assert [error for error in one.errors if "fragmentId" in error] == []
 
 
+def test_what_is_pressed_on_a_busy_page_is_drawn(tmp_path: Path, visit: Open) -> None:
+    """A key or a click is ahead of every timer: it came between a question and the message that carries it.
+
+    The press then went out as the asked fragment's, and its own showed what was there before. One in three did.
+    """
+    refused = "Unexpected response code: 403"
+    works_all_the_time = """() => setInterval(() => {
+      const until = performance.now() + 12;
+      while (performance.now() < until);
+    }, 13)"""
+    with (
+        serve(STUCK, tmp_path, PUSH="refused") as console,
+        tabs(console, visit, expected=refused) as (one,),
+    ):
+        page = one.page
+        for _ in range(2):
+            page.goto(f"{console.url}?tour=0")
+            expect(page.get_by_role("button", name="Take the tour")).to_be_visible(timeout=PATIENCE_MS)
+            fed(page, "fragment")
+            page.evaluate(works_all_the_time)
+            moves(page)
+            for step in range(1, 7):
+                page.keyboard.press("ArrowRight")
+                expect(page.get_by_text(f"{step}/6")).to_be_visible(timeout=PATIENCE_MS)
+        assert [error for error in one.errors if "fragmentId" in error] == []
+
+
 def test_a_page_of_another_site_gets_no_push(stuck: Callable[[], Console], visit: Open) -> None:
     """Figures are for our own pages: the browser names where a socket is opened from."""
     from websockets.exceptions import InvalidStatus

@@ -15,6 +15,21 @@ const AFTER_DEED_MS = 250; // after a click or a key press: a widget's own messa
 const HELD_LIMIT_MS = 1000; // a key that is held down must not starve the page
 const frameDecoder = new TextDecoder();
 
+// Streamlit keeps what a widget says until its next timer of 0 ms, and then sends all of it as one fragment's. On a
+// busy page a click comes before that timer: it would go out under the fragment that we ask, and its own would not
+// be drawn again. So a question's timer does not wait.
+function sentAtOnce(act) {
+  const later = globalThis.setTimeout;
+  const due = [];
+  globalThis.setTimeout = (then, ms, ...rest) => (ms === 0 ? due.push(then) : later(then, ms, ...rest));
+  try {
+    act();
+  } finally {
+    globalThis.setTimeout = later;
+  }
+  for (const then of due) then();
+}
+
 const stream = {
   store: new Store(),
   beatAt: -Infinity,
@@ -148,8 +163,9 @@ const stream = {
   sendNext() {
     const at = performance.now();
     const held = at - (this.heldAt ??= at);
-    const calm = this.deedAt + AFTER_DEED_MS - at;
-    if (this.waiting.length && calm > 0 && held < HELD_LIMIT_MS) {
+    // However long it was held: what the operator just did has to have gone out.
+    const calm = this.deedAt + (held < HELD_LIMIT_MS ? AFTER_DEED_MS : BETWEEN_ASKS_MS) - at;
+    if (this.waiting.length && calm > 0) {
       this.asking = true;
       setTimeout(() => this.sendNext(), calm);
       return;
@@ -158,7 +174,7 @@ const stream = {
     const next = this.waiting.shift();
     this.asking = next !== undefined;
     if (!next) return;
-    next[0](next[1], Date.now());
+    sentAtOnce(() => next[0](next[1], Date.now()));
     setTimeout(() => this.sendNext(), BETWEEN_ASKS_MS);
   },
 
