@@ -140,7 +140,7 @@ def test_a_page_that_wakes_asks_its_fragments_one_after_the_other(tmp_path: Path
 def test_what_is_pressed_on_a_busy_page_is_drawn(tmp_path: Path, visit: Open) -> None:
     """A key or a click is ahead of every timer: it came between a question and the message that carries it.
 
-    The press then went out as the asked fragment's, and its own showed what was there before. One in three did.
+    The press then went out as the asked fragment's, and its own showed what was there before: one in three.
     """
     refused = "Unexpected response code: 403"
     works_all_the_time = """() => setInterval(() => {
