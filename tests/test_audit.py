@@ -45,6 +45,7 @@ def test_only_an_audit_of_every_package_is_a_result(output: str, status: int, wo
     assert ("PYSEC-2026-1" in "\n".join(verdict.lines)) is ("PYSEC-2026-1" in output)
 
 
+@pytest.mark.campaign
 def test_offline_it_fails_and_says_so(tmp_path: Path) -> None:
     """Who reads the output of a release must not take a failed download for a clean bill."""
     nobody = {"PIP_INDEX_URL": "http://127.0.0.1:9/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
