@@ -469,6 +469,14 @@ MUTANTS: Final = (
         ("tests/core/test_restoring.py", "tests/core/test_money_machine.py"),
     ),
     Mutant(
+        "few-raw-seconds-deny-nothing",
+        "strategy",
+        "engine/core/windows.py",
+        "    known = own_mean or hinted(rule, at_s, chainlink)\n",
+        "    known = own_mean\n",
+        ("tests/core/test_unproven.py",),
+    ),
+    Mutant(
         "tripped-breakers-not-recovered",
         "recovery",
         "engine/run/ledger/recovery.py",

@@ -32,6 +32,10 @@ FAR_OFF_USD: Final = 25.0
 """A report this far from the own mean, beyond that mean's own error, is not believed: the worst of the
 recorded estimates was $4 off (settlement-and-strategy, section 1)."""
 
+MOST_MOVE: Final = 0.005
+"""Share of the price by which unknown seconds may lie apart from known ones of the same minute: on the
+recorded day the largest move of a whole minute was 0.29 % (settlement-and-strategy, section 2)."""
+
 TWAP_RUNGS: Final[tuple[tuple[Source, str], ...]] = (("polybolt", "PolyBolt TWAP"), ("twap", "RTDS TWAP"))
 SPOT_RUNG: Final = "RTDS spot"
 OWN_MEAN: Final = "own mean"
@@ -138,6 +142,26 @@ def estimated(rule: SettlementRule, at_s: int, chainlink: PriceTrack) -> PriceAt
     other_window = 0.0 if after is None else abs(after - values[0]) / count
     doubt = BASE_DOUBT_USD + other_window + filled.steps_usd / count
     value = Decimal(repr(added_up(values) / count))
+    return PriceAt(value, "estimate", doubt, OWN_MEAN, at_s * 1000, chainlink.arrived_ms, filled.coverage)
+
+
+def hinted(rule: SettlementRule, at_s: int, chainlink: PriceTrack) -> PriceAt | None:
+    """Say what the raw seconds of an average allow where they are too few for an estimate.
+
+    After a restart within the minute before a boundary most of them were never heard. What is known of them
+    still denies a report that they would have had to move for as BTC does not.
+
+    Returns:
+        The mean of the sampled seconds, holes interpolated and edges continued flat; its error is no typical
+        one but what the missing seconds may have moved. None where none of them is known.
+    """
+    first, last = sampled_seconds(rule, at_s)
+    filled = fill_holes(chainlink, first, last, REACH_S)
+    if filled is None or chainlink.arrived_ms is None or not filled.coverage:
+        return None
+    mean = added_up(filled.values) / len(filled.values)
+    doubt = BASE_DOUBT_USD + (1.0 - filled.coverage) * MOST_MOVE * mean
+    value = Decimal(repr(mean))
     return PriceAt(value, "estimate", doubt, OWN_MEAN, at_s * 1000, chainlink.arrived_ms, filled.coverage)
 
 

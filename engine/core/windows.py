@@ -19,6 +19,7 @@ from engine.core.settlement import (
     Rungs,
     disagreement,
     estimated,
+    hinted,
     is_far_off,
     reported,
     rung_of,
@@ -240,18 +241,17 @@ def _held_against(state: State, market: Market, exact: PriceAt) -> PriceAt | Non
     assert rule is not None
     if rule.basis != "twap" or at_s in market.believed:
         return exact
-    own_mean = estimated(rule, at_s, state.track("chainlink"))
-    if own_mean is None:
-        if state.now_ms - exact.stamp_ms > RAW_COME_WITHIN_MS:
-            market.believed.add(at_s)  # nobody will ever know better
-        return exact
-    if not is_far_off(exact, own_mean):
-        market.believed.add(at_s)
-        return exact
-    if at_s not in market.disbelieved:
-        market.disbelieved.add(at_s)
-        state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
-    return own_mean
+    chainlink = state.track("chainlink")
+    own_mean = estimated(rule, at_s, chainlink)
+    known = own_mean or hinted(rule, at_s, chainlink)
+    if known is not None and is_far_off(exact, known):
+        if at_s not in market.disbelieved:
+            market.disbelieved.add(at_s)
+            state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
+        return known
+    if own_mean is not None or state.now_ms - exact.stamp_ms > RAW_COME_WITHIN_MS:
+        market.believed.add(at_s)  # nobody will ever know better
+    return exact
 
 
 def restated(state: State, track: PriceTrack, at_s: int, value: Decimal) -> None:

@@ -290,7 +290,7 @@ class Witness:
 
     def finish(self) -> None:
         """Look at the end of the run: what is known has to be what the venue has."""
-        if self.violations or not SimulatedSession.made:
+        if self.violations or not self._is_restored:  # one that has only begun knows nothing yet
             return
         state, rate = self.world.session.state, self.world.script.terms.rate
         self.paid.settlements(state)

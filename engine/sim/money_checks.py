@@ -20,18 +20,23 @@ LIES: Final = ("frozen-value", "wrong-symbol", "changed-rule")
 """Faults of prices and rules that are excused whatever their arguments are."""
 
 
-def tells_untruth(name: str, args: dict[str, Any]) -> bool:
+def tells_untruth(name: str, args: dict[str, Any], topic: str = "all") -> bool:
     """Say whether a fault lets the venue lie so that nothing it says contradicts it: everywhere and always.
 
     Of one socket or topic alone the others tell, and a value that is no price is refused wherever it comes.
+
+    Args:
+        name: The fault's.
+        args: What it was told.
+        topic: What is lied about, on every feed.
     """
     if name in LIES:
-        return True
+        return topic == "all"
     if name not in ("bad-value", "price-apart"):
         return False
     whole = KINDS[name].read(args)
     is_believable = name == "price-apart" or (whole["as"] == "tenfold" and whole["every"] == 1)
-    return is_believable and (whole["feed"], whole["topic"]) == ("all", "all")
+    return is_believable and (whole["feed"], whole["topic"]) == ("all", topic)
 
 
 class MoneyChecks:
@@ -42,6 +47,8 @@ class MoneyChecks:
         self._world = witness.world
         self._strikes: dict[str, object] = {}
         self._lied: list[tuple[float, float]] = []
+        self._averages_lied: list[tuple[float, float]] = []
+        """When every feed told untrue averages, and true seconds."""
         self._life_began_s = 0.0
 
     def begin_life(self) -> None:
@@ -51,8 +58,11 @@ class MoneyChecks:
 
     def fault(self, args: dict[str, Any]) -> None:
         """Note when the venue itself tells untrue prices: no strike of that time can be held against us."""
+        span = (self._world.now_s - 5.0, self._world.now_s + args["for_s"] + 70.0)
         if tells_untruth(args["name"], args["args"]):
-            self._lied.append((self._world.now_s - 5.0, self._world.now_s + args["for_s"] + 70.0))
+            self._lied.append(span)
+        elif tells_untruth(args["name"], args["args"], "twap"):
+            self._averages_lied.append(span)
 
     def add_up(self, state: State) -> None:
         """See that the ledger and the venue's bank add up."""
@@ -79,13 +89,25 @@ class MoneyChecks:
             return
         self._witness.counts["strikes checked"] += 1
         told = true if strike.source == "exact" else Decimal(repr(float(true)))
-        if strike.value != told:
+        if strike.value != told and self._is_deniable(start_s):
             self._witness.broke("strike exact or marked", f"{of}: {strike.value} ({strike.rung}), not {told}")
 
     def was_lied_to(self, second: int) -> bool:
         """Say whether the venue was told to tell untrue prices about a second."""
+        return self._is_in(self._lied, second)
+
+    def _is_in(self, spans: list[tuple[float, float]], second: int) -> bool:
         since_s = second - self._world.start_ms / 1000
-        return any(first <= since_s <= last for first, last in self._lied)
+        return any(first <= since_s <= last for first, last in spans)
+
+    def _is_deniable(self, at_s: int) -> bool:
+        """Say whether a false average could be known for one: each raw second that it is of denies it."""
+        if not self._is_in(self._averages_lied, at_s):
+            return True
+        first_s, last_s = at_s - RULE.lookback_s - 2, at_s - 3  # protocol sheet, 1.3
+        known = self._world.session.state.track("chainlink").between(first_s, last_s)
+        self._witness.counts["strikes that nobody could deny"] += not known
+        return bool(known)
 
     def unsettled(self, state: State) -> None:
         """See that every holding was paid out whose window the venue resolved, if there was time to ask."""

@@ -301,6 +301,49 @@ def test_a_report_is_held_against_raw_seconds_that_come_after_it() -> None:
     assert core.state.bad_prices["RTDS TWAP: far from the raw seconds"] == 1
 
 
+@pytest.mark.parametrize(
+    ("heard_s", "report_usd", "is_believed"),
+    [
+        (25, "70420", False),
+        (25, "70180", True),
+        (3, "70420", False),
+        (3, "70320", True),
+        (0, "70420", True),
+    ],
+)
+def test_a_report_is_held_against_the_few_raw_seconds_that_there_are(
+    heard_s: int, report_usd: str, is_believed: bool
+) -> None:
+    """Seed 410040: restarted in the minute before a boundary, when both feeds' averages were 0.6 % off."""
+    core = Core()
+    core.describe()
+    market = core.state.markets[SLUG]
+    for second in range(START_S - 2 - heard_s, START_S - 2):
+        core.price(second, 70_000.0)
+    report(core, "twap", report_usd, START_S * 1000, (START_S + 2) * 1000)
+    for later_s in (3, 30, 150):
+        core.second(START_S + later_s)
+        assert market.strike is not None
+        assert market.strike.is_proven == is_believed
+    assert core.state.bad_prices["RTDS TWAP: far from the raw seconds"] == (not is_believed)
+
+
+def test_a_report_that_few_raw_seconds_denied_is_believed_once_all_bear_it_out() -> None:
+    """A history brought the rest of the minute: BTC had moved as it hardly does."""
+    core = Core()
+    core.describe()
+    market = core.state.markets[SLUG]
+    for second in range(START_S - 12, START_S + 4):
+        core.price(second, 70_000.0)
+    report(core, "twap", "70420", START_S * 1000, (START_S + 5) * 1000)
+    assert market.strike is not None
+    assert not market.strike.is_proven
+    for second in range(START_S - 90, START_S - 12):
+        core.price(second, 70_504.0, lag_ms=(START_S + 6 - second) * 1000)
+    assert market.strike.is_proven
+    assert str(market.strike.value) == "70420"
+
+
 def test_our_outcome_follows_a_strike_that_got_better_after_the_end() -> None:
     """An estimate said Up; the strike's own report, late, says Down, and so does the venue: no drift."""
     core = Core()

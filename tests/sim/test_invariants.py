@@ -72,6 +72,7 @@ class Bench:
         self.checks.heard(self.price())
         self.checks.heard(self.book())
         self.describe()
+        self.witness._is_restored = True
 
     def describe(self, contract: Contract | None = None, **changes: Any) -> None:
         """Let Gamma describe a window, as it is or in other words, and the engine hear of it."""
@@ -303,6 +304,34 @@ def test_an_order_has_the_time_that_looking_for_it_takes(
     live.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
     live.witness.finish()
     assert ("order ends known or halts" not in live.broken) == is_fine
+
+
+def test_a_session_that_was_told_nothing_yet_is_not_compared(bench: Callable[[int], Bench]) -> None:
+    """Seed 410075: the engine died as it was told what earlier ones had bought, and the next one had only
+    begun when the hour was over."""
+    live = bench(LIVE)
+    for is_told in (False, True):
+        live.witness._is_restored = is_told
+        with patch.object(truth, "account_differs", lambda *_: "2 trades differ"):
+            live.witness.finish()
+        assert ("account agrees at the end" in live.broken) == is_told
+
+
+@pytest.mark.parametrize(("heard", "is_fine"), [(0, True), (1, False)])
+def test_a_false_average_is_denied_by_each_raw_second_of_it(
+    bench: Callable[[int], Bench], heard: int, is_fine: bool
+) -> None:
+    """Seed 410040: every feed told averages that were 0.6 % off, and true seconds."""
+    one = bench(PAPER)
+    at_s = one.contract.start_s
+    lie = {"name": "price-apart", "args": {"feed": "all", "topic": "twap"}, "for_s": 20.0}
+    one.witness.paid.fault(lie)
+    one.witness.paid._averages_lied[0] = (0.0, 1e9)
+    for second in range(at_s - 3, at_s - 3 - heard, -1):
+        one.state.track("chainlink").add(second * 1000, RULE_VALUE, second * 1000 + 2_000)
+    one.market.strike = PriceAt(RULE_VALUE, "exact", 0.0, "test", 0, 0)
+    one.witness.paid.look_at_strikes(one.state)
+    assert ("strike exact or marked" not in one.broken) == is_fine
 
 
 @pytest.mark.parametrize(
