@@ -585,6 +585,7 @@ class PastOrder(msgspec.Struct, frozen=True, gc=False):
     venue_order_id: str
     at_ms: Milliseconds
     fee: FeeSchedule | None = None
+    kind: Literal["FOK", "FAK"] = "FOK"
 
 
 class PastRule(msgspec.Struct, frozen=True, gc=False):

@@ -99,6 +99,7 @@ def _intent_of(past: e.PastOrder) -> OrderIntent:
         end_s=past.end_s,
         probability=past.probability,
         side=past.side,
+        kind=past.kind,
         shares_e6=past.shares_e6,
         fee=past.fee,
     )

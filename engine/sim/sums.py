@@ -231,8 +231,8 @@ def but_breakers(what: str) -> str:
 def _asked(intent: OrderIntent) -> list[str | int]:
     """Return what an order asked for: what it may take counts in the limits until its end is known."""
     return [
-        intent.order_id, intent.slug, intent.end_s, intent.side, intent.outcome, intent.limit_e4,
-        intent.usd_e6, intent.shares_e6,
+        intent.order_id, intent.slug, intent.end_s, intent.side, intent.kind, intent.outcome,
+        intent.limit_e4, intent.usd_e6, intent.shares_e6,
     ]  # fmt: skip
 
 

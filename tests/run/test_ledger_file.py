@@ -20,6 +20,7 @@ from engine.contract import FeeSchedule, SettlementRule
 from engine.core import decide as gate
 from engine.core import risk
 from engine.core.ledger import Ledger, OrderChange
+from engine.core.orders import change_of
 from engine.core.trading import OrderIntent
 from engine.errors import JournalError, StartError
 from engine.journal import Journal, read_events
@@ -335,6 +336,19 @@ def test_a_live_order_without_an_end_is_told_until_it_has_one(
     assert (told.orders, told.unresolved) == ((), ())
     (row,) = read.orders(tmp_path / "ledger-live.sqlite").rows
     assert (row.session, row.state, row.reason) == ("s4", "killed", "no trace")
+
+
+def test_an_order_that_is_taken_over_is_written_anew_as_what_it_was(tmp_path: Path) -> None:
+    """A sale that may fill in part was kept as one that fills whole or not at all."""
+    file = live(tmp_path, "s1")
+    file.write(1, [an_order(kind="FAK", side="SELL", usd_e6=0, shares_e6=5_000_000)], {}, NOW_MS)
+    file.close()
+    told = asked(tmp_path)
+    core = Core()
+    core.feed(told)
+    (order,) = core.state.trading.in_flight.values()
+    assert (order.intent.kind, order.intent.side, order.intent.shares_e6) == ("FAK", "SELL", 5_000_000)
+    assert change_of(order).kind == "FAK"
 
 
 def test_an_order_that_is_still_unknown_in_a_second_session_stays_known(tmp_path: Path) -> None:

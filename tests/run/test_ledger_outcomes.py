@@ -240,7 +240,19 @@ def test_only_what_lies_about_the_window_is_read_again(tmp_path: Path) -> None:
     path = recorded(tmp_path / "long.sqlite", [opening], first, rest)
     damaged = "UPDATE block SET body = zeroblob(9) WHERE first_seq > 1 AND last_seq < 102"
     run_sql(path, damaged)
-    assert last_words(path, {SLUG: END_S}, ())[SLUG].outcome == "UP"
+    assert last_words(path, {SLUG: END_S}, (), ())[SLUG].outcome == "UP"
+
+
+def test_a_session_of_another_version_is_worked_out_too(tmp_path: Path) -> None:
+    """Its parameters and limits may have other names: an update after a crash stopped the start."""
+    opening, *rest = reported().records
+    assert isinstance(opening.event, e.SessionOpened)
+    other = {"horizon_of_old": 5.0}
+    event = structs.replace(
+        opening.event, params=opening.event.params | other, limits=opening.event.limits | other
+    )
+    path = recorded(tmp_path / "old.sqlite", [e.Record(1, event)], numbered(rest, 2))
+    assert last_words(path, {SLUG: END_S}, (), ())[SLUG].outcome == "UP"
 
 
 def test_a_rule_that_nobody_proved_pays_nothing_out_after_a_death_either(tmp_path: Path) -> None:

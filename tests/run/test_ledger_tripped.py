@@ -16,8 +16,14 @@ NOW_MS = 1_789_999_800_000
 LIMITS = Limits(max_order_errors=3, max_loss_streak=2)
 
 
-def crashed(folder: Path, *told: e.AnyEvent, limits: Limits = LIMITS) -> None:
-    """Leave a session of live trading that ended without a word, with an order for each that is told of."""
+def crashed(folder: Path, *told: e.AnyEvent, **others: float) -> None:
+    """Leave a session of live trading that ended without a word, with an order for each that is told of.
+
+    Args:
+        folder: The data folder.
+        told: What happened to its orders.
+        others: Limits that this version does not know.
+    """
     journal = Journal(folder / "sessions" / "s1.sqlite", {"session": "s1"})
     opening = e.SessionOpened(
         ts_recv_ms=NOW_MS,
@@ -25,8 +31,8 @@ def crashed(folder: Path, *told: e.AnyEvent, limits: Limits = LIMITS) -> None:
         venue="external",
         dry_run=False,
         profile="live",
-        params={},
-        limits=limits._asdict(),
+        params=dict(others),
+        limits=LIMITS._asdict() | others,
         killed=False,
     )
     names = dict.fromkeys(event.order_id for event in told if hasattr(event, "order_id"))
@@ -120,6 +126,12 @@ def test_a_limit_that_was_tightened_counts(tmp_path: Path) -> None:
         ts_recv_ms=NOW_MS + 5, limits={"max_order_errors": 2.0}, who="me", why="a bad day"
     )
     crashed(tmp_path, tightened, rejected("a#1"), rejected("b#1"))
+    assert list(told(tmp_path)) == ["order errors"]
+
+
+def test_a_session_of_another_version_stops_no_start(tmp_path: Path) -> None:
+    """Its limits and parameters may have other names; those of its breakers still count."""
+    crashed(tmp_path, rejected("a#1"), rejected("b#1"), rejected("c#1"), max_orders_a_fortnight=3.0)
     assert list(told(tmp_path)) == ["order errors"]
 
 

@@ -16,6 +16,7 @@ from engine.core.step import step
 from engine.core.windows import FORGOTTEN_AFTER_MS
 from engine.events import MarketDescribed, MarketResolved, OutcomeServed, PastRule, PastSettlement, Record
 from engine.journal_read import opened, read_blocks, read_kinds, records_in, tag_of
+from engine.run.ledger.openings import as_known
 from engine.units import Milliseconds
 
 MARGIN_MS: Final = 900_000
@@ -42,7 +43,7 @@ class _Heard(NamedTuple):
 
 
 def last_words(
-    path: Path, held: Mapping[str, int], settled: Iterable[str], rules: Iterable[PastRule] = ()
+    path: Path, held: Mapping[str, int], settled: Iterable[str], rules: Iterable[PastRule]
 ) -> dict[str, Word]:
     """Return the outcomes that a session knew of windows at its end.
 
@@ -108,7 +109,7 @@ def _own_words(path: Path, contracts: list[Contract], rules: Iterable[PastRule])
     for contract in contracts:
         state.ledger.holdings[contract.slug] = Holding()
     for record in _told_since(path, min(one.start_s for one in contracts) * 1000 - MARGIN_MS):
-        step(state, record)
+        step(state, as_known(record))
         for change in state.ledger.take_changes():
             if isinstance(change, PastSettlement):
                 words[change.slug] = Word(record.seq, change.outcome, change.at_ms)

@@ -102,11 +102,11 @@ def past_orders(database: sqlite3.Connection, session: str) -> tuple[PastOrder, 
     """Return the orders of all other sessions whose end is not known, oldest first."""
     rows = database.execute(
         "SELECT order_id, slug, end_s, outcome, token, side, limit_e4, usd_e6, shares_e6, probability, "  # noqa: S608 (our own text)
-        "venue_order_id, at_ms, fee_rate, fee_exponent FROM orders "
+        "venue_order_id, at_ms, kind, fee_rate, fee_exponent FROM orders "
         f"WHERE session <> ? AND {_OPEN} ORDER BY at_ms, order_id",
         (session,),
     )
-    return tuple(structs.replace(PastOrder(*row[:-2]), fee=_fee(*row[-2:])) for row in rows)
+    return tuple(structs.replace(PastOrder(*row[:-3]), kind=row[-3], fee=_fee(*row[-2:])) for row in rows)
 
 
 def _fee(rate: str | None, exponent: str | None) -> FeeSchedule | None:

@@ -19,6 +19,7 @@ from engine.core.trading import Order
 from engine.events import PastSettlement
 from engine.journal import RecordedOrder
 from engine.journal_read import read_kinds
+from engine.run.ledger.openings import as_known
 from engine.units import Milliseconds
 
 KINDS: Final = (
@@ -67,7 +68,7 @@ def tripped_in(
             take_up(state, Order(intents.popleft()[1], state.now_ms))
         while paid and paid[0][0] < record.seq:
             _pay(state, paid.popleft()[1])
-        step(state, record)
+        step(state, as_known(record))
     for _, outcome in paid:
         _pay(state, outcome)
     return [
