@@ -406,8 +406,8 @@ MUTANTS: Final = (
         "crashed-session-not-asked",
         "recovery",
         "engine/run/ledger/file.py",
-        "if path.stem != self._session and self._has_crashed(path):",
-        "if False and self._has_crashed(path):",
+        "if path.stem != self._session and self._is_to_be_asked(path):",
+        "if False and self._is_to_be_asked(path):",
         ("tests/run/test_ledger_file.py",),
     ),
     Mutant(

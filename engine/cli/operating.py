@@ -252,8 +252,10 @@ def clear_breakers(
     if json:
         print_json({"cleared": names, "refused": problem})
     else:
-        said = f"cleared: {', '.join(names)}" if names else "no breaker was tripped"
-        sys.stdout.write(f"{said if problem is None else f'refused: {problem}'}\n")
+        if names or problem is None:
+            sys.stdout.write(f"cleared: {', '.join(names)}\n" if names else "no breaker was tripped\n")
+        if problem is not None:
+            sys.stdout.write(f"refused: {problem}\n")
     if problem is not None:
         raise typer.Exit(1)
 

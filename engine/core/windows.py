@@ -218,13 +218,13 @@ def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) ->
     if rung is not None:
         _check_rungs(state, market, at_s)
         if known is not None and known.source == "exact" and known.rung == rung:
-            return _held_against(state, market, known)
+            return _held_against(state, market, known, known)
         exact = reported(rungs, at_s)
         assert exact is not None
         if known is not None and known.is_proven and abs(known.value - exact.value) > DRIFT_USD:
             what = f"{known.value} ({known.rung}) and {exact.value} ({exact.rung})"
             _halt(state, market, f"settlement drift: second {at_s} was told as {what}")
-        believed = _held_against(state, market, exact)
+        believed = _held_against(state, market, exact, known)
         is_better = known is not None and known.is_proven and not (believed and believed.is_proven)
         return known if is_better else believed
     if state.now_ms < at_s * 1000 + SETTLE_GRACE_MS or (known is not None and known.is_proven):
@@ -232,10 +232,11 @@ def _price_at(state: State, market: Market, at_s: int, known: PriceAt | None) ->
     return estimated(rule, at_s, state.track("chainlink")) or known
 
 
-def _held_against(state: State, market: Market, exact: PriceAt) -> PriceAt | None:
+def _held_against(state: State, market: Market, exact: PriceAt, before: PriceAt | None) -> PriceAt | None:
     """Return a report, or our own mean where the raw seconds say that it cannot be right.
 
-    They may come after it, by a history: it is held against them once they are there.
+    They may come after it, by a history: it is held against them once they are there. One that they denied is
+    believed only where all of them bear it out, not once they are forgotten: ``before`` holds until then.
     """
     rule, at_s = market.contract.rule, exact.stamp_ms // 1000
     assert rule is not None
@@ -248,7 +249,11 @@ def _held_against(state: State, market: Market, exact: PriceAt) -> PriceAt | Non
         if at_s not in market.disbelieved:
             market.disbelieved.add(at_s)
             state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
-        return known
+        # A few seconds deny the report and prove nothing themselves: either may be right of what is paid.
+        apart = abs(float(exact.value - known.value))
+        return own_mean or known._replace(error_usd=max(known.error_usd, apart))
+    if own_mean is None and at_s in market.disbelieved:
+        return before
     if own_mean is not None or state.now_ms - exact.stamp_ms > RAW_COME_WITHIN_MS:
         market.believed.add(at_s)  # nobody will ever know better
     return exact
@@ -268,7 +273,9 @@ def restated(state: State, track: PriceTrack, at_s: int, value: Decimal) -> None
             continue
         if contract.rule.basis == "twap":
             again = PriceAt(value, "exact", 0.0, "", at_s * 1000, state.now_ms)
-            if is_far_off(again, estimated(contract.rule, at_s, state.track("chainlink"))):
+            chainlink = state.track("chainlink")
+            own = estimated(contract.rule, at_s, chainlink) or hinted(contract.rule, at_s, chainlink)
+            if is_far_off(again, own):
                 continue
         for name, rung in _rungs(state, market):
             if rung is track:

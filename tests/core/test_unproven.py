@@ -305,6 +305,7 @@ def test_a_report_is_held_against_raw_seconds_that_come_after_it() -> None:
     ("heard_s", "report_usd", "is_believed"),
     [
         (25, "70420", False),
+        (25, "70300", False),
         (25, "70180", True),
         (3, "70420", False),
         (3, "70320", True),
@@ -326,6 +327,47 @@ def test_a_report_is_held_against_the_few_raw_seconds_that_there_are(
         assert market.strike is not None
         assert market.strike.is_proven == is_believed
     assert core.state.bad_prices["RTDS TWAP: far from the raw seconds"] == (not is_believed)
+
+
+def test_a_few_raw_seconds_deny_a_report_and_pay_nothing_out() -> None:
+    """One second said Up and the report Down: nobody knows until the venue says it."""
+    core = Core()
+    core.describe()
+    market = core.state.markets[SLUG]
+    report(core, "twap", "70000", START_S * 1000, (START_S + 3) * 1000)
+    core.price(END_S - 5, 70_420.0)
+    report(core, "twap", "69990", END_S * 1000, (END_S + 2) * 1000)
+    core.second(END_S + 30)
+    assert market.final is not None
+    assert (market.final.is_proven, market.outcome_own) == (False, None)
+
+
+def test_a_denied_report_is_not_believed_because_its_seconds_are_forgotten() -> None:
+    """Eighteen minutes later nothing denies it any more, and nothing bears it out."""
+    core = Core()
+    core.describe()
+    market = core.state.markets[SLUG]
+    for second in range(START_S - 27, START_S - 2):
+        core.price(second, 70_000.0)
+    report(core, "twap", "70420", START_S * 1000, (START_S + 2) * 1000)
+    for second in range(START_S - 2, START_S + 1_100):
+        core.price(second, 70_000.0)
+    assert core.state.track("chainlink").at(START_S - 3) is None
+    assert market.strike is not None
+    assert not market.strike.is_proven
+
+
+def test_a_second_word_that_few_raw_seconds_deny_is_only_counted() -> None:
+    """As where all of them are there."""
+    core = Core()
+    core.describe()
+    for second in range(START_S - 27, START_S - 2):
+        core.price(second, 70_000.0)
+    for dollars in ("70000", "70420"):
+        report(core, "twap", dollars, START_S * 1000, (START_S + 2) * 1000)
+    assert core.state.halted_why is None
+    report(core, "twap", "70001", START_S * 1000, (START_S + 2) * 1000)
+    assert core.state.halted_why is not None, "one that may be true is a drift"
 
 
 def test_a_report_that_few_raw_seconds_denied_is_believed_once_all_bear_it_out() -> None:

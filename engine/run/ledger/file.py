@@ -93,11 +93,10 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
         who: Whose decision it is.
         why: The operator's reason; it has to say something.
     Returns:
-        The names of those that were tripped, those of live trading and of practice marked so, and None; or
-        nothing, and what was wrong.
+        The names of those that were tripped, those of live trading and of practice marked so; and what was
+        wrong, or None. A ledger that cannot be read, or has a crashed session that cannot, keeps its own.
     Raises:
         StartError: An engine runs: it would go on with what it knows.
-        JournalError: The ledger, or a session that crashed and was not asked yet, cannot be read.
         OSError: The trail could not be written: what nobody can look up is not cleared.
     """
     if phrase != CLEAR_PHRASE:
@@ -106,15 +105,36 @@ def clear_tripped(folder: Path, phrase: str, who: str, why: str) -> tuple[list[s
         return [], "give a reason"
     if not folder.is_dir():
         return [], None
-    # Practice's would end with its next start anyway, and whoever asks is not told that there was none. Last:
-    # its ledger is the one that nobody misses, should it be damaged.
+    # Practice's would end with its next start anyway, and whoever asks is not told that there was none.
     worlds: tuple[World, ...] = ("paper", "live", "practice")
     cleared: list[str] = []
+    wrong: list[str] = []
     with FolderLock(folder):  # first: an engine that runs may have tripped one that is not in the file yet
         for world in worlds:
-            if (folder / FILE_NAMES[world]).is_file():
-                cleared += _clear(folder, world, who, why)
-    return cleared, None
+            try:
+                if (folder / FILE_NAMES[world]).is_file() or _has_crashed(folder / "sessions", world):
+                    cleared += _clear(folder, world, who, why)
+            except JournalError as error:
+                wrong.append(f"those of {world} are as they were: {error}")
+    return cleared, "; ".join(wrong) or None
+
+
+def _has_crashed(sessions: Path, world: World) -> bool:
+    return any(_belongs(path, world) for path in session_files(sessions) if not _has_ended(path))
+
+
+def _has_ended(path: Path) -> bool:
+    return read_meta(path).get("status") == "ended"
+
+
+def _belongs(path: Path, world: World) -> bool:
+    """Say whether a session that did not end may be about a world's money."""
+    if world == "practice":
+        return False  # it was of another world, whose markets are gone
+    opening = read_opening(path)
+    if opening is None:
+        return True
+    return opening.venue == "external" and world == ("paper" if opening.dry_run else "live")
 
 
 def _clear(folder: Path, world: World, who: str, why: str) -> list[str]:
@@ -208,7 +228,7 @@ class LedgerFile:
         """
         try:
             for path in session_files(sessions):
-                if path.stem != self._session and self._has_crashed(path):
+                if path.stem != self._session and self._is_to_be_asked(path):
                     recover(self._database, path, is_live=self._world == "live")
         except ODD as error:
             raise self._failed(error) from error
@@ -275,17 +295,10 @@ class LedgerFile:
             log.error("ledger closed without a checkpoint", extra={"why": str(error)})
         self._database.close()
 
-    def _has_crashed(self, path: Path) -> bool:
+    def _is_to_be_asked(self, path: Path) -> bool:
         """Say whether a session of this ledger's world ended without a word and was not asked yet."""
-        if self._world == "practice":
-            return False  # it was of another world, whose markets are gone
         known = self._database.execute("SELECT 1 FROM recovered WHERE session = ?", (path.stem,)).fetchone()
-        if known is not None or read_meta(path).get("status") == "ended":
-            return False
-        opening = read_opening(path)
-        if opening is None:
-            return True
-        return opening.venue == "external" and self._world == ("paper" if opening.dry_run else "live")
+        return known is None and not _has_ended(path) and _belongs(path, self._world)
 
     def _close_unsigned(self) -> None:
         """Close what earlier sessions intended and never signed: it cannot have left."""

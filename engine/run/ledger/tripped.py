@@ -1,8 +1,9 @@
 """Breakers that a session tripped, found again in its journal: the row of one may not have got into the file.
 
 The core goes through the session once more, by its orders and outcomes alone: that is all that trips a
-breaker, and a small part of a journal. What it does not know: which breakers the file has, and who cleared
-them.
+breaker, and a small part of a journal. Of windows that came out in the very record at which the file failed
+the order is not kept, nor a word that the venue took back before the death. What it does not know: which
+breakers the file has, and who cleared them.
 """
 
 from collections import deque
@@ -27,7 +28,6 @@ KINDS: Final = (
     "ledger_restored",
     "limits_tightened",
     "order_signed",
-    "order_submitted",
     "order_filled",
     "order_killed",
     "order_denied",
@@ -69,6 +69,7 @@ def tripped_in(
         while paid and paid[0][0] < record.seq:
             _pay(state, paid.popleft()[1])
         step(state, as_known(record))
+        state.trading.honesty.open.clear()  # nothing is reckoned of them here, and they would all be kept
     for _, outcome in paid:
         _pay(state, outcome)
     return [

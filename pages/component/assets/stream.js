@@ -21,7 +21,8 @@ const frameDecoder = new TextDecoder();
 function sentAtOnce(act) {
   const later = globalThis.setTimeout;
   const due = [];
-  globalThis.setTimeout = (then, ms, ...rest) => (ms === 0 ? due.push(then) : later(then, ms, ...rest));
+  globalThis.setTimeout = (then, ms, ...rest) =>
+    ms === 0 ? due.push(() => then(...rest)) : later(then, ms, ...rest);
   try {
     act();
   } finally {
@@ -163,9 +164,9 @@ const stream = {
   sendNext() {
     const at = performance.now();
     const held = at - (this.heldAt ??= at);
-    // However long it was held: what the operator just did has to have gone out.
+    // What the operator just did has to have gone out, as long as that can be waited for at all.
     const calm = this.deedAt + (held < HELD_LIMIT_MS ? AFTER_DEED_MS : BETWEEN_ASKS_MS) - at;
-    if (this.waiting.length && calm > 0) {
+    if (this.waiting.length && calm > 0 && held < 3 * HELD_LIMIT_MS) {
       this.asking = true;
       setTimeout(() => this.sendNext(), calm);
       return;
@@ -174,8 +175,8 @@ const stream = {
     const next = this.waiting.shift();
     this.asking = next !== undefined;
     if (!next) return;
-    sentAtOnce(() => next[0](next[1], Date.now()));
     setTimeout(() => this.sendNext(), BETWEEN_ASKS_MS);
+    sentAtOnce(() => next[0](next[1], Date.now()));
   },
 
   ask(puller) {
