@@ -7,10 +7,14 @@ from tests.shared_data import needs_recordings
 
 @needs_recordings
 @pytest.mark.whole
-def test_the_flood_reaches_the_core_frame_by_frame() -> None:
-    """The whole engine, another process, a console: every frame sent is processed and recorded, none lost."""
+def test_the_flood_reaches_the_core_frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole engine, another process, a console: every frame sent is processed and recorded, none lost.
+
+    A fifth of the benchmark's rate: whether the machine keeps up with ten thousand a second is its question.
+    """
     from benchmarks import flood
 
+    monkeypatch.setattr(flood, "RATE", 2_000)
     told = flood.measure(seconds=2)
     assert told["frames_sent"] == 2 * flood.RATE
     assert told["frames_processed"] == told["frames_sent"]
