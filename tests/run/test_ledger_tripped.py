@@ -1,5 +1,7 @@
 """A breaker whose row did not get into the ledger's file is found in the journal of its session."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from unittest.mock import patch
 
@@ -266,6 +268,23 @@ def test_a_ledger_that_cannot_be_asked_keeps_no_other_s_breakers(tmp_path: Path)
     assert problem is not None
     assert problem.startswith("those of paper are as they were: cannot keep the ledger in")
     assert "\n" not in problem
+
+
+def test_a_disk_that_is_full_when_they_are_cleared_is_one_line(tmp_path: Path) -> None:
+    """What was cleared before is told all the same, and this one's stay tripped."""
+    path = tmp_path / FILE_NAMES["live"]
+    for world in ("paper", "live"):
+        file = LedgerFile(tmp_path / FILE_NAMES[world], "s1", world)  # type: ignore[index, arg-type]
+        file.write(1, [], {"drawdown": "too much"}, NOW_MS)
+        file.close()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TRIGGER no BEFORE INSERT ON cleared BEGIN SELECT RAISE(ABORT, 'full'); END")
+        names, problem = clear_tripped(tmp_path, CLEAR_PHRASE, "me", "looked at it")
+        assert names == ["drawdown"]
+        assert problem is not None
+        assert problem.startswith("those of live are as they were: cannot keep the ledger in")
+        other.execute("DROP TRIGGER no")
+    assert told(tmp_path) == {"drawdown": "too much"}
 
 
 def test_the_orders_of_weeks_are_walked_in_step_with_their_number(tmp_path: Path) -> None:

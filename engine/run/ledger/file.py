@@ -268,18 +268,32 @@ class LedgerFile:
         self._breakers |= new
 
     def tripped(self) -> list[str]:
-        """Return the names of the breakers that are tripped."""
-        return [name for (name,) in self._database.execute("SELECT name FROM breaker ORDER BY name")]
+        """Return the names of the breakers that are tripped.
+
+        Raises:
+            JournalError: The file cannot be read.
+        """
+        try:
+            return [name for (name,) in self._database.execute("SELECT name FROM breaker ORDER BY name")]
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
 
     def clear_breakers(self) -> None:
         """Forget every tripped breaker, and note up to which settlement: nothing before is judged again.
 
         By the settlements' own time, which may be a scaled venue's.
+
+        Raises:
+            JournalError: It could not be written; they are as they were.
         """
-        self._database.execute("BEGIN IMMEDIATE")
-        self._database.execute("DELETE FROM breaker")
-        self._database.execute("INSERT INTO cleared SELECT coalesce(max(at_ms), 0) FROM settlement")
-        self._database.execute("COMMIT")
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute("DELETE FROM breaker")
+            self._database.execute("INSERT INTO cleared SELECT coalesce(max(at_ms), 0) FROM settlement")
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise self._failed(error) from error
         self._breakers.clear()
 
     def _cleared_ms(self) -> Milliseconds:
