@@ -7,7 +7,7 @@ is somebody else's on the same account. What it does not know: the kill switch.
 """
 
 import asyncio
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from engine.config import Settings, live_faults
 from engine.errors import StartError
@@ -15,8 +15,12 @@ from engine.run.endpoints import external_endpoints
 from engine.run.order_desk import access_of
 from engine.venue.exchange import CallFailed
 
+if TYPE_CHECKING:
+    from engine.venue.official import OfficialExchange
+
 LONGEST_S: Final = 10.0
-"""Wall seconds for all of it: whoever stops trading waits for the answer."""
+"""Wall seconds for the venue, whose answer whoever stops trading waits for. Our own client is loaded before:
+a machine too busy to trade takes long over that, and it is not to be missing here."""
 
 
 class Cancelled(NamedTuple):
@@ -38,8 +42,9 @@ async def cancel_all(settings: Settings) -> Cancelled | None:
     if faults:
         return Cancelled(None, faults[0])
     try:
+        exchange = _exchange(settings)
         async with asyncio.timeout(LONGEST_S):
-            return await _cancelled(settings)
+            return await _cancelled(exchange)
     except TimeoutError:
         return Cancelled(None, f"no answer within {LONGEST_S:g} s")
     except (CallFailed, StartError) as error:
@@ -49,13 +54,16 @@ async def cancel_all(settings: Settings) -> Cancelled | None:
         return Cancelled(None, f"{type(error).__name__}, which was not expected")
 
 
-async def _cancelled(settings: Settings) -> Cancelled:
-    # The official client takes a second and 62 MB: where there is nothing to cancel it is not loaded.
+def _exchange(settings: Settings) -> "OfficialExchange":
+    """Load the official client: a second and 62 MB, so only where there may be something to cancel."""
     from engine.venue.fills import Fees  # noqa: PLC0415 (as above)
     from engine.venue.official import OfficialExchange  # noqa: PLC0415 (as above)
 
     access = access_of(settings, external_endpoints(settings))
-    exchange = OfficialExchange(access, settings.order_timeout_s, Fees(lambda: 0.0))
+    return OfficialExchange(access, settings.order_timeout_s, Fees(lambda: 0.0))
+
+
+async def _cancelled(exchange: "OfficialExchange") -> Cancelled:
     await exchange.open()
     try:
         return Cancelled(await exchange.cancel_all())

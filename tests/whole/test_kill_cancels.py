@@ -4,14 +4,17 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from engine.__main__ import app
+from engine.config import Settings
 from engine.kill import KillSwitch
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
+from engine.run.cancel_all import cancel_all
 from tests.practice.hand_made import DOWN, UP, HandMadeTape, books, served
 from tests.practice.official import bid, exchange
 from tests.run.test_order_desk import FEED_URLS
@@ -64,6 +67,31 @@ def test_f53_a_venue_that_cannot_be_asked_keeps_no_latch_back(tmp_path: Path, wh
     assert "open orders were not cancelled from here" in spoken.stderr
     assert "cancel them on the venue's page" in spoken.stderr
     assert KillSwitch(tmp_path / "data").is_tripped()
+
+
+async def test_f53_the_venue_s_time_begins_once_the_client_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine too busy to trade well may take ten seconds over that alone."""
+    loaded: list[bool] = []
+    limit = asyncio.timeout
+
+    def limited(delay: float | None) -> asyncio.Timeout:
+        loaded.append("engine.venue.official" in sys.modules)
+        return limit(delay)
+
+    from engine.venue import official
+
+    monkeypatch.setattr(sys.modules["engine.venue"], "official", official)
+    monkeypatch.delitem(sys.modules, "engine.venue.official")
+    monkeypatch.setattr(asyncio, "timeout", limited)
+    urls = {name.upper(): url for name, url in FEED_URLS.items()}
+    for name, value in live_settings(urls).items():
+        monkeypatch.setenv(name, value)
+    outcome = await cancel_all(Settings(data_dir=tmp_path))
+    assert outcome is not None
+    assert outcome.orders is None, "nobody is there"
+    assert loaded[0]
 
 
 def test_f53_whatever_goes_wrong_with_the_cancel_the_latch_is_told(
