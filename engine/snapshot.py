@@ -391,9 +391,9 @@ class SettlementView(msgspec.Struct, frozen=True):
 
     Differences are own less served, dollars. ``verdict`` speaks of strike, final and outcome together:
     ``agrees`` (exact, and equal to the served ones), ``within error`` (an estimate, off by less than it
-    claimed), ``outside error`` (an estimate, off by more), ``drift`` (called exact and was not, or the
-    outcome was another), ``waiting`` (not all served yet), ``unknown`` (a price of ours is missing).
-    ``site_strike`` is what the venue's own site showed as the price to beat.
+    claimed), ``outside error`` (an estimate, off by a little more), ``drift`` (called exact and was not, an
+    estimate that nothing explains, or the outcome was another), ``waiting`` (not all served yet),
+    ``unknown`` (a price of ours is missing). ``site_strike``: the venue's own site's price to beat.
     """
 
     slug: str

@@ -11,6 +11,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -21,12 +22,13 @@ from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple
 
 from engine import telemetry
-from engine.config import FEED_URLS, Settings, load_settings, secret_values
+from engine.config import FEED_URLS, Settings, data_dir, load_settings, secret_values
 from engine.contract import slug_of, window_start
 from engine.core.trading import OrderIntent
 from engine.errors import EngineError
 from engine.events import OrderDenied, OrderFilled, OrderKilled, OrderRejected, OrderUnknown
 from engine.feeds.address import without_secrets
+from engine.layer import FOLDER as LAYERS
 from engine.run.engine import Engine
 from engine.run.options import OneLine
 from engine.run.order_desk import paper_desk
@@ -236,6 +238,9 @@ def settings_for(venue: str | None, folder: Path) -> Settings:
         venue: ``practice`` or ``polymarket``; None is that of the settings.
         folder: Where the run writes.
     """
+    kept = data_dir() / LAYERS
+    if kept.is_dir():  # CALIBRATION_LAYER may name one of them
+        shutil.copytree(kept, folder / LAYERS, dirs_exist_ok=True)
     alone: dict[str, Any] = {"dry_run": True, "data_dir": folder, "metrics_port": 0, "alarm_url": None}
     if venue is None:
         return load_settings(**alone)

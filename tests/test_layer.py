@@ -14,6 +14,7 @@ from engine.layer import kept_layer, layer_path
 from engine.params import Params
 from engine.run.calibration import layer as layering
 from engine.run.params_of import changed, values_of
+from scripts.smoke_runtime import settings_for
 
 LAYER = layering.Layer(3, "temperature", 1_788_000_000_000, 900, 150, temperature=1.5)
 GOOD = d.Numbers(0, 10.0, 70_000.0, 70_020.0, 10.0, 0.90, 0.12, 20.0, 20.0, 0.07, 1.0, 0.0)
@@ -79,6 +80,15 @@ def test_a_kept_layer_is_taken_up_by_name_or_path(
     assert layer is not None
     assert (layer.version, settings.params().layer_temperature) == (3, 1.5)
     assert "layer 3 (temperature 1.500" in layer.words
+
+
+def test_the_smoke_decides_with_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes to a folder of its own, and the layer is one of the data folder's."""
+    layering.keep(LAYER, tmp_path / "data")
+    monkeypatch.setenv("CALIBRATION_LAYER", "layer-3")
+    (tmp_path / "smoke").mkdir()
+    settings = settings_for("practice", tmp_path / "smoke")
+    assert (settings.data_dir, settings.params().layer_temperature) == (tmp_path / "smoke", 1.5)
 
 
 def test_a_layer_that_cannot_decide_stops_the_start_with_its_reason(

@@ -100,6 +100,29 @@ def test_every_link_of_a_document_leads_somewhere():
     assert broken == []
 
 
+def anchors_of(document):
+    """Return the anchors that GitHub gives a document's headings."""
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ +(.+?) *$", text, re.MULTILINE)
+    names = [re.sub(r"\]\([^)]*\)", "", heading).lower() for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", name).replace(" ", "-") for name in names}
+
+
+def test_every_link_into_a_document_names_a_heading_of_it():
+    """One that does not opens the page at its top, and the reader looks for what was meant."""
+    broken, seen = [], 0
+    for document in [path for path in tracked_files() if path.suffix == ".md"]:
+        for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", document.read_text()):
+            into = document.parent / target if target else document
+            if "://" in target or into.suffix != ".md":
+                continue
+            seen += 1
+            if anchor not in anchors_of(into):
+                broken.append(f"{document.relative_to(ROOT)}: {target}#{anchor}")
+    assert seen
+    assert broken == []
+
+
 def test_decisions_are_numbered_without_gap_and_listed_in_readme():
     """An ADR nobody links to is not read."""
     names = sorted(path.name for path in (ROOT / "docs/adr").glob("*.md"))

@@ -242,7 +242,7 @@ def clear_breakers(
 ) -> None:
     """Clear the tripped breakers of a stopped engine.
 
-    Takes the typed phrase and a reason. A breaker is a limit that was reached, such as the loss of a day.
+    Takes the typed phrase and a reason. A breaker is a run of bad results, such as five losses in a row.
     """
     from engine.run.ledger.file import clear_tripped  # noqa: PLC0415 (other commands start without it)
 
@@ -397,7 +397,7 @@ def exit_(
     outcome: Annotated[str, typer.Argument(help="Which side is held: up or down.")],
     least: Annotated[
         float,
-        typer.Option(help="Sell at this price or better: dollars a share, 0.01 to 0.99; has to be given."),
+        typer.Option(help="Sell at this price or better: dollars a share, above 0, below 1; to be given."),
     ],
     reason: Why = "exit from the command line",
     json: Json = False,

@@ -88,7 +88,7 @@ def shares_told(state: State, event: e.SharesTold) -> None:
     trading.shares_told[key] = event.shares_e6
     ours = 0 if holding is None else holding.shares_e6[event.outcome]
     name = _name_of_difference(event.slug, event.outcome)
-    if abs(event.shares_e6 - ours) <= DUST_E6:
+    if -orders.short_e6(holding, event.outcome) <= event.shares_e6 - ours <= DUST_E6:
         trading.shares_off.pop(key, None)
         trading.alarms.pop(name, None)
         return

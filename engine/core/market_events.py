@@ -36,6 +36,7 @@ def outcome_served(state: State, event: e.OutcomeServed) -> tuple[Market] | None
     if market is None:
         if event.outcome is not None:
             # A window of an earlier session, or one put away before its outcome was served.
+            windows.compare_past(state, event.slug, event.outcome)
             state.ledger.settle(event.slug, event.outcome, state.now_ms)
             markouts.settle(state, event.slug, event.outcome)
             breakers.look(state)

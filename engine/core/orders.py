@@ -7,7 +7,7 @@ from engine.contract import Outcome
 from engine.core import health
 from engine.core.book import Book
 from engine.core.decide import BUY_UP, Decision, best_limit_e4
-from engine.core.ledger import OrderChange, cost_of
+from engine.core.ledger import Holding, OrderChange, cost_of
 from engine.core.state import Market, State
 from engine.core.trading import Order, OrderIntent
 from engine.events import ExitAsked, Side
@@ -55,7 +55,8 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent | No
     """Turn a decision to buy into an intent, at the highest price that has an EV.
 
     Returns:
-        The intent; None where the levels that are worth it hold less than the smallest order.
+        The intent; None where the levels that are worth it, or the wanted dollars, are less than the smallest
+        order, which the event tape then says, once a window.
     """
     outcome: Outcome = "UP" if decision.action == BUY_UP else "DOWN"
     assert decision.p_up is not None
@@ -71,11 +72,21 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent | No
     wanted_e6, shown_e6 = round(state.params.quote_size_usd * ONE_E6), cost_of(fills)
     usd_e6 = (wanted_e6 if wanted_e6 - shown_e6 < ROUNDING_E6 else shown_e6) // CENT_E6 * CENT_E6
     if usd_e6 < state.params.least_order_usd * ONE_E6:
-        return None
-    if usd_e6 * ONE_E4 // max(1, limit_e4) < market.contract.min_size_e6:
-        return None  # the venue's smallest order, in shares at the limit (protocol sheet, 7.3)
+        return _too_small(state, market, usd_e6, f"${state.params.least_order_usd:g}")
+    # The venue's smallest order, in shares at the limit (protocol sheet, 7.3).
+    least_e6 = market.contract.min_size_e6
+    if usd_e6 * ONE_E4 // max(1, limit_e4) < least_e6:
+        return _too_small(state, market, usd_e6, f"{least_e6 / ONE_E6:g} shares at {limit_e4 / ONE_E4:g}")
     wanted = _Wanted("BUY", outcome, limit_e4, usd_e6, 0, probability, GOOD_FOR_MS)
     return _intent(state, market, wanted, f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
+
+
+def _too_small(state: State, market: Market, usd_e6: UsdE6, least: str) -> None:
+    """Say why a decision to buy sends nothing: it comes again with each quote, the words do not."""
+    if not market.said_small:
+        market.said_small = True
+        text = f"no order: ${usd_e6 / ONE_E6:.2f} at prices that are worth it, the smallest is {least}"
+        state.marks.append(Mark(state.now_ms, "killed", market.contract.slug, text))
 
 
 def leave(state: State, event: ExitAsked) -> OrderIntent | None:
@@ -118,7 +129,14 @@ def _sellable(state: State, slug: str, outcome: Outcome) -> SizeE6:
     holding = state.ledger.holdings.get(slug)
     held = 0 if holding is None else holding.shares_e6[outcome]
     told = state.trading.shares_told.get((slug, outcome), held)
-    return (told if 0 < held - told <= SELL_LOT_E6 else held) // SELL_LOT_E6 * SELL_LOT_E6
+    return (told if 0 < held - told <= short_e6(holding, outcome) else held) // SELL_LOT_E6 * SELL_LOT_E6
+
+
+def short_e6(holding: Holding | None, outcome: Outcome) -> SizeE6:
+    """Return by how many shares fills may have brought less than was matched: up to a hundredth each, by
+    integer division at the exchange (protocol sheet, section 7.3)."""
+    fills = () if holding is None else holding.fills.values()
+    return SELL_LOT_E6 * max(1, sum(fill.outcome == outcome for fill in fills))
 
 
 def _holds_up_an_exit(order: Order, slug: str) -> bool:

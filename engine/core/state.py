@@ -106,6 +106,7 @@ class Market:
         "retry_at_ms",
         "rule_before",
         "rungs",
+        "said_small",
         "served",
         "site",
         "standing",
@@ -125,6 +126,8 @@ class Market:
         """The feeds that report what it settles on, once they were looked up for its rule."""
         self.believed: set[int] = set()
         """Boundaries whose report was held against the raw seconds and agrees, or never can be."""
+        self.said_small = False
+        """Whether it was said that what is worth buying is less than the smallest order."""
         self.disbelieved: set[int] = set()
         """Boundaries whose report was too far from the raw seconds."""
         self.up = Book(contract.token_up)

@@ -1,13 +1,14 @@
 """Were we right? Our strike, final price and outcome of a finished window beside the venue's.
 
-What it does not know: what to do about it. A price called exact that was not is a drift, and a drift stops
-trading (``engine.core.windows``).
+What it does not know: what to do about it. A price called exact that was not is a drift, and so is an
+estimate that no hole in its seconds explains: then it is the rule that we do not know. A drift stops trading
+(``engine.core.windows``).
 """
 
 from decimal import Decimal
 from typing import Final
 
-from engine.core.settlement import PriceAt
+from engine.core.settlement import FAR_OFF_USD, PriceAt
 from engine.core.state import Market
 from engine.snapshot import Verdict
 
@@ -62,7 +63,14 @@ def _of_price(own: PriceAt | None, served: Decimal | None) -> Verdict:
             return "drift"
         # The venue's own word proves nothing of ours.
         return "agrees" if own.source == "exact" else "unknown"
-    return "within error" if abs(float(away)) <= own.error_usd else "outside error"
+    return _of_estimate(abs(float(away)), own.error_usd)
+
+
+def _of_estimate(away_usd: float, error_usd: float) -> Verdict:
+    """Judge how far off an estimate was; beyond all that was ever recorded of one the rule is another."""
+    if away_usd <= error_usd:
+        return "within error"
+    return "outside error" if away_usd <= error_usd + FAR_OFF_USD else "drift"
 
 
 def _of_outcome(market: Market) -> Verdict:
@@ -72,5 +80,12 @@ def _of_outcome(market: Market) -> Verdict:
         return "unknown"
     if own == served:
         return "agrees"
-    ends = (market.strike, market.final)
-    return "drift" if all(end is not None and end.is_proven for end in ends) else "outside error"
+    strike, final = market.strike, market.final
+    if strike is None or final is None:
+        return "outside error"
+    if strike.is_proven and final.is_proven:
+        return "drift"
+    # It was right only if one of the two was off by as much as lies between them.
+    error_usd = strike.error_usd + final.error_usd
+    decided_by = _of_estimate(abs(float(final.value - strike.value)), error_usd)
+    return "drift" if decided_by == "drift" else "outside error"

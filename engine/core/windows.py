@@ -136,12 +136,23 @@ def settle(state: State, market: Market, outcome: Outcome, source: Literal["own"
     """Give a window its outcome and pay it out."""
     if market.outcome == outcome and market.outcome_source == source:
         return
+    if market.outcome_source == source == "served":
+        told = f"{market.outcome}, then as {outcome}"
+        _halt(state, market, f"settlement drift: {market.contract.slug} was told as {told}")
     market.outcome, market.outcome_source = outcome, source
     slug = market.contract.slug
     state.ledger.settle(slug, outcome, state.now_ms)
     markouts.settle(state, slug, outcome)
     breakers.look(state)
     state.marks.append(Mark(state.now_ms, "settled", slug, f"{outcome.title()} ({source})"))
+
+
+def compare_past(state: State, slug: str, outcome: Outcome) -> None:
+    """Stop where the venue serves another outcome than the one by which a window of the past was paid out."""
+    holding = state.ledger.holdings.get(slug)
+    if holding is not None and holding.outcome not in (None, outcome) and state.halted_why is None:
+        state.halted_why = f"settlement drift in {slug}: paid out as {holding.outcome}, served {outcome}"
+        state.marks.append(Mark(state.now_ms, "drift", slug, state.halted_why))
 
 
 def close(state: State, market: Market) -> None:
@@ -152,7 +163,8 @@ def close(state: State, market: Market) -> None:
             state.tokens.pop(token, None)
         market.up.void()
         market.down.void()
-    finished = market.served is not None and market.served.final is not None
+    told = market.served
+    finished = told is not None and told.final is not None and told.outcome is not None
     if since_end_ms > 0 and (finished or since_end_ms > FORGOTTEN_AFTER_MS):
         state.past.append(state.markets.pop(market.contract.slug))
         account.forget_differences(state, market.contract.slug)
@@ -249,9 +261,10 @@ def _held_against(state: State, market: Market, exact: PriceAt, before: PriceAt 
         if at_s not in market.disbelieved:
             market.disbelieved.add(at_s)
             state.bad_prices[f"{exact.rung}: far from the raw seconds"] += 1
-        # A few seconds deny the report and prove nothing themselves: either may be right of what is paid.
+        # The seconds deny the report and prove nothing themselves, be they all: one feed's may be off for a
+        # minute. Either may be right of what is paid, so that neither pays out where they differ on that.
         apart = abs(float(exact.value - known.value))
-        return own_mean or known._replace(error_usd=max(known.error_usd, apart))
+        return known._replace(error_usd=max(known.error_usd, apart))
     if own_mean is None and at_s in market.disbelieved:
         return before
     if own_mean is not None or state.now_ms - exact.stamp_ms > RAW_COME_WITHIN_MS:

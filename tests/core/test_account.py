@@ -413,6 +413,20 @@ def test_an_exit_sells_no_more_than_the_venue_has_of_it() -> None:
         assert [one.shares_e6 for one in get_out(core)] == [sold_e6], told
 
 
+def test_each_fill_may_have_brought_a_hundredth_less() -> None:
+    """An order that takes several levels is several trades, each cut by itself: no share is gone."""
+    for told, sold_e6 in ((10.105, 10_100_000), (10.10, 10_120_000)):
+        core, order = bought()
+        sign(core, order)
+        fill(core, order, trade("t1", 5_123_456, 4_500_000), trade("t2", 5_000_000, 4_500_000))
+        for name in ("t1", "t2"):
+            tell(core, name, "CONFIRMED")
+        for _ in range(3):
+            shares(core, told)
+        assert (core.state.halted_why is None) is (sold_e6 < 10_120_000), told
+        assert [one.shares_e6 for one in get_out(core)] == [sold_e6], told
+
+
 def test_an_exit_works_under_every_closed_gate() -> None:
     """Killed, halted, paused, disarmed, restricted, tripped: getting out is never refused."""
     core = holding()

@@ -91,3 +91,14 @@ def test_fewer_shares_than_the_venue_takes_are_not_asked_for(shares: int, sends:
     effects = core.book(UP, [(88, 500)], [(90, shares)], NOW_MS + 1)
     intents = [effect for effect in effects if isinstance(effect, OrderIntent)]
     assert bool(intents) is sends
+
+
+def test_a_decision_to_buy_that_sends_nothing_says_why_once_a_window() -> None:
+    """Every gate has passed, so that no gate tells it; it comes again with each quote."""
+    core = ready()
+    core.book(DOWN, [(10, 500)], [(12, 500)], NOW_MS)
+    for moment, shares in ((1, 4), (2, 5), (3, 1)):
+        core.book(UP, [(88, 500)], [(90, shares)], NOW_MS + moment)
+    assert core.state.decisions["trade"] == 2, "the third has too little depth for a dollar, which is a gate"
+    told = [mark.text for mark in core.state.marks if mark.kind == "killed"]
+    assert told == ["no order: $3.60 at prices that are worth it, the smallest is 5 shares at 0.97"]

@@ -11,7 +11,7 @@ from engine.core.project import Outside, project
 from engine.core.state import Market
 from engine.core.truth import verdict_of
 from engine.snapshot import SettlementView, Snapshot
-from tests.core.builders import END_S, START_S, TWAP_60, Core, contract
+from tests.core.builders import END_S, MARKET, START_S, TWAP_60, Core, contract, past_fill
 
 SLUG = contract().slug
 
@@ -104,7 +104,7 @@ def test_a_cent_of_rounding_is_no_drift() -> None:
     assert core.state.halted_why is None
 
 
-def test_an_estimate_is_judged_by_its_own_error_and_never_stops_the_engine() -> None:
+def test_an_estimate_that_is_a_little_off_is_judged_by_its_own_error_and_stops_nothing() -> None:
     """It said that it was an estimate: off by more than it claimed is shown, and is no drift."""
     core = Core()
     market = window(core, "70000.25", None)
@@ -119,6 +119,80 @@ def test_an_estimate_is_judged_by_its_own_error_and_never_stops_the_engine() -> 
     serve(core, "UP", "70000.25", "70009")
     assert row(core).verdict == "outside error"
     assert core.state.halted_why is None
+
+
+@pytest.mark.parametrize(("final", "stops"), [("70024", False), ("69970", True), ("70040", True)])
+def test_an_estimate_that_nothing_explains_stops_trading(final: str, stops: bool) -> None:
+    """Without the feeds of the averages nothing else would tell that the rule is another one since today."""
+    core = Core()
+    window(core, "70000.25", None)
+    serve(core, None, "70000.25", final)
+    assert (core.state.halted_why is not None) is stops
+    assert row(core).verdict == ("drift" if stops else "outside error")
+
+
+def test_an_outcome_against_an_estimate_far_from_the_strike_stops_trading() -> None:
+    """No price is served with it: own final and strike lie further apart than an estimate ever was off."""
+    core = Core()
+    core.describe()
+    for second in range(START_S - 70, END_S + 6):
+        core.price(second, 70_000.0 + (100.0 if second > START_S + 60 else 0.0))
+    core.price(START_S, "70000", "twap", lag_ms=(END_S + 7 - START_S) * 1000)
+    core.second(END_S + 9)
+    assert core.state.markets[SLUG].outcome_own == "UP"
+    serve(core, "DOWN", None, None)
+    assert core.state.halted_why is not None
+    assert "outcome own UP, served DOWN" in core.state.halted_why
+
+
+def test_two_words_of_the_venue_stop_trading() -> None:
+    """The exchange announced one winner and Gamma serves the other, and our own final is an estimate."""
+    core = Core()
+    market = window(core, "70000.25", None)
+    core.feed(
+        e.MarketResolved(
+            ts_recv_ms=(END_S + 20) * 1000,
+            market=MARKET,
+            winning_token=market.contract.token_up,
+            ts_venue_ms=0,
+        )
+    )
+    assert core.state.halted_why is None
+    serve(core, "DOWN", None, None)
+    assert core.state.halted_why is not None
+    assert "told as UP, then as DOWN" in core.state.halted_why
+
+
+def test_a_window_waits_for_its_outcome_where_only_its_price_was_served() -> None:
+    """Put away, it would not be compared with the outcome any more."""
+    core = Core()
+    window(core, "70000.25", "70000.75")
+    serve(core, None, None, "70000.75")
+    core.second(END_S + 60)
+    assert SLUG in core.state.markets
+    serve(core, "UP", None, "70000.75")
+    core.second(END_S + 61)
+    assert SLUG not in core.state.markets
+
+
+def test_a_late_outcome_that_denies_what_was_paid_out_stops_trading() -> None:
+    """A window of an earlier session, or one that was put away: nobody compares it but its own pay-out."""
+    for outcome in ("UP", "DOWN"):
+        core = Core()
+        fill = past_fill(SLUG, "UP", ((8_000, 25_000_000),), 300_000, END_S * 1000 - 5_000)
+        paid = e.PastSettlement(SLUG, "UP", END_S * 1000 + 3_000)
+        core.feed(
+            e.LedgerRestored(
+                ts_recv_ms=END_S * 1000 + 9_000,
+                fills=(fill,),
+                settlements=(paid,),
+                breakers=(),
+                unresolved=(),
+                orders=(),
+            )
+        )
+        serve(core, outcome, None, None)
+        assert (core.state.halted_why is None) is (outcome == "UP")
 
 
 def test_the_final_price_served_is_the_strike_of_the_next_window() -> None:

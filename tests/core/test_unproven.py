@@ -342,6 +342,31 @@ def test_a_few_raw_seconds_deny_a_report_and_pay_nothing_out() -> None:
     assert (market.final.is_proven, market.outcome_own) == (False, None)
 
 
+def test_all_raw_seconds_deny_a_report_and_pay_nothing_out() -> None:
+    """Seed 440500: one feed's raw seconds were 0.6 % off for 39 s, and the report they denied was true."""
+    core = Core()
+    market = told(core, END_S - 42)
+    report(core, "twap", "70000.25", START_S * 1000, (END_S - 42) * 1000)
+    for second in range(END_S - 42, END_S + 3):
+        core.price(second, 69_580.0 + second % 3)
+    report(core, "twap", "70010", END_S * 1000, (END_S + 3) * 1000)
+    core.second(END_S + 30)
+    assert market.strike is not None
+    assert market.strike.is_proven
+    assert market.final is not None
+    assert (market.final.is_proven, market.outcome_own, market.outcome) == (False, None, None)
+    core.feed(
+        e.OutcomeServed(
+            ts_recv_ms=(END_S + 60) * 1000,
+            slug=SLUG,
+            outcome="UP",
+            strike=Decimal("70000.25"),
+            final=Decimal("70010"),
+        )
+    )
+    assert (market.outcome, core.state.halted_why) == ("UP", None)
+
+
 def test_a_denied_report_is_not_believed_because_its_seconds_are_forgotten() -> None:
     """Eighteen minutes later nothing denies it any more, and nothing bears it out."""
     core = Core()
