@@ -29,7 +29,7 @@ from engine.run.sweep.kernel import ASSUMPTIONS, OUT
 from engine.run.sweep.play import Configuration, draws_of, loaded, numba_is_there, play, watched
 from engine.run.sweep.run import Plan, Watch, run
 from engine.run.sweep.spread import here, over_cores
-from engine.run.sweep.trace import chosen, joined, trace_of
+from engine.run.sweep.trace import Trace, chosen, counted, joined, trace_of
 from engine.run.wide_csv import read_rows
 from engine.venue.paper_fills import conservative, taken, touch
 from tests.run.sweep_live import LivePaper
@@ -224,6 +224,20 @@ def test_windows_played_apart_or_together_come_to_the_same():
     first = [window.first for window in joined(parts).windows]
     alone[:, OUT.index("row")] += np.where(alone[:, OUT.index("filled")] > 0, first, 0)
     assert np.array_equal(whole, alone)
+
+
+def test_a_window_that_a_crash_cut_counts_where_its_outcome_is_known():
+    """The session that died in it has its beginning and no outcome; the one after has its end."""
+    rows, table = random_rows(5)
+    whole = trace_of(records_of_rows(rows, table), EAGER)
+    first = whole.windows[0]
+    cut = first._replace(last=first.first + (first.last - first.first) // 2, up=None)
+    died = Trace(whole.columns, (cut,))
+    for traces in ([died, whole], [whole, died], [whole, whole]):
+        places = {slug: place for slug, (place, _) in counted(traces).items()}
+        assert places[first.slug] == traces.index(whole)
+        assert joined(traces).windows == whole.windows
+    assert joined([died, died]).windows[0].up is None
 
 
 def test_moments_are_packed_without_a_change(monkeypatch):

@@ -21,7 +21,7 @@ from engine.run.recordings import records_of_file
 from engine.run.sessions.folder import running_session
 from engine.run.sessions.kept import folder_of, noted
 from engine.run.sweep.grid import SweepError
-from engine.run.sweep.trace import Trace, Tracer, chosen, joined
+from engine.run.sweep.trace import Trace, Tracer, chosen, counted, joined
 from engine.run.wide_csv import markets_beside, read_rows, records_of_csv
 from engine.run.window_files import read_windows
 
@@ -162,7 +162,7 @@ def read(
         SweepError: Nothing can be judged.
         EngineError: The one source that there is cannot be read, or one that was asked for by name.
     """
-    faults, traces, sessions, broken = Faults(), [], dict[str, str](), [*left_out]
+    faults, traces, names, broken = Faults(), list[Trace](), list[str](), [*left_out]
     for source in sources:
         tracer = Tracer(params)
         try:
@@ -177,8 +177,8 @@ def read(
             tell(f"left out: {error}")
             continue
         traces.append(tracer.finished())
-        for window in traces[-1].windows:
-            sessions.setdefault(window.slug, session_named(source.path))
+        names.append(session_named(source.path))
+    sessions = {slug: names[place] for slug, (place, _) in counted(traces).items()}
     found = usable(joined(traces), sum(len(trace.windows) for trace in traces), faults, sessions)
     return found._replace(facts=found.facts | {"sources_left_out": broken})
 

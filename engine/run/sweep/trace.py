@@ -273,23 +273,35 @@ def trace_of(records: Iterable[e.Record], params: Params, tell: Callable[[int], 
     return tracer.finished()
 
 
+def counted(traces: Sequence[Trace]) -> dict[str, tuple[int, Window]]:
+    """Return each window, with the place of the trace that it counts in.
+
+    Of a repeated window the first counts whose outcome is known: a session that was cut off in it has its
+    beginning alone.
+    """
+    found: dict[str, tuple[int, Window]] = {}
+    for place, trace in enumerate(traces):
+        for window in trace.windows:
+            known = found.get(window.slug)
+            if known is None or (known[1].up is None and window.up is not None):
+                found[window.slug] = place, window
+    return found
+
+
 def joined(traces: Sequence[Trace]) -> Trace:
-    """Put traces behind each other, windows in order of their end; the first of a repeated window counts.
+    """Put traces behind each other, windows in order of their end, each as it counts.
 
     Returns:
         One trace, as deep as the deepest.
     """
-    parts: dict[str, tuple[Trace, Window]] = {}
-    for trace in traces:
-        for window in trace.windows:
-            parts.setdefault(window.slug, (trace, window))
-    chosen = sorted(parts.values(), key=lambda part: (part[1].end_s, part[1].slug))
+    chosen = sorted(counted(traces).values(), key=lambda part: (part[1].end_s, part[1].slug))
     windows, first = [], 0
     for _, window in chosen:
         length = window.last - window.first
         windows.append(window._replace(first=first, last=first + length))
         first += length
-    return Trace(_behind_each_other([_cut(trace, window) for trace, window in chosen]), tuple(windows))
+    columns = [_cut(traces[place], window) for place, window in chosen]
+    return Trace(_behind_each_other(columns), tuple(windows))
 
 
 def chosen(trace: Trace, places: Sequence[int]) -> Trace:
