@@ -30,7 +30,7 @@ from engine.run.tell import NO_ENGINE, tell_engine
 from engine.snapshot import Mark, Point, Snapshot
 
 QUEUE_LIMIT: Final = 64
-"""Snapshots a session may leave undrained: 12.8 s at 5 Hz, longer than any pause of a visible tab."""
+"""Snapshots a session may leave undrained: 6.4 s at ten a second, longer than any pause of a visible tab."""
 IDLE_LIMIT_S: Final = 180.0
 """A queue not drained for so long has no reader: the end-of-session hook is not guaranteed."""
 POINT_LIMIT: Final = 900
@@ -41,6 +41,7 @@ STALE_S: Final = 1.5
 HOLDER_LOOK_S: Final = 2.0
 """How often an engine that does not run looks whether another process trades on its data folder."""
 CLEAR_PHRASE: Final = kill.CLEAR_PHRASE
+ANOTHER_KILL: Final = "it is another kill by now"
 SLOW_SECTIONS: Final = ("mode", "account", "orders", "settlements", "money", "decisions", "bad_prices")
 """Parts of a snapshot that rarely change, and are sent only when they did."""
 
@@ -351,18 +352,22 @@ class Desk:
         _log.warning("= kill tripped", extra={"who": latch.who, "why": latch.why})
         return latch
 
-    def clear(self, phrase: str, who: str, why: str) -> str | None:
-        """Clear the kill switch, if the operator means it.
+    def clear(self, phrase: str, who: str, why: str, seen: Latch) -> str | None:
+        """Clear the kill switch, if the operator means it, and means the kill that is in force.
 
         Args:
             phrase: Has to be ``CLEAR_PHRASE``, letter by letter.
             who: Whose decision it is.
             why: The operator's reason; it has to say something.
+            seen: The latch that he looked at; another one stays, for nobody has judged it yet.
         Returns:
             None when the switch is clear now, else what was wrong.
         """
         latch = self.host.kill.read()
         try:
+            if latch is not None and (latch.who, latch.since_ms) != (seen.who, seen.since_ms):
+                self.host.kill.trail.add("refused", who, f"clearing the kill switch: {ANOTHER_KILL}")
+                return f"Not cleared: {ANOTHER_KILL}, by {latch.who}: {latch.why}. Look at it first."
             problem = self.host.kill.clear(phrase, who, why)
         except OSError as error:
             return f"The kill switch could not be cleared: {error}"

@@ -49,7 +49,7 @@ st.session_state["framed"] = True
 from engine import desk  # noqa: E402  (the navigation is first: see above)
 from pages import access, component  # noqa: E402
 from pages.widgets import access as who  # noqa: E402
-from pages.widgets import kill, tour  # noqa: E402
+from pages.widgets import kill, once_more, tour  # noqa: E402
 
 if desk.current() is None:
     st.error(
@@ -57,6 +57,8 @@ if desk.current() is None:
     )
     st.stop()
 
+if st.session_state.get(who.PAGE) != page.url_path:
+    once_more.forget()
 st.session_state[who.PAGE] = page.url_path
 if not access.may_look():
     who.gate()

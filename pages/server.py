@@ -36,7 +36,7 @@ from pages.server_logs import take_logs
 from pages.server_memory import hold_little
 from pages.server_push import Pusher
 from pages.server_replay import Replays
-from pages.server_start import console_url, greet, part, server_port, take_ctrl_c
+from pages.server_start import console_url, greet, guard_port, part, server_port, take_ctrl_c
 
 GUARD_LOOK_S: Final = 1.0
 """How long the guard process may be missing before it is started anew."""
@@ -142,12 +142,6 @@ async def _keep(guard: Guard) -> None:
         if counter is not None:
             counter.guard_port = guard.port if guard.alive else None
         await asyncio.sleep(GUARD_LOOK_S)
-
-
-def guard_port() -> int:
-    """Return the port after the server's own, where a proxy finds the guard (nginx.conf); 0 is any."""
-    port = int(st.get_option("server.port") or 0)
-    return port + 1 if 0 < port < 65_535 else 0
 
 
 def base_path() -> str:

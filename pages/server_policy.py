@@ -15,6 +15,7 @@ from starlette.types import Message, Scope, Send
 from engine import desk
 from engine.ephemeral import on_streamlit_cloud as is_framed
 from engine.run.access import is_loopback
+from pages.server_start import guard_port
 
 POLICY: Final = (
     "default-src 'self'; script-src 'self' blob: 'sha256-THxz9J9+wf7rhwR2YkXJoSZ13UCmYyC+3lNDv2+8ugA='; "
@@ -55,11 +56,16 @@ def told(scope: Scope, send: Send) -> Send:
 def policy_for(host: str) -> str:
     """Return the policy of a page; one that was opened on this machine may ask the guard process too.
 
+    A page keeps the policy it was loaded with: before the guard is up, the port it will have is named.
+
     Args:
         host: What the request was sent to, as the browser says it.
     """
     counter, named = desk.current(), _name.fullmatch(host)
-    if counter is None or counter.guard_port is None or named is None or not is_loopback(named[1]):
+    if counter is None or named is None or not is_loopback(named[1]):
         return POLICY
-    guard = f"http://{named[1].lower()}:{counter.guard_port}"
+    port = counter.guard_port or guard_port()
+    if not port:
+        return POLICY
+    guard = f"http://{named[1].lower()}:{port}"
     return POLICY.replace("connect-src 'self'", f"connect-src 'self' {guard}")

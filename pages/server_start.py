@@ -21,6 +21,12 @@ def server_port() -> int | None:
     return int(st.get_option("server.port") or 0) or None
 
 
+def guard_port() -> int:
+    """Return the port after the server's own, where a proxy finds the guard (nginx.conf); 0 is any."""
+    port = server_port() or 0
+    return port + 1 if 0 < port < 65_535 else 0
+
+
 def console_url(base: str) -> str:
     """Return the address that a browser on this machine opens.
 

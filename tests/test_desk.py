@@ -30,7 +30,7 @@ from engine.desk import (
     Tick,
 )
 from engine.events import AnyEvent, TradingPaused
-from engine.kill import KillSwitch
+from engine.kill import KillSwitch, Latch
 from engine.run.commands import Pause, Reply
 from engine.run.commands_taken import watch_commands
 from engine.run.lock import FILE_NAME, FolderLock
@@ -272,14 +272,30 @@ def test_another_process_that_trades_here_is_told_of_and_named(settings: Setting
 def test_the_switch_trips_at_once_and_clears_only_with_phrase_and_reason(settings: Settings) -> None:
     """Stopping must be easy and starting again deliberate."""
     desk = Desk(settings, StillHost)
-    assert desk.clear("CLEAR", "ann", "why") == "The kill switch is not tripped."
-    assert desk.trip("ann", "looks wrong").who == "ann"
+    latch = Latch("ann", "looks wrong", 1)
+    assert desk.clear("CLEAR", "ann", "why", latch) == "The kill switch is not tripped."
+    latch = desk.trip("ann", "looks wrong")
+    assert latch.who == "ann"
     assert desk.health().killed
     for phrase, reason in (("clear", "checked"), ("CLEAR ", "checked"), ("CLEAR", "  ")):
-        assert desk.clear(phrase, "bob", reason) is not None
+        assert desk.clear(phrase, "bob", reason, latch) is not None
         assert desk.health().killed
-    assert desk.clear("CLEAR", "bob", "checked") is None
+    assert desk.clear("CLEAR", "bob", "checked", latch) is None
     assert not desk.health().killed
+
+
+@pytest.mark.parametrize("seen", [Latch("ann", "odd", 7), Latch("bob", "odd", 8)])
+def test_a_kill_that_nobody_looked_at_is_not_cleared(settings: Settings, seen: Latch) -> None:
+    """Of another person, or of another moment: it stays, and who typed hears whose it is."""
+    desk = Desk(settings, StillHost)
+    settings.data_dir.mkdir()
+    (settings.data_dir / "KILL").write_bytes(msgspec.json.encode(Latch("ann", "odd", 8)))
+    problem = desk.clear("CLEAR", "carol", "checked", seen)
+    assert problem == "Not cleared: it is another kill by now, by ann: odd. Look at it first."
+    assert desk.health().killed
+    (deed,) = desk.host.kill.trail.read()[0]
+    assert (deed.what, deed.who) == ("refused", "carol")
+    assert "another kill" in deed.why
 
 
 def test_two_operators_may_trip_at_once_and_the_first_is_remembered(settings: Settings) -> None:

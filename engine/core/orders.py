@@ -72,16 +72,18 @@ def intend(state: State, market: Market, decision: Decision) -> OrderIntent | No
     wanted_e6, shown_e6 = round(state.params.quote_size_usd * ONE_E6), cost_of(fills)
     usd_e6 = (wanted_e6 if wanted_e6 - shown_e6 < ROUNDING_E6 else shown_e6) // CENT_E6 * CENT_E6
     if usd_e6 < state.params.least_order_usd * ONE_E6:
-        return _too_small(state, market, usd_e6, f"${state.params.least_order_usd:g}")
+        _say_too_small(state, market, usd_e6, f"${state.params.least_order_usd:g}")
+        return None
     # The venue's smallest order, in shares at the limit (protocol sheet, 7.3).
     least_e6 = market.contract.min_size_e6
     if usd_e6 * ONE_E4 // max(1, limit_e4) < least_e6:
-        return _too_small(state, market, usd_e6, f"{least_e6 / ONE_E6:g} shares at {limit_e4 / ONE_E4:g}")
+        _say_too_small(state, market, usd_e6, f"{least_e6 / ONE_E6:g} shares at {limit_e4 / ONE_E4:g}")
+        return None
     wanted = _Wanted("BUY", outcome, limit_e4, usd_e6, 0, probability, GOOD_FOR_MS)
     return _intent(state, market, wanted, f"buy {outcome.title()} <= {limit_e4 / ONE_E4:g}")
 
 
-def _too_small(state: State, market: Market, usd_e6: UsdE6, least: str) -> None:
+def _say_too_small(state: State, market: Market, usd_e6: UsdE6, least: str) -> None:
     """Say why a decision to buy sends nothing: it comes again with each quote, the words do not."""
     if not market.said_small:
         market.said_small = True

@@ -82,7 +82,7 @@ def shown() -> None:
     tables.shown(report["scores"], _score_columns(), "calibration-scores")
     _charts(report)
     _cell(report)
-    tables.file(lambda: sweep_job.calibration_html(counter.settings), "calibration.html", "text/html",
+    tables.file(lambda: sweep_job.calibration_html(counter.settings), "calibration.html",
         "Make one HTML file")  # fmt: skip
 
 

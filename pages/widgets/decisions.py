@@ -47,7 +47,7 @@ def shown() -> None:
     if found.problem:
         st.info(f"There are no decisions to show: {plain.marked_down(found.problem)}.")
     elif found.rows:
-        _table(snapshot.session, found.rows)
+        _table(snapshot.session, found.rows, asked)
     else:
         looked = counted(found.looked_at, "decision")
         st.info(f"Nothing found: {looked} of this session looked at. Ask for less above, or go further back.")
@@ -103,7 +103,7 @@ def _form() -> Asked | None:
     return Asked(slug.strip(), reason, action, moments[0], moments[1], trades, before)
 
 
-def _table(session: str, rows: tuple[DecisionRow, ...]) -> None:
+def _table(session: str, rows: tuple[DecisionRow, ...], asked: Asked) -> None:
     made = [row._asdict() for row in rows]
     linked = [one | {"link": tables.replay_link(session, one["at_ms"])} for one in made]
     how = {"height": 380, "on_select": "rerun", "selection_mode": "single-row"}
@@ -113,7 +113,7 @@ def _table(session: str, rows: tuple[DecisionRow, ...]) -> None:
     st.session_state["d-picked"] = list(event.selection.rows)
     said = f"{counted(len(rows), 'decision')}, newest first. Choose one to see its gates."
     st.caption(said if len(rows) < SHOWN_MOST else f"{said} There are more: go further back.")
-    tables.export(lambda: made, "decisions", "Make CSV of these")
+    tables.export(lambda: made, "decisions", "Make CSV of these", of=(session, asked))
 
 
 def columns() -> dict[str, Any]:
@@ -204,7 +204,7 @@ def _one(session: str, told: Explained) -> None:
             for gate in told.gates
         ]  # fmt: skip
         tables.wrapped(gates, GATES)
-        tables.export(lambda: gates, f"gates-{row.seq}-{row.place}", "Make CSV of the gates")
+        tables.export(lambda: gates, f"gates-{row.seq}-{row.place}", "Make CSV of the gates", of=session)
     st.caption(plain.marked_down(told.note))
 
 

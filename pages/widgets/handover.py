@@ -11,6 +11,8 @@ from pages.widgets import plain, stream, tables
 
 LEFT: Final = "handover-left"
 """Session state: when this operator last said that he has read everything, wall milliseconds."""
+SINCE: Final = "h-since"
+"""Session state: since when the report is, as it was typed."""
 NO_TIME: Final = "is not a time: write it as 2026-08-20 14:30. The report begins 8 hours ago."
 
 
@@ -38,7 +40,7 @@ def _since(now_ms: int) -> int:
     default = st.session_state.get(LEFT) or handover_report.default_since(now_ms)
     word = tables.asked("since") or table_text.typed(default)
     typed = st.text_input(
-        "Since (UTC)", key=tables.begin("h-since", word), max_chars=30, placeholder="2026-08-20 14:30",
+        "Since (UTC)", key=tables.begin(SINCE, word), max_chars=30, placeholder="2026-08-20 14:30",
         help="wall time; empty: since your last visit, or 8 hours", width=320,
     )  # fmt: skip
     if not typed.strip():
@@ -55,8 +57,9 @@ def _buttons(told: Report) -> None:
     places = st.columns(3)
     with places[0]:
         tables.file(
-            lambda: handover_report.to_markdown(told), name, "text/markdown", "Make Markdown", "handover"
-        )
+            lambda: handover_report.to_markdown(told), name, "Make Markdown", "handover",
+            of=st.session_state[SINCE],
+        )  # fmt: skip
     places[1].button("Look again", width="stretch", help="the report stands still under your eyes")
     places[2].button(
         "I have read it", on_click=_read, args=(told.until_ms,), width="stretch",
@@ -66,7 +69,7 @@ def _buttons(told: Report) -> None:
 
 def _read(until_ms: int) -> None:
     st.session_state[LEFT] = until_ms
-    st.session_state["h-since"] = table_text.typed(until_ms)
+    st.session_state[SINCE] = table_text.typed(until_ms)
 
 
 def _questions(told: Report) -> None:
@@ -85,7 +88,7 @@ def _section(section: Section, place: int) -> None:
     known = columns(two_clocks="wall_ms" in section.rows[0])
     headings = {name: known[name] for name in section.rows[0]}
     tables.shown(section.rows, headings, key=f"handover-{place}")
-    tables.export(lambda: section.rows, f"handover-{place}")
+    tables.export(lambda: section.rows, f"handover-{place}", of=st.session_state[SINCE])
 
 
 def columns(two_clocks: bool = False) -> dict[str, Any]:

@@ -5,11 +5,13 @@ from typing import Any, Final
 import streamlit as st
 
 from engine import desk
+from engine.desk import STALE_S
 from engine.run import table_text, worker
 from engine.run.alarm_post import try_alarm
+from engine.run.engine import PUBLISH_EVERY_S
 from engine.run.health_view import measure
 from engine.run.sessions.kept import last_verdict
-from engine.snapshot import PulseView, Snapshot
+from engine.snapshot import ClockView, PulseView, Snapshot
 from pages import access
 from pages.widgets import mode, plain, sessions, stream, tables
 
@@ -38,9 +40,10 @@ def engine() -> None:
         st.metric(
             "Engine",
             state,
-            help="running, silent (no snapshot for 3 s), starting, stopped, failed, elsewhere",
+            help=f"running, silent (no snapshot for {STALE_S:g} s), starting, stopped, failed, elsewhere",
         )
-        st.metric("Snapshot age", _number(health.snapshot_age_s, ".1f", " s"), help="published each 0.2 s")
+        every = f"published each {PUBLISH_EVERY_S:g} s"
+        st.metric("Snapshot age", _number(health.snapshot_age_s, ".1f", " s"), help=every)
         st.metric("Sessions", f"{health.sessions}", help="tabs that are fed by their own queue")
         if snapshot is not None:
             _figures(snapshot)
@@ -54,13 +57,19 @@ def engine() -> None:
 
 
 def _figures(snapshot: Snapshot) -> None:
-    clock = snapshot.clock
-    verdict = "unchecked" if clock.ok is None else "ok" if clock.ok else "WRONG"
     st.metric("Uptime", table_text.lasted(snapshot.uptime_s) or DASH)
     st.metric("Events", f"{snapshot.seq:,}", help="numbered since the session began")
     st.metric("Journal", f"{snapshot.journal_seq:,}", help="number of the newest event on the disk")
-    st.metric("Clock", _number(clock.skew_ms, "+z,.0f", " ms"), help=f"ours less the venue's: {verdict}")
+    st.metric("Clock", _clock(snapshot.clock), help="ours less the venue's; WRONG stops orders")
     st.metric("Backlog", "BEHIND" if snapshot.mode.behind_why else "keeps up")
+
+
+def _clock(clock: ClockView) -> str:
+    """Say how far the clock is off, and where it is not as it should be: a hover is not looked at."""
+    if clock.skew_ms is None and clock.ok is None:
+        return DASH
+    doubt = {None: ", unchecked", False: ", WRONG", True: ""}[clock.ok]
+    return f"{_number(clock.skew_ms, '+z,.0f', ' ms')}{doubt}"
 
 
 def _lags(snapshot: Snapshot) -> None:

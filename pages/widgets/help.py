@@ -161,4 +161,4 @@ def words() -> None:
         for one in entries:
             if one.group == group:
                 st.markdown(f"**{plain.marked_down(one.word)}**: {plain.marked_down(one.meaning)}")
-    tables.export(lambda: [one._asdict() for one in entries], "help")
+    tables.export(lambda: [one._asdict() for one in entries], "help", of=word)

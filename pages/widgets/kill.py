@@ -5,6 +5,7 @@ from typing import Final
 import streamlit as st
 
 from engine import desk
+from engine.kill import Latch
 from engine.snapshot import title_word
 from pages import access, component
 from pages.component import message
@@ -64,7 +65,7 @@ def _control(counter: desk.Desk | None) -> None:
         if counter.host.kill.is_tripped() and not access.locked():
             # Folded: open, it left room for six of the seventeen pages at 900 pixels.
             with st.popover("Clear it…", width="stretch"):
-                clear_form()
+                clear_form(counter)
 
 
 @access.fragment(REFRESH_S)
@@ -113,37 +114,57 @@ def red(key: str) -> None:
     )
 
 
-def clear_form(place: str = "") -> None:
-    """Show the form that clears the switch, and what was wrong with the last try.
+def clear_form(counter: desk.Desk, place: str = "") -> None:
+    """Show who tripped the switch, the form that clears it, and what was wrong with the last try.
+
+    Another latch has another form: what was typed for the one that was looked at clears no later one.
 
     Args:
+        counter: The desk.
         place: Tells two such forms of one page apart; the sidebar's has none.
     """
+    latch = counter.host.kill.read()
+    if latch is None:  # cleared between two looks
+        return
+    rate = counter.latest.mode.clock_rate if counter.latest else 1.0
+    words = plain.marked_down(f"{latch.who} at {plain.wall(latch.since_ms, rate)}: {latch.why}")
+    st.error(f"**KILLED** by {words}", width="stretch")
     if access.locked():
         st.caption("An operator can clear it.")
         return
     with st.form(f"clear-kill{place}"):
         st.markdown("**Clear the kill switch**")
         st.caption("No order comes back; what is held stays held.")
-        st.text_input(f"Type {desk.CLEAR_PHRASE}", key=f"{PHRASE}{place}", autocomplete="off")
-        st.text_input("Reason", key=f"{REASON}{place}", autocomplete="off")
-        st.form_submit_button("Clear", width="stretch", on_click=_clear, args=(place,))
-    problem = st.session_state.get(f"{PROBLEM}{place}")
+        form = _form_key(place, latch)
+        st.text_input(f"Type {desk.CLEAR_PHRASE}", key=f"{PHRASE}{form}", autocomplete="off")
+        st.text_input("Reason", key=f"{REASON}{form}", autocomplete="off")
+        st.form_submit_button("Clear", width="stretch", on_click=_clear, args=(place, latch))
+    problem = st.session_state.get(f"{PROBLEM}{place}", {}).get((latch.who, latch.why))
     if problem:
-        st.error(problem)
+        st.error(plain.marked_down(problem))
+
+
+def _form_key(place: str, latch: Latch) -> str:
+    return f"{place}-{latch.since_ms}"
 
 
 @access.needs_operator("to clear the kill switch")
-def _clear(place: str) -> None:
-    """Act before the next picture is drawn, so that the form goes with the latch."""
+def _clear(place: str, seen: Latch) -> None:
+    """Act before the next picture is drawn, so that the form goes with the latch.
+
+    Args:
+        place: Of the form.
+        seen: The latch that the form told of.
+    """
     counter = desk.current()
     if counter is None:
         return
-    phrase, reason = st.session_state[f"{PHRASE}{place}"], st.session_state[f"{REASON}{place}"]
-    problem = counter.clear(phrase, who_asks(), reason)
-    st.session_state[f"{PROBLEM}{place}"] = problem
-    if problem is None:
-        st.session_state[f"{PHRASE}{place}"] = st.session_state[f"{REASON}{place}"] = ""
+    form = _form_key(place, seen)
+    phrase, reason = st.session_state[f"{PHRASE}{form}"], st.session_state[f"{REASON}{form}"]
+    problem = counter.clear(phrase, who_asks(), reason, seen)
+    # Said beside the kill that is in force by now, and beside no later one.
+    now = counter.host.kill.read()
+    st.session_state[f"{PROBLEM}{place}"] = {(now.who, now.why): problem} if now is not None else {}
 
 
 @access.needs_kill_right("to trip the kill switch")

@@ -69,7 +69,7 @@ def _totals(path: Path) -> None:
     told = view.totals(path)
     realised, held = told["realised"], told["at_cost"]
     places = st.columns(4)
-    places[0].metric("Realised", "–" if realised is None else f"{realised:+,.2f}", help=REALISED)
+    places[0].metric("Realised", "–" if realised is None else f"{realised:+z,.2f}", help=REALISED)
     places[1].metric("Settled", _whole(told["settled"]), help="contracts that we traded")
     places[2].metric("Held", _whole(told["held"]), help="positions of contracts that did not settle")
     at_stake = "–" if held is None else f"{held:,.2f}"

@@ -1,6 +1,8 @@
 """Who may trade and who said so: arming, pause, limits, exits, kill and clear, and the trail of it all."""
 
-from typing import Any, Final
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 import streamlit as st
 
@@ -12,7 +14,7 @@ from engine.run.arm_command import ARM_PHRASE, Wish, settings_lines
 from engine.run.arming import LEAST_MINUTES, MOST_MINUTES, Arm
 from engine.run.checks import Line
 from engine.run.commands import LEAST_SALE_SHARES, LIMIT_OF, Command, Pause, Tighten, exit_at
-from engine.snapshot import ContractView, ModeView, Snapshot
+from engine.snapshot import AccountView, ContractView, ModeView, Snapshot
 from engine.trail import Trail
 from pages import access
 from pages.widgets import kill, plain, stream, tables
@@ -21,34 +23,91 @@ REFRESH_S: Final = 2.0
 JOB_S: Final = 1.0
 SHOWN: Final = 500
 """Lines of the trail that a page shows; the download has them all."""
+ANSWERS: Final = {
+    "taken": ("✓ Taken by the engine", st.success),
+    "unknown": ("? Nobody knows", st.warning),
+    "refused": ("✗ Refused", st.error),
+}
+"""How each state of an answer is said and shown, in this order."""
 SIGNS: Final = {"pass": "✓ pass", "warn": "! warn", "fail": "✗ FAIL"}
 NO_ENGINE: Final = "The engine was stopped together with its server."
+NO_CHOICE: Final = "Choose one"
+GONE: Final = "what was chosen is not held any more: choose again"
 
 
 # --- commands and their answers -----------------------------------------------------------------------------
 
 
-def give(key: str, command: Command, why: str) -> bool:
-    """Give the engine a command and keep its answer for the form ``key``; return whether it was taken."""
+class Answer(NamedTuple):
+    """What became of a command: ``taken``, ``unknown`` or ``refused``; which one it was, and when."""
+
+    state: str
+    what: str
+    why: str
+    at: str
+
+    @property
+    def words(self) -> str:
+        """The command, when it was given and, where there is more to say, why."""
+        return f"{self.what} at {self.at}{f': {self.why}' if self.why else ''}"
+
+
+def anew(key: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator: a press forgets what the form ``key`` said of the one before.
+
+    It stands outside of the role's check: a press that gives no command, for whatever reason, must not leave
+    the success of an earlier one on the screen.
+    """
+
+    def decorate(act: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(act)
+        def acted(*args: Any, **kwargs: Any) -> Any:
+            st.session_state.pop(f"{key}-answer", None)
+            return act(*args, **kwargs)
+
+        return acted
+
+    return decorate
+
+
+def note(key: str, what: str, state: str, why: str = "") -> None:
+    """Keep for the form ``key`` what became of a command, beside the others of the same press.
+
+    Args:
+        key: The form's.
+        what: The command in words.
+        state: ``taken``, ``unknown`` or ``refused``.
+        why: What else there is to say.
+    """
+    told = st.session_state.setdefault(f"{key}-answer", [])
+    told.append(Answer(state, what, why, plain.time_now()))
+
+
+def give(key: str, what: str, command: Command, why: str) -> bool:
+    """Give the engine a command and keep its answer for the form ``key``; return whether it was taken.
+
+    Args:
+        key: The form's.
+        what: The command in words.
+        command: The same for the engine.
+        why: The operator's reason.
+    """
     counter = desk.current()
     if counter is None:
-        st.session_state[f"{key}-answer"] = ("refused", NO_ENGINE)
+        note(key, what, "refused", NO_ENGINE)
         return False
     reply = counter.command(command, kill.who_asks(), why)
-    st.session_state[f"{key}-answer"] = (reply.state, reply.why)
+    note(key, what, reply.state, reply.why)
     return reply.state == "taken"
 
 
 def answer(key: str) -> None:
-    """Show what became of a form's last command."""
-    state, why = st.session_state.get(f"{key}-answer", ("", ""))
-    words = plain.marked_down(why)
-    if state == "taken":
-        st.success(f"✓ Taken by the engine. {words}")
-    elif state == "unknown":
-        st.warning(f"? Nobody knows: {words}")
-    elif state:
-        st.error(f"✗ Refused: {words}")
+    """Show what became of each command of a form's last press."""
+    told: list[Answer] = st.session_state.get(f"{key}-answer", [])
+    for state, (word, show) in ANSWERS.items():
+        words = "; ".join(one.words for one in told if one.state == state)
+        if words:
+            show(f"{word}: {plain.marked_down(words)}")
 
 
 # --- how it stands ------------------------------------------------------------------------------------------
@@ -124,7 +183,7 @@ def arming() -> None:
         busy = job is not None and job.runs
         st.form_submit_button("Looking…" if busy else "Arm", on_click=_arm, disabled=busy or access.locked())
     if job is not None:
-        _outcome(job)
+        _outcome(job, stream.newest_snapshot())
     with st.form("disarm"):
         st.text_input("Reason to disarm", key="disarm-reason", autocomplete="off")
         st.form_submit_button("Disarm", on_click=_disarm, disabled=access.locked())
@@ -158,19 +217,29 @@ def _arm() -> None:
     state["arm-phrase"] = ""
 
 
-def _outcome(job: worker.Job) -> None:
+def _outcome(job: worker.Job, snapshot: Snapshot | None) -> None:
+    """Show what the last try came to. Whether it still holds is the engine's to say: it may be over since."""
     if job.runs:
         st.info("Looking at every condition…")
     elif job.error:
         st.error(f"✗ Not armed: {plain.marked_down(job.error)}")
     elif job.result is not None:
         state = job.result.state
-        if state.armed:
-            st.success(f"✓ Armed until {plain.utc(state.until_ms)}.")
-        else:
+        if not state.armed:
             st.error(f"✗ Not armed, {plain.marked_down(state.why)}")
+        elif snapshot is not None and snapshot.account.armed:
+            until = plain.wall(snapshot.account.armed_until_ms, snapshot.mode.clock_rate)
+            st.success(f"✓ Armed until {plain.marked_down(until)}.")
+        else:
+            account = None if snapshot is None else snapshot.account
+            st.info(plain.marked_down(_not_armed(job, account)))
         st.caption(f"Checks of {plain.utc(job.began_ms)}", help=plain.local(job.began_ms))
         checks(job.result.checks, "arm-checks")
+
+
+def _not_armed(job: worker.Job, account: AccountView | None) -> str:
+    why = f": {account.armed_why}" if account is not None and account.armed_why else ""
+    return f"Permission was given at {plain.utc(job.ended_ms)}. The engine is not armed now{why}."
 
 
 def checks(lines: list[Line], key: str) -> None:
@@ -181,23 +250,24 @@ def checks(lines: list[Line], key: str) -> None:
         for line in lines
     ]
     tables.wrapped(rows, columns, "No check was made.")
-    tables.export(lambda: rows, key)
+    tables.export(lambda: rows, key, of=rows)
 
 
+@anew("disarm")
 @access.needs_operator("to disarm")
 def _disarm() -> None:
     counter = desk.current()
     why = st.session_state["disarm-reason"].strip()
     if counter is None or not why:
         refusal = "give a reason: it goes into the audit trail" if counter else NO_ENGINE
-        st.session_state["disarm-answer"] = ("refused", refusal)
+        note("disarm", "Disarm", "refused", refusal)
         return
     try:
         was = Arm(counter.settings.data_dir).disarm(kill.who_asks(), why)
     except OSError as error:
-        st.session_state["disarm-answer"] = ("refused", f"the permission could not be removed: {error}")
+        note("disarm", "Disarm", "refused", f"the permission could not be removed: {error}")
         return
-    st.session_state["disarm-answer"] = ("taken", "" if was else "Nobody was armed.")
+    note("disarm", "Disarm", "taken", "" if was else "nobody was armed")
 
 
 # --- pause, limits, exits -----------------------------------------------------------------------------------
@@ -218,9 +288,10 @@ def pausing() -> None:
     answer("pause")
 
 
+@anew("pause")
 @access.needs_operator("to pause or resume")
 def _pause(word: str) -> None:
-    give("pause", Pause(word == "Pause"), st.session_state[f"{word}-reason"])
+    give("pause", word, Pause(word == "Pause"), st.session_state[f"{word}-reason"])
     st.session_state[f"{word}-reason"] = ""
 
 
@@ -232,31 +303,33 @@ def tightening() -> None:
     st.caption("Stricter only; a restart loosens.")
     if snapshot is None:
         return
-    limits = snapshot.account.limits
     with st.form("tighten"):
         left, right = st.columns(2)
-        left.selectbox(
-            "Limit", list(LIMIT_OF), key="limit-name", format_func=lambda name: _limit(name, limits)
-        )
+        # Labels that stay as they are: what a browser has chosen by a label that is no more names nothing.
+        left.selectbox("Limit", list(LIMIT_OF), None, key="limit-name", placeholder=NO_CHOICE)
         right.number_input("New value", value=None, key="limit-value", format="%g")
         st.text_input("Reason", key="limit-reason", autocomplete="off")
         st.form_submit_button("Tighten", on_click=_tighten, disabled=access.locked())
     answer("limit")
+    st.caption(plain.marked_down(f"In force: {_in_force(snapshot.account.limits)}."))
 
 
-def _limit(name: str, limits: dict[str, float]) -> str:
-    now = limits.get(LIMIT_OF[name])
-    return f"{name}, now {now:,g}" if now is not None else name
+def _in_force(limits: Mapping[str, float]) -> str:
+    known = ((name, limits.get(inner)) for name, inner in LIMIT_OF.items())
+    return ", ".join(f"{name} {now:,g}" for name, now in known if now is not None)
 
 
+@anew("limit")
 @access.needs_operator("to tighten a limit")
 def _tighten() -> None:
     state = st.session_state
-    if state["limit-value"] is None:
-        state["limit-answer"] = ("refused", "give a value")
-        return
-    wish = Tighten(state["limit-name"], float(state["limit-value"]))
-    give("limit", wish, state["limit-reason"])
+    name, value = state["limit-name"], state["limit-value"]
+    if name not in LIMIT_OF:
+        note("limit", "Tighten", "refused", "choose a limit")
+    elif value is None:
+        note("limit", f"Tighten {name}", "refused", "give a value")
+    else:
+        give("limit", f"Tighten {name} to {value:,g}", Tighten(name, float(value)), state["limit-reason"])
 
 
 def holdings(snapshot: Snapshot) -> list[tuple[ContractView, str, float]]:
@@ -287,37 +360,46 @@ def exiting() -> None:
     """Show the form that sells a holding."""
     snapshot = stream.newest_snapshot()
     st.subheader("Exit a holding", anchor="exit")
-    held = (
-        {}
-        if snapshot is None
-        else {f"{one.slug} {side}": (one, side, n) for one, side, n in holdings(snapshot)}
-    )
+    held = [] if snapshot is None else holdings(snapshot)
     if not held:
         words = "; ".join(left_over(snapshot)) if snapshot is not None else ""
         some = f"Held: {words}." if words else "Nothing is held in a window that still trades."
         st.caption(plain.marked_down(some))
         answer("exit")
         return
+    # The shares stand beside: a partial sale changes them, and a label that changes names nothing any more.
+    names = {f"{one.slug} {side}": f"{plain.window(one)} {side}" for one, side, _ in held}
+    shares = ", ".join(f"{shares:,.2f} of {plain.window(one)} {side}" for one, side, shares in held)
     with st.form("exit"):
         left, right = st.columns(2)
-        left.selectbox("Holding", list(held), key="exit-what", format_func=lambda name: _holding(*held[name]))
+        # Nothing is chosen at first, or once what was chosen is gone: another holding would be sold instead.
+        left.selectbox(
+            "Holding", list(names), None, key="exit-what", placeholder=NO_CHOICE,
+            format_func=lambda one: names.get(one, one),
+        )  # fmt: skip
         right.number_input("Least price a share, dollars", 0.01, 0.99, 0.5, 0.01, key="exit-least")
         st.text_input("Reason", key="exit-reason", autocomplete="off")
-        st.form_submit_button("Sell", on_click=_exit, disabled=access.locked())
+        st.form_submit_button("Sell", on_click=_exit, args=(names,), disabled=access.locked())
     answer("exit")
+    st.caption(plain.marked_down(f"Shares held: {shares}."))
 
 
-def _holding(contract: ContractView, outcome: str, shares: float) -> str:
-    return f"{plain.window(contract)} {outcome}, {shares:,.2f} shares"
-
-
+@anew("exit")
 @access.needs_operator("to sell a holding")
-def _exit() -> None:
+def _exit(names: Mapping[str, str]) -> None:
+    """Sell what was chosen.
+
+    Args:
+        names: What the form offered, in words.
+    """
     state = st.session_state
-    slug, _, outcome = str(state["exit-what"] or "").partition(" ")
-    give(
-        "exit", exit_at(slug, "UP" if outcome == "UP" else "DOWN", state["exit-least"]), state["exit-reason"]
-    )
+    chosen, least = state["exit-what"], state["exit-least"]
+    if chosen not in names:
+        note("exit", "Sell", "refused", "choose a holding" if chosen is None else GONE)
+        return
+    slug, _, outcome = chosen.partition(" ")
+    wish = exit_at(slug, "UP" if outcome == "UP" else "DOWN", least)
+    give("exit", f"Sell {names[chosen]} from ${least:.2f} a share", wish, state["exit-reason"])
 
 
 # --- kill and clear -----------------------------------------------------------------------------------------
@@ -332,12 +414,7 @@ def killing() -> None:
         st.error(NO_ENGINE)
         return
     if counter.host.kill.is_tripped():
-        latch = counter.host.kill.read()
-        if latch is not None:
-            rate = counter.latest.mode.clock_rate if counter.latest else 1.0
-            words = plain.marked_down(f"{latch.who} at {plain.wall(latch.since_ms, rate)}: {latch.why}")
-            st.error(f"**KILLED** by {words}", width="stretch")
-        kill.clear_form(place="-here")
+        kill.clear_form(counter, place="-here")
         return
     st.caption("The button beside every page needs no reason; this one keeps yours.")
     with st.form("kill"):
@@ -350,6 +427,7 @@ def killing() -> None:
     answer("kill")
 
 
+@anew("kill")
 @access.needs_kill_right("to trip the kill switch")
 def _kill() -> None:
     counter = desk.current()
@@ -358,7 +436,7 @@ def _kill() -> None:
     try:
         counter.trip(kill.who_asks(), st.session_state["kill-reason"].strip() or "mode page")
     except OSError as error:
-        st.session_state["kill-answer"] = ("refused", f"the latch could not be written: {error}")
+        note("kill", "Kill", "refused", f"the latch could not be written: {error}")
 
 
 # --- the trail ----------------------------------------------------------------------------------------------
@@ -390,7 +468,7 @@ def trail() -> None:
         "why": tables.text("why"),
     }
     tables.shown(rows[:SHOWN], columns, "trail")
-    tables.export(lambda: trail_rows(counter, word)[0], "audit-trail")
+    tables.export(lambda: trail_rows(counter, word)[0], "audit-trail", of=word)
 
 
 def trail_rows(counter: desk.Desk, word: str) -> tuple[list[dict[str, Any]], int]:

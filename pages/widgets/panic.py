@@ -9,7 +9,7 @@ from engine.kill import FILE_NAME
 from engine.run.commands import Pause, exit_at
 from engine.snapshot import Snapshot
 from pages import access
-from pages.widgets import kill, mode, plain, stream, tables
+from pages.widgets import kill, mode, once_more, plain, stream, tables
 
 REFRESH_S: Final = 1.0
 SHOWN: Final = 3
@@ -18,7 +18,7 @@ LONGEST: Final = 110
 """Characters of one of them: two lines of a phone."""
 LEAST_USD: Final = 0.01
 """Least price of an exit in panic: any bid there is."""
-ASKED: Final = "panic-exit-asked"
+PROBLEM: Final = "panic-kill-problem"
 WHY: Final = "panic page"
 KILL_WORDS: Final = (
     "**KILL**: no order to buy leaves, waiting ones are cancelled. It sells nothing. An operator clears it."
@@ -72,7 +72,7 @@ def _kill(counter: desk.Desk) -> None:
         may_not = access.kill_locked()
         kill.red("panic-kill")
         st.button("KILL through the session", key="panic-kill", on_click=_trip, help=words, disabled=may_not)
-        problem = st.session_state.get("panic-kill-problem")
+        problem = st.session_state.get(PROBLEM)
         if problem:
             st.error(plain.marked_down(problem))
         return
@@ -89,13 +89,14 @@ def _kill(counter: desk.Desk) -> None:
 @access.needs_kill_right("to trip the kill switch")
 def _trip() -> None:
     counter = desk.current()
+    st.session_state.pop(PROBLEM, None)
     if counter is None:
         return
     try:
         counter.trip(kill.who_asks(), WHY)
     except OSError as error:
         path = counter.settings.data_dir.joinpath(FILE_NAME)
-        st.session_state["panic-kill-problem"] = f"Not latched ({error}). On the server: touch {path}"
+        st.session_state[PROBLEM] = f"Not latched ({error}). On the server: touch {path}"
 
 
 def _leave(snapshot: Snapshot) -> None:
@@ -104,7 +105,7 @@ def _leave(snapshot: Snapshot) -> None:
     st.caption(RESUME_WORDS if paused else PAUSE_WORDS)
     st.button(word, key="panic-pause", on_click=_pause, args=(not paused,), disabled=locked)
     st.caption(EXIT_WORDS if held else f"{EXIT_WORDS} Nothing is held.")
-    if st.session_state.get(ASKED) and held:
+    if once_more.asked() and held:
         with st.container(horizontal=True):
             st.button(f"SELL {len(held)} at any price", key="panic-sell", type="primary", on_click=_sell)
             st.button("No", key="panic-no", on_click=_ask, args=(False,))
@@ -113,27 +114,33 @@ def _leave(snapshot: Snapshot) -> None:
     mode.answer("panic")
 
 
+@mode.anew("panic")
 @access.needs_operator("to pause or resume")
 def _pause(paused: bool) -> None:
-    mode.give("panic", Pause(paused), WHY)
+    mode.give("panic", "Pause" if paused else "Resume", Pause(paused), WHY)
 
 
 def _ask(asked: bool) -> None:
-    st.session_state[ASKED] = asked
+    (once_more.ask if asked else once_more.forget)()
 
 
+@mode.anew("panic")
 @access.needs_operator("to sell all holdings")
 def _sell() -> None:
-    """Sell all that is held now, one after the other; the first refusal stays on the screen."""
+    """Sell all that is held now, one after the other; what became of each stays on the screen.
+
+    One that is refused keeps no other from being tried: there may be a sale of its window under way.
+    """
     counter = desk.current()
     snapshot = counter.latest if counter else None
     _ask(False)
-    if snapshot is None:
-        return
-    for contract, outcome, _ in mode.holdings(snapshot):
-        side = "UP" if outcome == "UP" else "DOWN"
-        if not mode.give("panic", exit_at(contract.slug, side, LEAST_USD), WHY):
-            return
+    held = [] if snapshot is None else mode.holdings(snapshot)
+    if not held:
+        why = "nothing is held that can be sold" if counter else mode.NO_ENGINE
+        mode.note("panic", "Exit all", "refused", why)
+    for contract, outcome, _ in held:
+        wish = exit_at(contract.slug, "UP" if outcome == "UP" else "DOWN", LEAST_USD)
+        mode.give("panic", f"Sell {plain.window(contract)} {outcome}", wish, WHY)
 
 
 def _positions(snapshot: Snapshot) -> str:

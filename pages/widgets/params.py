@@ -173,9 +173,11 @@ def _effect(values: dict[str, float], wish: dict[str, float]) -> None:
         st.info(f"Over the last day's sessions, as of {as_of}: {plain.marked_down(words)}")
 
 
+@mode.anew("params")
 @access.needs_operator("to change parameters")
 def _apply(version: int, wish: dict[str, float]) -> None:
-    if mode.give("params", SetParams(wish, version), st.session_state["params-reason"]):
+    what = f"Trade by {', '.join(f'{name} {value:g}' for name, value in wish.items())}"
+    if mode.give("params", what, SetParams(wish, version), st.session_state["params-reason"]):
         st.session_state.pop(WISH, None)
 
 

@@ -53,14 +53,20 @@ def marked_down(text: str) -> str:
 
 def signed_dollars(amount: float) -> str:
     """Write dollars with their sign first, ``+$1,234.50``; nought has none."""
-    sign = "+" if amount > 0 else "-" if amount < 0 else ""
-    return f"{sign}${abs(amount):,.2f}"
+    text = f"{abs(amount):,.2f}"
+    sign = "" if text == "0.00" else "+" if amount > 0 else "-"
+    return f"{sign}${text}"
 
 
 def utc(at_ms: int | None) -> str:
     """Write Unix milliseconds as a time in UTC; unknown is a dash."""
     moment = table_text.time_of(at_ms)
     return "–" if moment is None else f"{moment:%d %b %H:%M:%S} UTC"
+
+
+def time_now() -> str:
+    """Write this moment as a time of day in UTC."""
+    return f"{datetime.now(UTC):%H:%M:%S} UTC"
 
 
 def wall(at_ms: int | None, rate: float) -> str:

@@ -73,16 +73,19 @@ def live_panels() -> None:
 
 
 def newest_snapshot() -> Snapshot | None:
-    """Return this session's newest snapshot, for a page without live panels; None before the first.
+    """Return the newest snapshot, for a page without live panels; None before the first.
+
+    Where the desk has none yet, for its engine was started anew, it is the last that this session saw.
 
     The next frame of the live page is whole again: its panels went with the page.
     """
     counter = desk.current()
     if counter is None:
         return None
-    drained = _fed_queue(counter).drain()
+    _fed_queue(counter).drain()
     state = st.session_state.setdefault(STATE, {})
-    snapshot: Snapshot | None = drained[-1] if drained else state.get("snapshot") or counter.latest
+    # The desk knows each snapshot before any queue has it; what was kept here is of before a break.
+    snapshot: Snapshot | None = counter.latest or state.get("snapshot")
     state.update(snapshot=snapshot, sent=[])
     return snapshot
 

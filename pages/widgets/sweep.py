@@ -134,7 +134,7 @@ def _runs(name: str, report: dict[str, Any], ways: Ways) -> None:
         st.caption("Choose a row, at its left edge, to open the trades of that run.")
     else:
         findings.run_opened(name, report, picked["run"], ways)
-    tables.export(lambda: rows, "sweep", "Make CSV of these")
+    tables.export(lambda: rows, "sweep", "Make CSV of these", of=(name, part, assumption))
     _charts(report, rows, figure)
 
 

@@ -93,7 +93,7 @@ def _ends(told: list[float] | None) -> dict[str, float | None]:
 def _walk_forward(told: dict[str, Any]) -> None:
     """Show what trading each stretch with the best of the stretches before it came to."""
     total = told["total_pnl"]
-    came = "nothing was traded" if total is None else f"{plain.marked_down(f'{total:+,.2f}')} USD in all"
+    came = "nothing was traded" if total is None else f"{plain.marked_down(f'{total:+z,.2f}')} USD in all"
     st.caption(
         f"Walk forward, each stretch traded with what the stretches before it would have chosen: **{came}**."
     )
@@ -115,7 +115,7 @@ def _robust(told: dict[str, Any]) -> None:
     came = "on the held-out windows they traded nothing"
     if isinstance(held, dict):
         mean, worst, best = (
-            plain.marked_down(f"{held[f'{name}_pnl']:+,.2f}") for name in ("mean", "worst", "best")
+            plain.marked_down(f"{held[f'{name}_pnl']:+z,.2f}") for name in ("mean", "worst", "best")
         )
         came = (
             f"on the held-out windows {held['traded']:,} of {told['configurations']:,} traded and made "

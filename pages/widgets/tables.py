@@ -21,6 +21,8 @@ REFRESH_S: Final = 2.0
 WORD_MOST: Final = 80
 """Characters of a word of the address that are kept; no slug, reason or time is as long."""
 DIGITS_MOST: Final = 15
+MIME: Final = {"csv": "text/csv", "html": "text/html", "md": "text/markdown"}
+"""Type of a file, by how its name ends."""
 _DECIMALS: Final = re.compile(r"%[+,]*\.(\d)f")
 
 
@@ -149,32 +151,35 @@ def chosen(
     return rows[places[0]] if places else None
 
 
-def export(rows: Callable[[], Iterable[Mapping[str, Any]]], name: str, label: str = "Make CSV") -> None:
-    """Offer a whole table as CSV."""
-    file(lambda: table_text.to_csv(rows()), f"{name}.csv", "text/csv", label)
+def export(
+    rows: Callable[[], Iterable[Mapping[str, Any]]], name: str, label: str = "Make CSV", of: Any = None
+) -> None:
+    """Offer a whole table as CSV; ``of`` as for ``file``."""
+    file(lambda: table_text.to_csv(rows()), f"{name}.csv", label, of=of)
 
 
-def file(make: Callable[[], str], name: str, mime: str, label: str, what: str = "") -> None:
-    """Make a file when somebody asks for it, then offer it.
+def file(make: Callable[[], str], name: str, label: str, what: str = "", of: Any = None) -> None:
+    """Make a file when somebody asks for it, then offer it, with the time it was made.
 
     Args:
         make: Writes its content.
-        name: Of the file.
-        mime: Its type.
+        name: Of the file; how it ends says its type.
         label: Of the button that makes it.
         what: Names the file among others where ``name`` changes with time; empty: ``name`` does.
+        of: What was searched, where that can change: a file of another search is dropped.
 
     In two steps: a file that Streamlit itself makes on request may be cleared away by any fragment's run
     before the browser has fetched it (1.67; seen once in three tries on a busy machine).
     """
     key = f"file-{what or name}"
     if st.button(label, key=f"make-{key}", help="times in UTC, dollars and shares in full"):
-        st.session_state[key] = (name, make().encode())
+        st.session_state[key] = (name, make().encode(), plain.time_now(), of)
+    if key in st.session_state and st.session_state[key][-1] != of:
+        del st.session_state[key]
     if key in st.session_state:
-        name, made = st.session_state[key]
-        st.download_button(
-            f"Save {name}", made, file_name=name, mime=mime, key=f"save-{key}", on_click="ignore"
-        )
+        name, made, at, _ = st.session_state[key]
+        words, mime = f"Save {name}, made {at}", MIME[name.rpartition(".")[2]]
+        st.download_button(words, made, file_name=name, mime=mime, key=f"save-{key}", on_click="ignore")
 
 
 def text(label: str, explanation: str | None = None, width: int | None = None) -> ColumnConfig:

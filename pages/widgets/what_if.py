@@ -155,7 +155,7 @@ def _report(report: dict[str, Any]) -> None:
         row["link"] = tables.replay_link(row["session"], row["t_ms"])
     if report["differences"]:
         tables.shown(report["differences"], _columns(), "what-if-differences")
-        tables.export(lambda: report["differences"], "what-if")
+        tables.export(lambda: report["differences"], "what-if", of=(report["parameters"], span))
     else:
         st.info("No window would have come out differently.")
     if any(row["name"] == MODEL for row in report["parameters"]):

@@ -79,7 +79,7 @@ def _report(report: dict[str, Any]) -> None:
     for row in report["ways"]:
         row["link"] = tables.replay_link(row["session"], row["t_ms"] or None)
     tables.shown(report["ways"], _ways(), "why-ways", "No window of this session was seen to its end.")
-    tables.export(lambda: report["ways"], "why-no-trade")
+    tables.export(lambda: report["ways"], "why-no-trade", of=report["sessions"])
     st.markdown("**What each gate saved or cost**")
     st.caption(
         "Every candidate that a gate refused, bought at the ask shown, settled with the real outcome. "
@@ -87,7 +87,7 @@ def _report(report: dict[str, Any]) -> None:
     )
     if report["gates"]:
         tables.shown(report["gates"], GATES, "why-gates")
-        tables.export(lambda: report["gates"], "gates-saved-or-cost")
+        tables.export(lambda: report["gates"], "gates-saved-or-cost", of=report["sessions"])
     else:
         st.info("No gate refused a candidate in hammer time.")
 

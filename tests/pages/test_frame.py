@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from engine import desk
 from engine.snapshot import ClockView, Snapshot, TopicView
 from pages.component import message
+from pages.widgets import plain
 from tests.browser.fake_scripts import FALLBACK_S
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -115,17 +116,37 @@ def test_the_clear_form_shows_only_while_latched_and_wants_phrase_and_reason(ope
     counter = open_script("live")
     page = run()
     assert not page.text_input
-    counter.trip("ann", "drill")
+    latch = counter.trip("ann", "drill")
     page.run()
-    page.text_input(key="clear-phrase").input("CLEAR")
+    assert page.error[0].value.replace("\\", "") == (
+        f"**KILLED** by ann at {plain.wall(latch.since_ms, 5.0)}: drill"
+    )
+    page.text_input(key=f"clear-phrase-{latch.since_ms}").input("CLEAR")
     page.button[0].click().run()
-    assert "reason" in page.error[0].value
+    assert "reason" in page.error[1].value
     assert counter.health().killed
-    page.text_input(key="clear-reason").input("drill is over")
+    page.text_input(key=f"clear-reason-{latch.since_ms}").input("drill is over")
     page.button[0].click().run()
     assert not page.exception
     assert not counter.health().killed
     assert not page.text_input
+
+
+def test_a_kill_that_came_while_somebody_typed_is_not_cleared_with_the_one_before(open_script: Open) -> None:
+    """Nobody has looked at it: it is named, and what was typed for the other one is gone."""
+    counter = open_script("live")
+    first = counter.trip("ann", "drill")
+    page = run()
+    page.text_input(key=f"clear-phrase-{first.since_ms}").input("CLEAR")
+    page.text_input(key=f"clear-reason-{first.since_ms}").input("drill is over")
+    assert counter.host.kill.clear("CLEAR", "carol", "drill is over") is None
+    second = counter.trip("bob", "odd fills")
+    page.button[0].click().run()
+    assert counter.host.kill.read() == second
+    told = [one.value.replace("\\", "") for one in page.error]
+    assert told[0].startswith("**KILLED** by bob at ")
+    assert told[1] == "Not cleared: it is another kill by now, by bob: odd fills. Look at it first."
+    assert [one.value for one in page.text_input] == ["", ""]
 
 
 def test_without_a_server_the_page_says_how_to_start_one() -> None:

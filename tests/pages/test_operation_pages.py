@@ -1,5 +1,6 @@
 """Mode, Panic, Health, Settings, Help, Drills and the tour as Streamlit runs them, without a browser."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,6 +22,7 @@ from tests.pages.test_frame import FRAME
 
 Open = Callable[[str], desk.Desk]
 ASKS_FOR_LIVE: dict[str, Any] = {"venue": "external", "dry_run": False}
+TIME = r"\d\d:\d\d:\d\d UTC"
 PAGES = ("mode.py", "panic.py", "health.py", "settings.py", "help.py", "drills.py")
 
 
@@ -132,9 +134,11 @@ def test_a_refusal_and_a_silence_are_told_apart(
     open_script("live")
     Counter(monkeypatch, Reply(state, "because"))
     page = opened("mode.py")
+    page.selectbox(key="limit-name").select("MAX_DAILY_LOSS")
     page.number_input(key="limit-value").set_value(1_000.0)
     press(page, "Tighten")
-    assert f"{word}: because" in said(page)
+    (answer,) = [one for one in said(page).replace("\\", "").splitlines() if word in one]
+    assert re.fullmatch(rf". {word}: Tighten MAX_DAILY_LOSS to 1,000 at {TIME}: because", answer)
 
 
 def test_a_limit_without_a_value_is_asked_for(open_script: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +146,9 @@ def test_a_limit_without_a_value_is_asked_for(open_script: Open, monkeypatch: py
     open_script("live")
     counter = Counter(monkeypatch, Reply("taken"))
     page = press(opened("mode.py"), "Tighten")
+    assert "choose a limit" in said(page)
+    page.selectbox(key="limit-name").select("MAX_USD_PER_TRADE")
+    press(page, "Tighten")
     assert "give a value" in said(page)
     page.number_input(key="limit-value").set_value(10.0)
     page.text_input(key="limit-reason").input("careful")
@@ -156,6 +163,7 @@ def test_with_the_engine_gone_every_form_says_so(open_script: Open, label: str) 
     counter.settings = counter.settings.model_copy(update=ASKS_FOR_LIVE)
     page = opened("mode.py")
     counter.host.stop(5.0)
+    page.selectbox(key="limit-name").select("MAX_DAILY_LOSS")
     page.number_input(key="limit-value").set_value(1.0)
     press(page, label)
     assert "✗ Refused" in said(page)
@@ -250,8 +258,9 @@ def test_kill_and_clear_on_the_mode_page_keep_their_reasons(open_script: Open) -
     page.text_input(key="kill-reason").input("odd fills")
     press(page, "KILL with this reason")
     assert counter.health().killed
-    page.text_input(key="clear-phrase-here").input("CLEAR")
-    page.text_input(key="clear-reason-here").input("explained")
+    since_ms = counter.host.kill.read().since_ms  # type: ignore[union-attr]  # it is killed
+    page.text_input(key=f"clear-phrase-here-{since_ms}").input("CLEAR")
+    page.text_input(key=f"clear-reason-here-{since_ms}").input("explained")
     next(
         button for button in page.button if button.label == "Clear" and "here" in str(button.proto.form_id)
     ).click()

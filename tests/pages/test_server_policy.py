@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from engine import desk
-from pages import server_policy
+from pages import server_policy, server_start
 from pages.server_door import FrontDoor
 from pages.server_policy import CSP, FRAMELESS, OTHERS, POLICY, policy_for
 from tests.proxy import CONF
@@ -90,10 +90,36 @@ def test_a_page_of_this_machine_may_ask_the_guard_and_no_other_may(
 ) -> None:
     """The kill button asks both at once; what the request says of its host is not copied into the policy."""
     assert policy_for(host) == POLICY
+    open_script("live").guard_port = 8502
+    assert policy_for(host) == allowing(guard)
+
+
+def allowing(guard: str) -> str:
+    """Return the policy with one address more that a page may ask."""
+    return POLICY.replace("connect-src 'self'", f"connect-src 'self' {guard}".rstrip())
+
+
+def test_a_page_that_is_loaded_before_the_guard_is_up_may_ask_it_later(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document keeps its policy for life, and the port in later frames was then of no use to it.
+
+    Where the guard got another port than was planned, that one is named, and no second one.
+    """
+    monkeypatch.setattr(server_start, "server_port", lambda: 9000)
     counter = open_script("live")
-    assert policy_for(host) == POLICY
-    counter.guard_port = 8502
-    assert policy_for(host).split("; ") == [
-        f"connect-src 'self' {guard} blob: data:" if guard and one.startswith("connect-src") else one
-        for one in POLICY.split("; ")
-    ]
+    assert counter.guard_port is None
+    assert policy_for("localhost:9000") == allowing("http://localhost:9001")
+    assert policy_for("console.example.com") == POLICY
+    counter.guard_port = 40_001
+    assert policy_for("localhost:9000") == allowing("http://localhost:40001")
+
+
+@pytest.mark.parametrize("port", [None, 65_535])
+def test_where_no_port_is_planned_none_is_named(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch, port: int | None
+) -> None:
+    """Port 0 is no address, and a wildcard would let a page ask any program of this machine."""
+    monkeypatch.setattr(server_start, "server_port", lambda: port)
+    open_script("live")
+    assert policy_for("localhost:8501") == POLICY

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from pages.widgets import tables
+from pages.widgets import plain, tables
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = (
-    "engine/core/card.py", "engine/core/explain.py", "pages/widgets/decisions.py", "pages/widgets/health.py",
-    "pages/widgets/tables.py",
-)  # fmt: skip
-SIGNED = re.compile(r"(?<!%)\{[^{}]*:\+[,.\d]|\"\+[,.]")
-"""A format with a sign, without the z that takes it from nought; what Plotly reads begins with %."""
+    "engine/core/card.py",
+    "engine/core/explain.py",
+    *(f"pages/widgets/{path.name}" for path in sorted((ROOT / "pages/widgets").glob("*.py"))),
+)
+SIGNED = re.compile(r"(?<!%)\{[^{}]*:\+[,.\d]|(?<!tickformat=)\"\+[,.]")
+"""A format with a sign, without the z that takes it from nought; what Plotly reads begins with %, or is an
+axis's."""
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,22 @@ SIGNED = re.compile(r"(?<!%)\{[^{}]*:\+[,.\d]|\"\+[,.]")
 def test_a_number_that_rounds_to_nought_has_no_minus(value: Any, pattern: str, seen: str) -> None:
     """-0.0000 looks like a loss, or like a fault; the browser formats what the table is given."""
     assert str(tables._unsigned(value, tables.number("x", "of nothing", pattern))) == seen
+
+
+@pytest.mark.parametrize(
+    ("amount", "seen"),
+    [
+        (-0.004, "$0.00"),
+        (0.004, "$0.00"),
+        (0.0, "$0.00"),
+        (-0.006, "-$0.01"),
+        (0.006, "+$0.01"),
+        (1234.5, "+$1,234.50"),
+    ],
+)
+def test_dollars_that_round_to_nought_have_no_sign(amount: float, seen: str) -> None:
+    """The titles of all tabs begin with it."""
+    assert plain.signed_dollars(amount) == seen
 
 
 @pytest.mark.parametrize("name", TEXTS)
