@@ -30,7 +30,7 @@ CALM_EVERY_S: Final = 0.5
 """A hidden tab, or one without live panels, gets a frame so often. In time and not in frames: without news
 every fifth beat came after 1.7 s, when the browser had given the socket up and missed what mattered."""
 RECENT_VERSIONS: Final = 60
-"""Three seconds at 20 snapshots a second: who is further behind lags."""
+"""Six seconds at ten snapshots a second: who is further behind lags."""
 UNDER_WAY: Final = 12
 """Frames sent and not acknowledged from which on a tab is left alone; a tab that is well has two."""
 WHOLE_AGAIN_S: Final = 5.0

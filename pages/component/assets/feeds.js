@@ -156,7 +156,7 @@ class CanonicalPrices {
       rows,
       (row) => row.key,
       (cells, row, node) => {
-        if (row.name) this.putRung(cells, row, node, drift);
+        if (row.name) this.putRung(cells, row, node, store, drift);
         else this.putRule(cells, row, node, drift);
       },
     );
@@ -176,12 +176,25 @@ class CanonicalPrices {
     put(cells[4], view.error_usd > 0 ? `± ${dollars(view.error_usd)}` : "none");
   }
 
-  putRung(cells, { view, name, seconds }, node, drift) {
+  putRung(cells, { view, name, seconds }, node, store, drift) {
     const used = name === view.rung;
     node.className = used ? "rung-row used" : "rung-row";
-    putState(cells[0], used ? `${name}, in use` : name, [used ? "disc" : "ring", used ? "good" : "quiet"]);
+    const stale = used && isStale(view, store, drift);
+    const state = stale ? ["warning", "alarm"] : used ? ["disc", "good"] : ["ring", "quiet"];
+    putState(cells[0], `${name}${used ? ", in use" : ""}${stale ? ", STALE" : ""}`, state);
     put(cells[2], known(seconds) ? age(seconds + drift) : DASH);
   }
+}
+
+// Where no rung is fresh, the one in use is the one that spoke last.
+function isStale(view, store, drift) {
+  return view.age_s + drift > store.priceStale;
+}
+
+// [shape, word, tone] of the rung in use.
+function rungState(view, store, drift) {
+  if (isStale(view, store, drift)) return ["warning", "STALE", "alarm"];
+  return view.error_usd === 0 ? ["disc", "", "ok"] : ["half", "", "warn"];
 }
 
 function feedState(feed) {

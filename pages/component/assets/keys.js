@@ -13,15 +13,19 @@ const keyboard = {
   ],
   own: [],
   help: null,
+  held: false, // the kill key, since it killed
 
   get rows() {
     return [...this.own, ...this.common];
   },
 
   press(event) {
+    if (event.code === "KeyK" && !event.repeat) this.held = false;
     if (event.ctrlKey && event.shiftKey && event.code === "KeyK") {
       event.preventDefault();
-      killDesk.trip();
+      // It repeats: the first with both modifiers counts, even where the key was down before them.
+      if (!this.held) killDesk.trip();
+      this.held = true;
       return;
     }
     // A button of the page may have Escape as its shortcut and keep it from the browser (the tour's has).

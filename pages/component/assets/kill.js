@@ -2,6 +2,7 @@
 
 const CONFIRM_MS = 1000;
 const SERVER_SILENT_MS = 4000; // the sidebar's control alone hears from the server once a second
+const CLEARED_MS = 2000; // a frame made so long after the latch was written has seen it
 
 // Which other process trades, as briefly as the sidebar has room for: without since when.
 const elsewhere = (engine) => engine.error.split(", since ")[0];
@@ -18,24 +19,31 @@ const killDesk = {
   askedAt: null,
   error: null,
   latch: null, // as the first of the two ways confirmed it
-  fallback: null,
+  latchedAt: -Infinity,
   views: new Set(),
 
-  // Takes what a frame says. Two components bring frames, so an older one may come later.
+  // Takes what a frame says; `at` is when it was made. By several ways, so that an older one may come later.
   hear(frame, at) {
     const restarted = frame.engine.desk !== this.engine?.desk;
     if (!restarted && frame.beat <= this.beat) return;
     if (frame.fixed.kill_url) this.fixed = frame.fixed;
-    if (this.engine?.killed && !frame.engine.killed) this.askedAt = this.latch = null; // cleared meanwhile
+    if (this.wasCleared(frame, at)) this.askedAt = this.latch = null;
     if (restarted || frame.version >= this.version) Object.assign(this, { mode: frame.mode, account: frame.account });
     Object.assign(this, { version: frame.version, beat: frame.beat, engine: frame.engine, heardAt: at });
-    if (this.confirmed) this.askedAt = this.latch = null;
+    if (this.confirmed(at) && at >= this.askedAt) this.askedAt = this.latch = null;
     this.paint();
   },
 
-  // The engine itself said so, in a snapshot.
-  get confirmed() {
-    return Boolean(this.mode?.kill_latched && this.engine?.killed && this.engine.alive);
+  // Whether a frame says that the switch was cleared meanwhile, which a tab without frames misses. One made
+  // before this tab asked, or just after its latch was written, knows nothing of either.
+  wasCleared(frame, at) {
+    if (frame.engine.killed || !(this.latch || this.engine?.killed)) return false;
+    return at > (this.latch ? this.latchedAt + CLEARED_MS : (this.askedAt ?? -Infinity));
+  },
+
+  // The engine itself said so, in a snapshot, and the server still speaks: else it may be cleared by now.
+  confirmed(at) {
+    return !this.silent(at) && Boolean(this.mode?.kill_latched && this.engine?.killed && this.engine.alive);
   },
 
   silent(at) {
@@ -47,7 +55,9 @@ const killDesk = {
     const { mode, engine } = this;
     const waited = this.askedAt === null ? 0 : at - this.askedAt;
     const byHand = `On the server: touch ${this.fixed.kill_file ?? "data/KILL"}`;
-    if (this.confirmed) {
+    const silent = this.silent(at);
+    const written = !silent && Boolean(engine?.killed || this.latch);
+    if (this.confirmed(at)) {
       return {
         word: "KILLED",
         label: "KILLED",
@@ -74,7 +84,7 @@ const killDesk = {
         detail: "Waiting for the engine to confirm.",
       };
     }
-    if (engine?.state === "elsewhere" && (engine.killed || this.latch)) {
+    if (written && engine?.state === "elsewhere") {
       return {
         word: "KILLED",
         label: "KILLED",
@@ -83,7 +93,7 @@ const killDesk = {
         detail: `The kill switch is tripped; the process that trades stops: ${elsewhere(engine).replace("trades elsewhere: ", "")}.`,
       };
     }
-    if (engine?.killed || this.latch) {
+    if (written) {
       return {
         word: engine?.alive ? "LATCHED, NOT CONFIRMED" : "LATCHED",
         label: "KILLED",
@@ -96,6 +106,13 @@ const killDesk = {
     }
     if (this.error)
       return { word: "NOT CONFIRMED", label: "KILL", tone: "alarm", detail: `${this.error} ${byHand}` };
+    if (this.latch)
+      return {
+        word: "LATCHED, NOT CONFIRMED",
+        label: "KILL",
+        tone: "alarm",
+        detail: `The latch was written; the server does not answer, so nobody says that it stands. ${byHand}`,
+      };
     if (this.askedAt !== null)
       return {
         word: "NOT CONFIRMED",
@@ -103,13 +120,15 @@ const killDesk = {
         tone: "alarm",
         detail: `No word from the engine. ${byHand}`,
       };
-    if (this.silent(at))
+    if (silent) {
+      const last = engine?.killed ? "; it last said that the switch is tripped" : "";
       return {
         word: "UNKNOWN",
         label: "KILL",
         tone: "unknown",
-        detail: `The server does not answer. ${byHand}`,
+        detail: `The server does not answer${last}. ${byHand}`,
       };
+    }
     if (engine?.state === "elsewhere")
       return {
         word: "NOT TRIPPED",
@@ -133,23 +152,30 @@ const killDesk = {
   },
 
   async trip() {
-    if (this.confirmed) return;
+    if (this.confirmed(performance.now())) return;
     const asked = (this.askedAt = performance.now());
     this.error = this.latch = null;
     this.paint();
     try {
       this.latch = await postKills(this.fixed, this.engine);
-      this.latchedMs = performance.now() - asked;
+      this.latchedAt = performance.now();
+      this.latchedMs = this.latchedAt - asked;
     } catch (error) {
-      // The route may be out of reach behind a proxy; the session's own socket is the second way.
-      if (this.fallback) stream.send(this.fallback, "kill");
-      this.error = `The kill route failed (${error.message}); asked again through the session.`;
+      this.error = `The kill route failed (${error.message}); ${this.askSession()}`;
       setTimeout(() => {
         this.error = null;
         this.paint();
       }, 6000);
     }
     this.paint();
+  },
+
+  // The route may be out of reach behind a proxy; the session's own socket is the second way. Returns words.
+  askSession() {
+    const { trigger } = stream;
+    if (!trigger) return "the session cannot be asked from this page now.";
+    stream.send(trigger, "kill");
+    return "asked again through the session.";
   },
 
   paint() {
@@ -165,6 +191,8 @@ class KillButton {
     this.button.type = "button";
     this.button.title = "Stops all trading at once; stays stopped until cleared with a reason";
     this.button.addEventListener("click", () => killDesk.trip());
+    // Enter held down would press it again and again.
+    this.button.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
     this.word = el("strong");
     this.detail = el("span");
     this.line = el("p", "kill-line", this.word, " ", this.detail);
@@ -204,7 +232,7 @@ class KillControl {
     const theme = readPalette(this.node).dark ? "dark" : "light";
     if (this.node.dataset.theme !== theme) this.unpin();
     this.node.dataset.theme = theme;
-    killDesk.hear(frame, performance.now());
+    killDesk.hear(frame, stream.transit.made(frame, performance.now()));
     stream.dial(frame.fixed);
   }
 

@@ -85,7 +85,6 @@ class LivePage {
 
   // Takes what the fragment brought, and lends its trigger.
   take(bytes, trigger) {
-    killDesk.fallback = trigger;
     stream.serve(this.root, trigger, PULL_MS);
     this.themed();
     stream.take(bytes, "fragment");
@@ -111,11 +110,23 @@ class LivePage {
   }
 
   schedule() {
-    if (document.hidden || this.frame) return;
+    if (document.hidden) return this.tellUnseen(performance.now());
+    if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = 0;
       this.paint(performance.now());
     });
+  }
+
+  // A hidden page is not painted: its title and its sounds are what reaches an operator who looks elsewhere.
+  tellUnseen(at) {
+    this.status.habits.hear(this.store);
+    this.paintTitle(this.store, this.isLost(at));
+  }
+
+  isLost(at) {
+    const silent = this.store.sinceFrame(at);
+    return silent !== null && silent > NO_DATA_S;
   }
 
   paint(at) {
@@ -126,12 +137,11 @@ class LivePage {
     this.fresh ||= this.group.range !== this.paintedRange || this.selected !== this.paintedName;
     // Before anything of the page is written: to write on a canvas makes the browser lay out what is stale.
     if (this.fresh) this.paintCharts(store, contract);
-    const silent = store.sinceFrame(at);
-    const lost = silent !== null && silent > NO_DATA_S;
+    const lost = this.isLost(at);
     this.page.classList.toggle("lost", lost || (store.head !== null && !store.engine.alive));
     this.page.classList.toggle("blank", store.head === null);
     show(this.nodata, lost && store.engine.alive);
-    if (lost) this.paintSilence(silent, at);
+    if (lost) this.paintSilence(store.sinceFrame(at), at);
     this.page.dataset.version = store.version;
     this.tour.look();
     this.status.paint(store, at);
@@ -152,11 +162,12 @@ class LivePage {
   }
 
   paintSilence(silent, at) {
-    const server = at - stream.beatAt > NO_DATA_S * 1000;
+    const limit = NO_DATA_S * 1000;
+    const heard = stream.late > limit ? "Frames are long on their way" : "The engine's thread is silent";
     put(this.silence, ` for ${number(silent, silent < 60 ? 1 : 0)} s`);
     put(
       this.cause,
-      `. ${server ? "The server does not answer" : "The engine's thread is silent"}; the numbers below are old.`,
+      `. ${at - stream.beatAt > limit ? "The server does not answer" : heard}; the numbers below are old.`,
     );
   }
 
@@ -278,13 +289,11 @@ function leave(root) {
     started.get(root)?.close();
     started.delete(root);
     stream.forget(root);
-    killDesk.fallback = null; // it may have been this part's; those that stay offer theirs with their next data
   };
 }
 
 function control(Part, data, root, trigger) {
   const part = prepare(root, Part);
-  killDesk.fallback ??= trigger;
   stream.serve(root, trigger, SLOW_PULL_MS);
   if (data) part.take(JSON.parse(frameDecoder.decode(data)));
   return leave(root);

@@ -100,6 +100,7 @@ class StatusBar {
   // The rung in use of each price that settles, and how old its value is.
   paintSettling(store, at) {
     const views = store.head?.canonical ?? [];
+    const drift = store.drift(at);
     for (const view of views) {
       let target = this.settlingChips.get(view.rule);
       if (!target) {
@@ -107,9 +108,9 @@ class StatusBar {
         this.settlingChips.set(view.rule, target);
         this.settling.append(target.node);
       }
-      const whole = view.error_usd === 0;
-      const text = `${view.rule} by ${view.rung} ${age(view.age_s + store.drift(at))}`;
-      putChip(target, whole ? "disc" : "half", text, whole ? "ok" : "warn");
+      const [shapeName, word, toneName] = rungState(view, store, drift);
+      const text = `${view.rule} by ${view.rung} ${word ? `${word} ` : ""}${age(view.age_s + drift)}`;
+      putChip(target, shapeName, text, toneName);
       hint(target.node, `the rung in use; coverage ${percent(view.coverage, 0)}, typical error ${dollars(view.error_usd)}`);
     }
     for (const [rule, target] of this.settlingChips)
@@ -137,7 +138,8 @@ class StatusBar {
 
   paintEngine(store, at) {
     const { engine, head } = store;
-    const up = head ? head.uptime_s + (store.sinceFrame(at) ?? 0) : null;
+    const silent = store.sinceFrame(at);
+    const up = head ? head.uptime_s + (silent ?? 0) : null;
     const texts = {
       running: `engine up ${uptime(up)} · ${number(engine.sessions, 0)} session${engine.sessions === 1 ? "" : "s"}`,
       starting: "engine starting",
@@ -148,12 +150,14 @@ class StatusBar {
     };
     const good = engine.state === "running";
     const calm = ["starting", "elsewhere"].includes(engine.state);
-    putChip(
-      this.engine,
-      good ? "disc" : calm ? "ring" : "cross",
-      texts[engine.state],
-      good ? "ok" : calm ? "quiet" : "alarm",
-    );
+    if (good && silent > NO_DATA_S) putChip(this.engine, "warning", "engine unknown", "warn");
+    else
+      putChip(
+        this.engine,
+        good ? "disc" : calm ? "ring" : "cross",
+        texts[engine.state],
+        good ? "ok" : calm ? "quiet" : "alarm",
+      );
     hint(
       this.engine.node,
       `${engine.sessions} browser session${engine.sessions === 1 ? "" : "s"} · session ${head?.session ?? DASH}`,

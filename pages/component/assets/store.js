@@ -20,7 +20,8 @@ class Store {
     this.receivedAt = 0;
   }
 
-  // Takes one frame; returns true when it carried a newer snapshot. Sets `gap` when frames in between are missing.
+  // Takes one frame; `at` is when it was made, on this tab's clock (Transit). Returns true when it carried a
+  // newer snapshot. Sets `gap` when frames in between are missing.
   merge(frame, at) {
     this.engine = frame.engine;
     if (frame.fixed) this.fixed = frame.fixed;
@@ -71,11 +72,16 @@ class Store {
     return this.slow.account?.params?.hammer_s ?? this.fixed.hammer_s ?? 0;
   }
 
+  // From what age on the engine takes a price for stale, seconds on its clock.
+  get priceStale() {
+    return this.slow.account?.params?.price_stale_s ?? Infinity;
+  }
+
   get rate() {
     return this.slow.mode?.clock_rate ?? 1;
   }
 
-  // Wall seconds since the newest snapshot arrived; everything that ages goes on ageing by it.
+  // Wall seconds since the newest snapshot was sent here; everything that ages goes on ageing by it.
   sinceFrame(at) {
     return this.head ? (at - this.receivedAt) / 1000 : null;
   }

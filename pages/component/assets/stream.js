@@ -13,6 +13,7 @@ const WATCH_MS = 200;
 const BETWEEN_ASKS_MS = 20; // what is asked within one turn goes out as one message, and that names one fragment
 const AFTER_DEED_MS = 250; // after a click or a key press: a widget's own message names another fragment
 const HELD_LIMIT_MS = 1000; // a key that is held down must not starve the page
+const QUICKEST_KEPT_MS = 300_000; // steady clocks drift apart, and one that stood still is behind for good
 const frameDecoder = new TextDecoder();
 
 // Streamlit keeps what a widget says until its next timer of 0 ms, and then sends all of it as one fragment's. On a
@@ -31,12 +32,32 @@ function sentAtOnce(act) {
   for (const then of due) then();
 }
 
+// When a frame was made, on this tab's clock. Its beat is on the server's: how far apart the two are nobody
+// knows, but that stays the same. So the quickest frame of the last minutes counts as just made; one that
+// waited for a frozen tab, or came over a slow link, is as much older as it was slower.
+class Transit {
+  // It cannot be older than the socket that brought it, nor of the future.
+  made({ beat, engine }, at, opened = -Infinity) {
+    const apart = at - beat;
+    if (engine.desk !== this.desk)
+      Object.assign(this, { desk: engine.desk, since: at, quickest: apart, before: apart });
+    if (at - this.since > QUICKEST_KEPT_MS)
+      Object.assign(this, { since: at, before: this.quickest, quickest: apart });
+    this.quickest = Math.max(Math.min(this.quickest, apart), opened - beat);
+    this.before = Math.max(this.before, opened - beat);
+    return beat + Math.min(this.quickest, this.before);
+  }
+}
+
 const stream = {
   store: new Store(),
+  transit: new Transit(),
+  late: 0, // how much slower than the quickest the newest frame was, ms
   beatAt: -Infinity,
   views: new Set(), // of live pages: { heard() } is called with each frame
   pullers: new Map(), // by root: who may ask its fragment
   socket: null,
+  openedAt: -Infinity,
   tries: 0,
   retryAt: 0,
   pushedAt: -Infinity,
@@ -62,17 +83,19 @@ const stream = {
     const at = performance.now();
     this.frames[way] += 1;
     this.beatAt = at;
-    const newer = store.merge(frame, at);
+    const made = this.transit.made(frame, at, way === "push" ? this.openedAt : -Infinity);
+    this.late = at - made;
+    const newer = store.merge(frame, made);
     if (frame.fixed) this.dial(frame.fixed);
-    this.hearKill(frame, at);
+    this.hearKill(frame, made);
     for (const view of this.views) view.heard(newer);
   },
 
-  hearKill(frame, at) {
+  hearKill(frame, made) {
     const was = killDesk.engine?.killed;
     const { version, slow, engine, fixed } = this.store;
     const told = { mode: slow.mode ?? null, account: slow.account ?? null };
-    killDesk.hear({ version, beat: frame.beat, ...told, engine, fixed }, at);
+    killDesk.hear({ version, beat: frame.beat, ...told, engine, fixed }, made);
     // The form that clears is Python's: let the kill controls draw themselves again when it comes or goes.
     if (was !== undefined && was !== engine.killed) this.askSlow();
   },
@@ -139,6 +162,11 @@ const stream = {
 
   forget(root) {
     this.pullers.delete(root);
+  },
+
+  // Who can ask the session something: a part that is mounted now, the newest for choice.
+  get trigger() {
+    return [...this.pullers.values()].at(-1)?.trigger ?? null;
   },
 
   // Has the slow parts drawn again soon, however the tab is fed.
