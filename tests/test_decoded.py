@@ -114,6 +114,13 @@ READERS = {
     "engine/run/window_files.py opening_of": "windows",
     "engine/run/window_files.py read_window": "windows",
     "engine/venue/official_client.py Expected.read": "order-answers",
+    "engine/venue/rows.py _amount": "order-answers",
+    "engine/venue/rows.py _fate": "order-answers",
+    "engine/venue/rows.py _order_ids": "order-answers",
+    "engine/venue/rows.py _row": "order-answers",
+    "engine/venue/rows.py _trade_id": "order-answers",
+    "engine/venue/rows.py read_order": "order-answers",
+    "engine/venue/rows.py read_page": "order-answers",
 }
 """Which function reads JSON of others by ``from_json``, and the target of fuzzing that reaches it."""
 

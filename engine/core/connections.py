@@ -13,6 +13,13 @@ LONGEST_NAME: Final = 40
 
 PRICE_FEEDS: Final = ("rtds", "polybolt", "spot")
 
+NO_LEVELS: Final = ("new_market", "last_trade_price", "market_resolved")
+"""Kinds of the book socket's messages that hold no level. What of them cannot be read is refused with a
+reason that begins with its kind, " of " and whose it is (``engine.wire.clob_messages``)."""
+
+NOBODY: Final = "?"
+"""Whose a message is that does not say so."""
+
 
 def feed_of(state: State, name: str) -> FeedState:
     """Return what is known of one feed's connection."""
@@ -90,11 +97,31 @@ def frame_ignored(state: State, event: e.FrameIgnored) -> None:
 
 def frame_refused(state: State, event: e.FrameRefused) -> None:
     """A frame that was not understood: a faulty price, or a change of books that nobody knows."""
+    kind, whose = _told_of(event)
+    if kind and not _is_ours(state, kind, whose):
+        heard(state, event.feed, event)
+        return
     feed_of(state, event.feed).refused += 1
-    if event.feed == "clob":
+    if event.feed == "clob" and kind in ("", "market_resolved"):
         _void_books(state)
     if event.feed in PRICE_FEEDS:
         # A parser names the fault before the colon, and shows the text after it.
         name, colon, _ = event.reason.partition(":")
         known = bool(colon) and len(name) <= LONGEST_NAME and name.replace(" ", "").isalpha()
         state.bad_prices[f"{event.feed}: {name if known else 'not understood'}"] += 1
+
+
+def _told_of(event: e.FrameRefused) -> tuple[str, list[str]]:
+    """Return the kind of a message without levels and whose it is; no kind where it may hold some."""
+    kind, _, rest = event.reason.partition(" of ")
+    if event.feed != "clob" or kind not in NO_LEVELS:
+        return "", []
+    return kind, rest.partition(":")[0].lower().split()
+
+
+def _is_ours(state: State, kind: str, whose: list[str]) -> bool:
+    """Say whether a message is of a market that we watch, or may be; new markets are listed to everyone."""
+    if kind == "new_market":
+        return False
+    ours = {market.contract.condition_id.lower() for market in state.markets.values()} | state.tokens.keys()
+    return whose == [NOBODY] or not ours.isdisjoint(whose)

@@ -43,6 +43,11 @@ def trade_status_told(state: State, event: e.TradeStatusTold) -> list[Market] | 
 
 def _status(state: State, venue_order_id: str, trade_id: str, status: str, at_ms: int) -> list[Market] | None:
     trading = state.trading
+    followed, order = trading.trades_to_follow.get(trade_id), trading.by_venue_id.get(venue_order_id)
+    if followed is not None and followed.venue_order_id not in ("", venue_order_id):
+        # A trade of ours under the id of an order that is not: nothing that can be acted upon. Nor is it
+        # remembered, or the same word under the right id would look as if it were told twice.
+        return None
     known = trading.told_trades.get(trade_id)
     if status not in LATER or (known is not None and LATER[status] <= LATER[known]):
         if known in ("CONFIRMED", "FAILED") and status in ("CONFIRMED", "FAILED") and known != status:
@@ -53,9 +58,6 @@ def _status(state: State, venue_order_id: str, trade_id: str, status: str, at_ms
     trading.told_trades[trade_id] = status
     if len(trading.told_trades) > TOLD_KEPT:
         del trading.told_trades[next(iter(trading.told_trades))]
-    followed, order = trading.trades_to_follow.get(trade_id), trading.by_venue_id.get(venue_order_id)
-    if followed is not None and followed.venue_order_id not in ("", venue_order_id):
-        return None  # a trade of ours under the id of an order that is not: nothing that can be acted upon
     if order is not None and trade_id not in order.trades and order.state not in IN_FLIGHT:
         # It was said to have ended without this trade: what was told before was wrong, or not all of it.
         if status != "FAILED":

@@ -125,7 +125,9 @@ def _audit_file(path: Path) -> _Tally:
             tally.refuse(captured, error.reason)
             continue
         for event in events:
-            if isinstance(event, e.FrameIgnored):
+            if isinstance(event, e.FrameRefused):  # one item of a frame whose others are understood
+                tally.refuse(captured, event.reason)
+            elif isinstance(event, e.FrameIgnored):
                 tally.ignored[f"{event.feed}: {event.reason}"] += 1
             else:
                 tally.events[str(event.__struct_config__.tag)] += 1

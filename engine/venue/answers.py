@@ -140,9 +140,17 @@ def restriction_of(error: Exception, hide: Hide) -> Restriction | None:
         kind = "unauthorised"
     elif kind is None and error.status == 403 and "restricted in your region" in words:
         kind = "region"
-    elif kind is None and error.status == 503 and words.startswith("trading is"):
-        kind = "disabled"
+    elif kind is None and error.status == 503:
+        kind = _named_in(words)
     return None if kind is None else Restriction(kind, text, error.retry_after)
+
+
+def _named_in(words: str) -> RestrictionKind | None:
+    """Return what the words of a 503 restrict; the client looks for a code alone, and in JSON alone."""
+    if words.startswith("trading is"):
+        return "cancel-only" if "cancel-only" in words else "disabled"
+    found = refusal(words)
+    return found.restriction.kind if isinstance(found, Refused) and found.restriction is not None else None
 
 
 def failed(what: str, error: Exception, hide: Hide) -> CallFailed:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Final, NamedTuple
 
-from polymarket.models.clob import ClobTrade
 from polymarket.models.clob.order_response import AcceptedOrder
 
 from engine.contract import FeeSchedule
@@ -16,6 +15,9 @@ from engine.core.trading import OrderIntent
 from engine.events import Level, Trade
 from engine.units import ONE_E4, ONE_E6, SizeE6, UsdE6
 from engine.venue.exchange import Matched, Signed
+from engine.venue.rows import TradeRow, Unreadable
+
+__all__ = ["Fees", "Unreadable", "dollars_told", "is_all", "matched"]
 
 SLACK_E6: Final = ONE_E6 // 100
 """How far what is told may be above what was signed before it is taken for another unit: a cent."""
@@ -23,10 +25,6 @@ SLACK_E6: Final = ONE_E6 // 100
 
 DIGITS_MOST: Final = 30
 """No amount has more digits before its point: unlimited allowances, which are none, have 78."""
-
-
-class Unreadable(Exception):
-    """The venue's numbers fit the order in no unit."""
 
 
 class Fees(NamedTuple):
@@ -52,16 +50,8 @@ def is_all(done: Matched, told_e6: UsdE6) -> bool:
     return abs(sum(trade.cost_e6 for trade in done.trades) - told_e6) <= len(done.fills)
 
 
-def is_ours(trade: ClobTrade, venue_order_id: str) -> bool:
-    """Say whether an order took part in a trade, as taker or as maker."""
-    ours = venue_order_id.lower()
-    return trade.taker_order_id.lower() == ours or any(
-        maker.order_id.lower() == ours for maker in trade.maker_orders
-    )
-
-
 def matched(
-    trades: Iterable[ClobTrade], venue_order_id: str, intent: OrderIntent, fees: Fees, told_e6: UsdE6 = 0
+    trades: Iterable[TradeRow], venue_order_id: str, intent: OrderIntent, fees: Fees, told_e6: UsdE6 = 0
 ) -> Matched:
     """Book trades, the best price first: that is how an order walks, and their times are whole seconds.
 
@@ -77,7 +67,7 @@ def matched(
     trades = list(trades)
     for trade in trades:
         _check(trade.price, trade.size)
-        for maker in trade.maker_orders:
+        for maker in trade.makers:
             _check(maker.price, maker.matched_amount)
     booked: list[Trade] = []
     levels: list[Level] = []
@@ -115,16 +105,16 @@ def _pair(made: Decimal, taken: Decimal, signed_e6: int) -> tuple[int, int]:
     raise Unreadable(f"{made} was given of {signed_e6} millionths")
 
 
-def _levels(trade: ClobTrade, venue_order_id: str, intent: OrderIntent) -> tuple[Level, ...]:
+def _levels(trade: TradeRow, venue_order_id: str, intent: OrderIntent) -> tuple[Level, ...]:
     """Return price and size of an order's part of a trade, best known first."""
     ours = venue_order_id.lower()
     if trade.taker_order_id.lower() != ours:
-        parts = [(m.price, m.matched_amount) for m in trade.maker_orders if m.order_id.lower() == ours]
+        parts = [(m.price, m.matched_amount) for m in trade.makers if m.order_id.lower() == ours]
     else:
         # Somebody who buys the other token at 0.40 sells this one at 0.60.
         parts = [
             (maker.price if maker.asset_id == trade.asset_id else 1 - maker.price, maker.matched_amount)
-            for maker in trade.maker_orders
+            for maker in trade.makers
         ]
         if sum(size for _, size in parts) != trade.size:
             parts = [(trade.price, trade.size)]

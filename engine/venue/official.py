@@ -14,20 +14,24 @@ from typing import Any, Final, TypeVar
 
 import httpx
 from polymarket import AsyncSecureClient
-from polymarket._internal.actions.account import build_update_balance_allowance_request
+from polymarket._internal.actions._cursor import next_cursor_or_none
+from polymarket._internal.actions.account import (
+    build_list_account_trades_request,
+    build_update_balance_allowance_request,
+)
 from polymarket._internal.actions.orders.allowance import resolve_order_balance_allowance_target
 from polymarket._internal.wallet import signature_type_for
 from polymarket.errors import PolymarketError, RequestRejectedError
-from polymarket.models.clob import ClobTrade, OpenOrder
 from polymarket.models.clob.order_heartbeats import OrderHeartbeat
 from polymarket.models.clob.order_response import AcceptedOrder
+from polymarket.pagination import AsyncPaginator, Page
 
 from engine.core.trading import OrderIntent
-from engine.errors import StartError
+from engine.errors import DecodingError, StartError
 from engine.events import Side
 from engine.nouns import counted
 from engine.units import SizeE6, UsdE6
-from engine.venue import answers, fills, signing
+from engine.venue import answers, fills, rows, signing
 from engine.venue.answers import NOT_SENT
 from engine.venue.exchange import (
     Answer,
@@ -41,8 +45,9 @@ from engine.venue.exchange import (
     TradeStatus,
     Unsendable,
 )
-from engine.venue.fills import Fees, Unreadable
+from engine.venue.fills import Fees
 from engine.venue.official_client import Access, Wire, connect, expecting, nothing_more, watched
+from engine.venue.rows import Fate, Listed, OrderRow, TradeRow, Unreadable
 
 log = logging.getLogger("engine.venue")
 
@@ -57,9 +62,6 @@ LOOK_ANEW_S: Final = 60.0
 ENOUGH_E6: Final = 10**15
 """An allowance is told up to this, a thousand million dollars: unlimited ones fit no 64-bit number."""
 
-ENDED: Final = ("MATCHED", "CANCEL", "EXPIRED", "INVALID", "REJECTED")
-"""How the statuses of orders begin that cannot fill any more; any other word may mean one that can."""
-
 GONE: Final = ("order already", "order not found")
 """How the reasons begin for which an order was not cancelled because there is none any more."""
 
@@ -68,6 +70,9 @@ FAILURES: Final = (
 )  # fmt: skip
 """What the client raises: its own errors, and those of what it is built on; over numbers that are none too (a
 tick size ``sNaN`` is a ``TypeError``)."""
+
+UNREAD: Final = (*FAILURES, DecodingError, Unreadable)
+"""What a question ends with that was not answered, or whose answer cannot be read."""
 
 
 class OfficialExchange:
@@ -155,13 +160,12 @@ class OfficialExchange:
     async def find(self, intent: OrderIntent, venue_order_id: str) -> Matched | None:
         """Look for what an order did, by its id and among the account's trades of its token."""
         told = await self._order(venue_order_id)
-        listed = await self._call("trades", self._trades(asset_id=intent.token))
-        ours = [trade for trade in listed if fills.is_ours(trade, venue_order_id)]
+        ours = await self._call("trades", self._trades_of_order(venue_order_id, intent.token))
         if told is not None:
-            missing = set(told.associate_trades) - {trade.id for trade in ours}
-            if missing or (told.size_matched > 0 and not ours):
+            missing = told.trade_ids - {trade.id for trade in ours}
+            if missing or (told.has_filled() and not ours):
                 raise CallFailed("the order filled, and its trades are not listed yet")
-        alive = [trade for trade in ours if trade.status != "FAILED"]
+        alive = [trade for trade in ours if isinstance(trade, TradeRow) and trade.status != "FAILED"]
         if not alive:
             return None
         try:
@@ -173,7 +177,7 @@ class OfficialExchange:
     async def is_open(self, venue_order_id: str) -> bool:
         """Say whether the venue still holds an order that may fill."""
         told = await self._order(venue_order_id)
-        return told is not None and not told.status.removeprefix("ORDER_STATUS_").upper().startswith(ENDED)
+        return told is not None and told.is_open()
 
     async def statuses(self, trade_ids: tuple[str, ...]) -> tuple[TradeStatus, ...]:
         """Ask how far trades are; one that the venue does not list is left out."""
@@ -181,7 +185,7 @@ class OfficialExchange:
         failure: CallFailed | None = None
         for trade_id in trade_ids:
             try:
-                listed = await self._call("trades", self._trades_by_id((trade_id,)))
+                listed = await self._call("trades", self._fates(trade_id))
             except CallFailed as error:  # one that cannot be told hides no other
                 failure = error
                 continue
@@ -275,39 +279,52 @@ class OfficialExchange:
                 if fills.is_all(done, told_e6):
                     return done
             why = f"{len(trades)} of {len(posted.trade_ids)} trades are listed"
-        except (Unreadable, *FAILURES) as error:
+        except UNREAD as error:
             why = answers.described(error, self._access.hide)
         log.warning("! trades not read", extra={"order_id": intent.order_id, "why": why})
         # An average price gives another fee than its levels: what is booked is exact, or is looked for.
         return Lost(f"matched, and its trades could not be read: {why}")
 
-    async def _trades_of(self, posted: AcceptedOrder, token: str) -> list[ClobTrade]:
+    async def _trades_of(self, posted: AcceptedOrder, token: str) -> list[TradeRow]:
         if posted.trade_ids:
             return await self._trades_by_id(posted.trade_ids)
-        return [
-            trade for trade in await self._trades(asset_id=token) if fills.is_ours(trade, posted.order_id)
-        ]
+        listed = await self._trades_of_order(posted.order_id, token)
+        return [trade for trade in listed if isinstance(trade, TradeRow)]
 
-    async def _trades_by_id(self, trade_ids: tuple[str, ...]) -> list[ClobTrade]:
+    async def _trades_of_order(self, venue_order_id: str, token: str) -> list[TradeRow | Fate]:
+        return rows.of_order(await self._trades(asset_id=token), venue_order_id)
+
+    async def _trades_by_id(self, trade_ids: tuple[str, ...]) -> list[TradeRow]:
         pages = await asyncio.gather(*(self._trades(id=trade_id) for trade_id in trade_ids))
-        return [trade for page in pages for trade in page if trade.id in trade_ids]
+        return [trade for page in pages for trade in rows.with_ids(page, trade_ids)]
 
-    async def _trades(self, **wanted: str) -> list[ClobTrade]:
-        pages = self._official().list_account_trades(**wanted)
-        return [trade async for page in pages for trade in page.items]
+    async def _fates(self, trade_id: str) -> list[TradeRow | Fate]:
+        return rows.fates(await self._trades(id=trade_id), trade_id)
 
-    async def _order(self, venue_order_id: str) -> OpenOrder | None:
+    async def _trades(self, **wanted: str) -> list[Listed]:
+        """Read every page, without the client's models; its own loop refuses a cursor that comes again."""
+        clob = self._official()._ctx.secure_clob
+
+        async def fetch(cursor: str | None) -> Page[Listed]:
+            path, params = build_list_account_trades_request(cursor=cursor, **wanted)
+            items, told = rows.read_page(await clob.get_bytes(path, params=params))
+            following = next_cursor_or_none(told)
+            return Page(items=items, has_more=following is not None, next_cursor=following)
+
+        return [row async for page in AsyncPaginator(fetch=fetch) for row in page.items]
+
+    async def _order(self, venue_order_id: str) -> OrderRow | None:
         """Ask for an order by its id; None where the venue knows none, which proves nothing."""
         clob = self._official()._ctx.secure_clob
 
-        async def asked() -> OpenOrder | None:
+        async def asked() -> OrderRow | None:
             try:
-                told = await clob.get_json(f"/data/order/{venue_order_id}")
+                told = await clob.get_bytes(f"/data/order/{venue_order_id}")
             except RequestRejectedError as error:
                 if error.status != 404:
                     raise
                 return None
-            return OpenOrder.parse_response(told) if told else None
+            return rows.read_order(told, venue_order_id)
 
         return await self._call("order", asked())
 
@@ -318,17 +335,22 @@ class OfficialExchange:
                 return await asking
         except TimeoutError:
             failure = CallFailed(f"{what}: no answer within {self._timeout_s:g} s")
-        except FAILURES as error:
+        except UNREAD as error:
             failure = answers.failed(what, error, self._access.hide)
         raise failure
 
-    def _own_order(self, trade: ClobTrade) -> str:
-        """Return which order of ours a trade is of."""
-        if trade.trader_side == "TAKER":
-            return trade.taker_order_id
-        wallet = self._access.wallet.lower()
-        own = [maker.order_id for maker in trade.maker_orders if maker.maker_address.lower() == wallet]
-        return own[0] if own else ""
+    def _own_order(self, trade: TradeRow | Fate) -> str:
+        """Return which order of ours a trade is of, in the small letters in which we know it.
+
+        Where the venue does not say on which side we were, we took what no order of our wallet made.
+        """
+        wallet, own = self._access.wallet.lower(), ""
+        if trade.trader_side != "TAKER":
+            made = [one.order_id for one in trade.makers if (one.maker_address or "").lower() == wallet]
+            own = made[0] if made else ""
+        if trade.trader_side == "TAKER" or (not own and trade.trader_side != "MAKER"):
+            own = trade.taker_order_id
+        return own.lower()
 
 
 def _word(status: str) -> str:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import msgspec
+
 from engine import events as e
 from engine.errors import WireError
 from engine.units import Milliseconds, size_e6
@@ -55,9 +57,11 @@ def parse(text: Text, ts_recv_ms: Milliseconds) -> list[e.AnyEvent]:
         text: The frame as received: an object, an array of objects, or a keep-alive.
         ts_recv_ms: When it arrived.
     Returns:
-        At least one event; ``FrameIgnored`` for what is understood and of no use.
+        At least one event; ``FrameIgnored`` for what is understood and of no use. ``FrameRefused``, in its
+        place, for an item that is not understood where another one is, or where it holds no level: its
+        reason begins with its kind then, " of " and whose it is.
     Raises:
-        WireError: The frame is not understood. An array counts as a whole.
+        WireError: Nothing of the frame is understood, and it may have been a change of a book.
     """
     if is_keep_alive(text):
         return [_ignored(KEEP_ALIVE, ts_recv_ms)]
@@ -66,8 +70,32 @@ def parse(text: Text, ts_recv_ms: Milliseconds) -> list[e.AnyEvent]:
         return [_ignored(NO_BOOKS, ts_recv_ms)]
     try:
         return [_EVENTS[type(message)](message, ts_recv_ms) for message in messages]
-    except ValueError as error:  # a number that is no price or no size
-        raise WireError(str(error)) from error
+    except (ValueError, WireError):  # a number that is no price or no size, or an item that is not read
+        return _each(messages, ts_recv_ms)
+
+
+def _each(messages: list[m.Message | m.Unread | None], ts_recv_ms: Milliseconds) -> list[e.AnyEvent]:
+    """Turn each message into its event, or into the refusal of it."""
+    events: list[e.AnyEvent] = []
+    faults: list[m.Unread] = []
+    for message in messages:
+        try:
+            events.append(_EVENTS[type(message)](message, ts_recv_ms))
+        except (ValueError, WireError) as error:
+            fault = message if isinstance(message, m.Unread) else m.unread(_encoded(message), str(error))
+            faults.append(fault)
+            events.append(
+                e.FrameRefused(ts_recv_ms=ts_recv_ms, feed="clob", reason=fault.reason, excerpt=fault.excerpt)
+            )
+    if len(faults) == len(messages):
+        for fault in faults:
+            if fault.holds_levels:
+                raise WireError(fault.reason)
+    return events
+
+
+def _refuse(message: m.Unread, _: Milliseconds) -> e.AnyEvent:
+    raise WireError(message.reason)
 
 
 def book_replaced(message: m.Book, ts_recv_ms: Milliseconds) -> e.BookReplaced:
@@ -163,8 +191,6 @@ def _new_market(message: m.NewMarket, ts_recv_ms: Milliseconds) -> e.MarketListe
 
 
 def _resolved(message: m.Resolved, ts_recv_ms: Milliseconds) -> e.MarketResolved:
-    if not message.winning_asset_id:
-        raise WireError("market_resolved without a winning token")
     return e.MarketResolved(
         ts_recv_ms=ts_recv_ms,
         market=message.market,
@@ -186,7 +212,10 @@ _EVENTS: Final[dict[type, Callable[[Any, Milliseconds], e.AnyEvent]]] = {
     m.Touch: _touch,
     m.NewMarket: _new_market,
     m.Resolved: _resolved,
+    m.Unread: _refuse,
 }
+
+_encoded: Final = msgspec.json.Encoder().encode
 
 
 def _compact(frame: dict[str, Any]) -> str:

@@ -125,7 +125,7 @@ def _order(message: _Message, ts_recv_ms: Milliseconds) -> e.AccountOrderTold:
         raise WireError(f"an order event of type {str(change)[:40]!r}")
     return e.AccountOrderTold(
         ts_recv_ms=ts_recv_ms,
-        venue_order_id=_said(message.id, "id"),
+        venue_order_id=_order_id(message.id, "id"),
         market=_said(message.market, "market"),
         token=_said(message.asset_id, "asset_id"),
         change=change,  # type: ignore[arg-type]  # mypy does not narrow a text by membership
@@ -139,11 +139,12 @@ def _order(message: _Message, ts_recv_ms: Milliseconds) -> e.AccountOrderTold:
 def _trades(message: _Message, ts_recv_ms: Milliseconds, owner: str) -> list[e.AccountTradeTold]:
     """Return our own parts of a trade: the taker's is at the top level, a maker's inside ``maker_orders``."""
     makers = [order for order in message.maker_orders or [] if order.owner == owner]
-    if message.trader_side == "MAKER":
+    our_side = (message.trader_side or "").upper()
+    if our_side == "MAKER":
         if not makers:
             raise WireError("a trade as maker without an order of ours")
         takes = False
-    elif message.trader_side == "TAKER":
+    elif our_side == "TAKER":
         takes = True
     else:
         takes = not makers and owner in (message.owner, message.trade_owner)
@@ -155,13 +156,13 @@ def _taken(message: _Message, ts_recv_ms: Milliseconds) -> e.AccountTradeTold:
     return e.AccountTradeTold(
         ts_recv_ms=ts_recv_ms,
         trade_id=_said(message.id, "id"),
-        venue_order_id=_said(message.taker_order_id, "taker_order_id"),
+        venue_order_id=_order_id(message.taker_order_id, "taker_order_id"),
         market=_said(message.market, "market"),
         token=_said(message.asset_id, "asset_id"),
         side=_side(message.side),
         price_e4=_price(message.price),
         size_e6=_filled(message.size),
-        status=message.status or "",
+        status=_trade_status(message),
         ts_venue_ms=_stamp(message),
     )
 
@@ -170,13 +171,13 @@ def _made(message: _Message, order: _MakerOrder, ts_recv_ms: Milliseconds) -> e.
     return e.AccountTradeTold(
         ts_recv_ms=ts_recv_ms,
         trade_id=_said(message.id, "id"),
-        venue_order_id=_said(order.order_id, "order_id"),
+        venue_order_id=_order_id(order.order_id, "order_id"),
         market=_said(message.market, "market"),
         token=_said(order.asset_id, "asset_id"),
         side=_maker_side(message, order),
         price_e4=_price(order.price),
         size_e6=_filled(order.matched_amount),
-        status=message.status or "",
+        status=_trade_status(message),
         ts_venue_ms=_stamp(message),
     )
 
@@ -193,9 +194,10 @@ def _maker_side(message: _Message, order: _MakerOrder) -> e.Side:
 
 
 def _side(text: str | None) -> e.Side:
-    if text == "BUY":
+    word = (text or "").upper()
+    if word == "BUY":
         return "BUY"
-    if text == "SELL":
+    if word == "SELL":
         return "SELL"
     raise WireError(f"side {str(text)[:40]!r}")
 
@@ -204,6 +206,16 @@ def _said(text: str | None, name: str) -> str:
     if not text:
         raise WireError(f"no {name}")
     return text
+
+
+def _order_id(text: str | None, name: str) -> str:
+    """Return an order's id in the small letters in which we know our own."""
+    return _said(text, name).lower()
+
+
+def _trade_status(message: _Message) -> str:
+    """Return a trade's status as a bare word; the venue's REST answers put a prefix before it."""
+    return (message.status or "").upper().removeprefix("TRADE_STATUS_")
 
 
 def _number(value: _Number, what: str) -> float | None:

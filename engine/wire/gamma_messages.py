@@ -11,6 +11,9 @@ import msgspec
 from engine.errors import WireError
 from engine.wire.grammar import DECODE_ERRORS, Text
 
+NOT_TOLD: Final[tuple[str | list[str], ...]] = ("", "[]", "null", [])
+"""How a closed market writes the prices of its outcomes where it has none."""
+
 
 class FeeTerms(msgspec.Struct):
     """``feeSchedule``; ``takerBaseFee`` and its like are not the fee."""
@@ -20,13 +23,22 @@ class FeeTerms(msgspec.Struct):
 
 
 class SettlementConfig(msgspec.Struct):
-    """``cryptoMarketConfig``."""
+    """``cryptoMarketConfig``. Seconds may be written as a text, or with a point and noughts behind it."""
 
-    id: str = ""
-    asset: str = ""
-    duration: str = ""
+    id: str | None = None
+    asset: str | None = None
+    duration: str | None = None
     twapEnabled: bool | None = None
-    twapLookbackSeconds: int | None = None
+    lookback: Decimal | None = msgspec.field(default=None, name="twapLookbackSeconds")
+
+    def __post_init__(self) -> None:
+        if self.lookback is not None and not _is_whole(self.lookback):
+            raise ValueError(f"twapLookbackSeconds {str(self.lookback)[:40]} is no whole number")
+
+    @property
+    def twapLookbackSeconds(self) -> int | None:
+        """The seconds that are averaged over."""
+        return None if self.lookback is None else int(self.lookback)
 
 
 class Facts(msgspec.Struct):
@@ -48,14 +60,14 @@ class Event(msgspec.Struct):
 
 
 class Market(msgspec.Struct):
-    """A market. Lists are mostly JSON inside a text: ``"[\\"Up\\", \\"Down\\"]"``."""
+    """A market. Lists are mostly JSON inside a text: ``"[\\"Up\\", \\"Down\\"]"``. A null is no yes."""
 
     slug: str
     conditionId: str
     outcomes: str | list[str]
     closed: bool | None = None
-    active: bool = True
-    acceptingOrders: bool = False
+    saidActive: bool | None = msgspec.field(default=True, name="active")
+    saidAccepting: bool | None = msgspec.field(default=False, name="acceptingOrders")
     outcomePrices: str | list[str] | None = None
     clobTokenIds: str | list[str] | None = None
     positionIds: str | list[str] | None = None
@@ -69,6 +81,20 @@ class Market(msgspec.Struct):
     resolutionSource: str | None = None
     cryptoMarketConfig: SettlementConfig | None = None
     events: list[Event] | None = None
+
+    def __post_init__(self) -> None:
+        if self.outcomePrices in NOT_TOLD:
+            self.outcomePrices = None
+
+    @property
+    def active(self) -> bool:
+        """Whether it is one to be traded at all."""
+        return self.saidActive is True
+
+    @property
+    def acceptingOrders(self) -> bool:
+        """Whether it takes orders now."""
+        return self.saidAccepting is True
 
 
 class _Kind(msgspec.Struct):
@@ -117,6 +143,11 @@ def strings(field: str, value: str | list[str] | None) -> list[str]:
         return _STRINGS.decode(value or "")
     except DECODE_ERRORS as error:
         raise WireError(f"{field} is not a list of texts: {value!r:.80}") from error
+
+
+def _is_whole(number: Decimal) -> bool:
+    """Say whether a number is a whole one, and not of a million digits."""
+    return number.is_finite() and number.adjusted() < 18 and number == number.to_integral_value()
 
 
 def _single(body: Text) -> Text | msgspec.Raw:

@@ -298,3 +298,17 @@ def test_an_order_of_which_no_more_is_found_keeps_the_end_it_had(first: str, sta
     assert quote(core, NOW_MS + 3_000) == []
     tell(core, "t1", "FAILED")
     assert order.state == "failed"
+
+
+def test_a_last_word_under_another_order_s_id_does_not_drown_the_same_word_under_ours() -> None:
+    """Remembered, it made the true one look as if it were told twice: a ghost stayed booked."""
+    core = matched("t1")
+    tell(core, "t1", "FAILED", "0xother")
+    tell(core, "t1", "FAILED")
+    assert core.state.ledger.cash_e6 == 0
+    assert order_of(core).trades == {"t1": "FAILED"}
+    core = matched("t1")
+    tell(core, "t1", "CONFIRMED", "0xother")
+    tell(core, "t1", "FAILED")
+    assert core.state.halted_why is None
+    assert core.state.ledger.cash_e6 == 0

@@ -2,37 +2,27 @@
 
 from typing import Any
 
+import msgspec
 import pytest
-from polymarket.models.clob import ClobTrade
 
 from engine.venue.fills import Fees, Unreadable, matched
+from engine.venue.rows import TradeRow
 from tests.venue.test_duties import INTENT
 
 
-def trade(**changes: Any) -> ClobTrade:
-    """Return a trade of ours as the official client reads it."""
+def trade(**changes: Any) -> TradeRow:
+    """Return a trade of ours as it is read."""
     told = {
         "id": "t1",
         "taker_order_id": "0xab",
-        "market": "0x" + "1" * 64,
         "asset_id": "1001",
-        "side": "BUY",
         "size": "10",
         "price": "0.9",
-        "fee_rate_bps": "0",
         "status": "CONFIRMED",
-        "match_time": "1790000300",
-        "last_update": "1790000300",
-        "outcome": "Up",
-        "bucket_index": 0,
-        "owner": "o",
-        "maker_address": "0x" + "2" * 40,
-        "transaction_hash": "0x",
         "maker_orders": [],
         "trader_side": "TAKER",
-        "type": "TRADE",
     }
-    return ClobTrade.model_validate(told | changes)
+    return msgspec.convert(told | changes, TradeRow)
 
 
 def test_a_trade_is_booked() -> None:

@@ -169,6 +169,37 @@ def test_what_stands_in_no_catalogue_is_refused_only_where_that_is_certain(statu
     assert meaning(to_order(error_of(status, body, headers), as_it_is)) == expected
 
 
+POST_ONLY = "post-only mode: only post-only orders and cancels are allowed"
+CANCEL_ONLY = "Trading is currently cancel-only. New orders are not accepted, but cancels are allowed."
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "expected"),
+    [
+        (POST_ONLY, {"content-type": "text/plain; charset=utf-8"}, "post-only/post-only"),
+        ({"error": POST_ONLY}, {}, "post-only/post-only"),
+        (
+            {"error": POST_ONLY, "code": "post_only_mode"},
+            {"content-type": "text/plain"},
+            "post-only/post-only",
+        ),
+        (CANCEL_ONLY, {"content-type": "text/plain"}, "cancel-only/cancel-only"),
+        ("Trading is currently disabled.", {"content-type": "text/plain"}, "disabled/disabled"),
+        ({"error": "'0xAb' address in closed only mode"}, {}, "closed-only/closed-only"),
+        ({"error": "order crosses the book"}, {}, LOST),
+        ({"error": f"order 0xab is invalid. Duplicated. {POST_ONLY}"}, {}, LOST),
+        (POST_ONLY, {"content-type": "text/html"}, LOST),
+        ("upstream connect error", {"content-type": "text/plain"}, LOST),
+    ],
+)
+def test_a_503_is_read_by_its_words_where_it_has_no_code(body, headers, expected):
+    """As a plain text, or without ``code``: two minutes after each restart every order was one of unknown
+    fate. Only words that restrict end it cleanly; all else with a 503 proves nothing."""
+    for status in (503, 502):
+        wanted = expected if status == 503 else LOST
+        assert meaning(to_order(error_of(status, body, headers), as_it_is)) == wanted
+
+
 def test_the_venue_says_how_long_to_wait():
     """In a header, or in the body."""
     told = to_order(error_of(425, {"error": "service not ready"}, {"retry-after": "3"}), as_it_is)

@@ -208,7 +208,6 @@ def test_a_change_of_nothing_is_ignored_by_name():
         changed(samples.BOOK, timestamp="soon"),
         changed(samples.BOOK, event_type=None, bids=None),
         changed(samples.PRICE_CHANGE, price_changes=None),
-        changed(samples.RESOLVED, winning_asset_id=""),
         samples.BOOK.replace('"30.5"', '"-1"'),
         samples.BOOK.replace('"30.5"', '"nan"'),
         samples.BOOK.replace('"30.5"', '"1e300"'),

@@ -158,3 +158,31 @@ def test_arrays_and_keep_alives_and_other_kinds():
     assert len(read(f"[{samples.ORDER_PLACED},{samples.TRADE_TAKEN}]")) == 2
     reasons = [read(frame)[0].reason for frame in ("PONG", "", "[]", '{"event_type":"news"}')]  # type: ignore[union-attr]
     assert reasons == ["keep-alive", "keep-alive", clob_user.NOTHING_TOLD, clob_user.OTHER_KIND]
+
+
+def test_ids_of_orders_are_in_small_letters_whatever_the_venue_writes():
+    """The core knows an order by the hash that we computed: a FAILED under another spelling undid nothing."""
+    (order,) = read(changed(samples.ORDER_PLACED, id="0xAB79"))
+    (taken,) = read(changed(samples.TRADE_TAKEN, taker_order_id="0xAB80"))
+    makers = json.loads(samples.TRADE_MADE)["maker_orders"]
+    (made,) = read(changed(samples.TRADE_MADE, maker_orders=[makers[0] | {"order_id": "0XAB91"}]))
+    assert [event.venue_order_id for event in (order, taken, made)] == ["0xab79", "0xab80", "0xab91"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("word", ["TRADE_STATUS_FAILED", "FAILED", "trade_status_failed", "Failed"])
+def test_a_trade_s_status_is_one_word_however_it_is_written(word):
+    """REST writes a prefix before it; a FAILED that is not known as such stays booked."""
+    for frame in (samples.TRADE_TAKEN, samples.TRADE_MADE):
+        (event,) = read(changed(frame, status=word))
+        assert isinstance(event, e.AccountTradeTold)
+        assert event.status == "FAILED"
+
+
+def test_sides_are_read_in_small_letters_too():
+    """As the official client does: BUY or SELL, and on which side of the trade we were."""
+    (taken,) = read(changed(samples.TRADE_TAKEN, side="buy", trader_side="taker"))
+    (made,) = read(changed(samples.TRADE_MADE, side="sell", trader_side="Maker"))
+    makers = json.loads(samples.TRADE_MADE)["maker_orders"]
+    (said,) = read(changed(samples.TRADE_MADE, maker_orders=[makers[0] | {"side": "sell"}]))
+    assert [event.side for event in (taken, made, said)] == ["BUY", "BUY", "SELL"]  # type: ignore[union-attr]
+    assert [event.venue_order_id for event in (taken, made)] == ["0x80", "0x91"]  # type: ignore[union-attr]

@@ -256,6 +256,51 @@ def test_a_closed_market_without_its_event_has_an_outcome_too():
     )
 
 
+def nulled(**changes):
+    """Change a market; a null is written as such."""
+    return body(gamma_market() | changes)
+
+
+@pytest.mark.parametrize("field", ["active", "acceptingOrders"])
+def test_a_flag_that_is_null_is_no_yes(field):
+    """The market is described, and takes no orders."""
+    known = gamma.parse_contract(nulled(**{field: None}))
+    assert not known.accepting
+    assert known.accepting is False
+    assert known.rule == contract().rule
+
+
+@pytest.mark.parametrize("field", ["id", "asset", "duration"])
+def test_a_configuration_with_a_null_in_it_does_not_hide_the_market(field):
+    """Without what it is about there is no rule; its name is no part of it."""
+    known = gamma.parse_contract(nulled(cryptoMarketConfig=CONFIG | {field: None}))
+    assert known.token_up == UP
+    assert known.rule == (SettlementRule("twap", 60) if field == "id" else None)
+
+
+@pytest.mark.parametrize("seconds", ["60", 60.0, "60.0", 60])
+def test_a_lookback_is_whole_seconds_however_it_is_written(seconds):
+    """The words of its rule are the same, or the truth of the day would call them changed."""
+    known = gamma.parse_contract(nulled(cryptoMarketConfig=CONFIG | {"twapLookbackSeconds": seconds}))
+    assert (known.rule, known.rule_text) == (contract().rule, contract().rule_text)
+
+
+@pytest.mark.parametrize("seconds", [60.5, "60.5", "", "sixty", "NaN", "1e999999", 1e300, True, [60]])
+def test_a_lookback_that_is_no_whole_number_refuses_the_market(seconds):
+    """Cut down to one, it would be another rule."""
+    with pytest.raises(WireError):
+        gamma.parse_contract(nulled(cryptoMarketConfig=CONFIG | {"twapLookbackSeconds": seconds}))
+
+
+@pytest.mark.parametrize("prices", ["", "[]", "null", [], None])
+def test_a_closed_market_that_tells_no_prices_of_outcomes_has_no_outcome_yet(prices):
+    """What its event tells of strike and final price is not lost."""
+    market = gamma_market(closed=True) | {"outcomePrices": prices}
+    event = outcome(market, '{"priceToBeat":76200.5,"finalPrice":76199.25}')
+    assert event.outcome is None
+    assert (event.strike, event.final) == (Decimal("76200.5"), Decimal("76199.25"))
+
+
 def test_an_array_of_one_is_the_one():
     """The older form of the same question answers with an array."""
     one = body(gamma_market())
