@@ -34,7 +34,7 @@ ten times the clock half a second of a busy machine is five: what is a little st
 UNBOUND: Final = {
     "MAX_TRADES_PER_HOUR": "1000",
     "MAX_DAILY_LOSS": "100000",
-    "MAX_LOSS_STREAK": "1000",
+    "MAX_LOSS_STREAK": "200",
     "MAX_DRAWDOWN_USD": "100000",
     "LEAST_ROI": "-1",
     "MAX_SURPRISE": "1000",

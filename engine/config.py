@@ -24,7 +24,7 @@ from pydantic_settings import SettingsError as SourceError
 from engine import settings_sources, settings_typos
 from engine.errors import SettingsError
 from engine.layer import Kept, kept_layer, layer_path
-from engine.params import Limits, Params
+from engine.params import RESULTS_KEPT, Limits, Params
 from engine.settings_bounds import Bounds, bounds_in
 from engine.settings_faults import fault_lines
 from engine.settings_files import env_path, read_env_file, unread
@@ -137,9 +137,9 @@ class Settings(BaseSettings):
     max_trades_per_hour: int = Field(default=4, gt=0)
     max_exposure_usd: Positive = 100.0
     max_correlated_usd: Positive = 60.0
-    max_loss_streak: int = Field(default=6, gt=0)
+    max_loss_streak: int = Field(default=6, gt=0, le=RESULTS_KEPT)
     max_drawdown_usd: Positive = 150.0
-    edge_trades: int = Field(default=30, gt=0)
+    edge_trades: int = Field(default=30, gt=0, le=RESULTS_KEPT)
     least_roi: float = Field(default=-0.1, ge=-1, le=1)
     max_surprise: Positive = 3.0
     max_order_errors: int = Field(default=5, gt=0)
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     paper_balance_usd: Positive = 1_000.0
     paper_latency_ms: float = Field(default=80.0, ge=0, allow_inf_nan=False)
     venue_hold_ms: float = Field(default=150.0, ge=0, allow_inf_nan=False)
-    practice_speed: float = Field(default=5.0, gt=0, le=1000)
+    practice_speed: float = Field(default=5.0, ge=0.1, le=1000)
     practice_seed: int = Field(default=1, ge=0)
 
     # recording

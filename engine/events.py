@@ -559,10 +559,25 @@ class PastFillStatus(msgspec.Struct, frozen=True, gc=False):
 
 
 class PastSettlement(msgspec.Struct, frozen=True, gc=False):
-    """A window that paid out."""
+    """A window that paid out. ``source``: by the venue's word, or by what our own prices said alone.
+
+    The venue's word on an outcome that was our own is told once more, with the time of the first.
+    """
 
     slug: str
     outcome: Outcome
+    at_ms: Milliseconds
+    source: Literal["own", "served"] = "served"
+
+
+class PastResult(msgspec.Struct, frozen=True, gc=False):
+    """What a settled window came to whose fills are too old to be told: see ``Result`` of the ledger."""
+
+    slug: str
+    cost_e6: UsdE6
+    realised_e6: UsdE6
+    shares_e6: SizeE6
+    claimed: float
     at_ms: Milliseconds
 
 
@@ -611,6 +626,12 @@ class LedgerRestored(Event, frozen=True, tag="ledger_restored"):
     """When an operator last cleared the breakers: they judge only what settled after it."""
     before_e6: UsdE6 = 0
     """What windows older than the fills that are told came to."""
+    judged_e6: UsdE6 = 0
+    """The part of it that settled since an operator last cleared the breakers; older journals tell none."""
+    best_e6: UsdE6 = 0
+    """How far above its beginning the running sum of that part ever was."""
+    results: tuple[PastResult, ...] = ()
+    """The last windows of that part, oldest first: breakers go on with them."""
     named: tuple[tuple[str, int], ...] = ()
     """Windows that go on, with the highest number that an order of them was named by; older journals tell
     none, and named orders anew."""

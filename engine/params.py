@@ -3,7 +3,11 @@
 Where the numbers come from is ``engine.config``; what they mean in formulas is docs/model.md.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+RESULTS_KEPT: Final = 200
+"""Last settled windows that the ledger keeps to be judged. A breaker that asks for more would never trip, so
+no setting may."""
 
 
 class Params(NamedTuple):

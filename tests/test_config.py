@@ -16,8 +16,9 @@ from engine.config import (
     load_settings,
     sources,
 )
+from engine.core.ledger import Ledger
 from engine.errors import SettingsError
-from engine.params import Limits
+from engine.params import RESULTS_KEPT, Limits
 
 POLYMARKET = {
     "RTDS_WS_URL": "wss://rtds.example",
@@ -328,6 +329,19 @@ def test_a_limit_that_is_left_out_has_a_default_and_none_can_be_removed(
     assert getattr(load_settings(), name) == Settings.model_fields[name].default
     for word in ("none", "null", "off", "unlimited", "false", "-"):
         assert name.upper() in fault(monkeypatch, **{name.upper(): word})
+
+
+@pytest.mark.parametrize("name", ["MAX_LOSS_STREAK", "EDGE_TRADES"])
+def test_no_breaker_asks_for_more_windows_than_the_ledger_keeps(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """One that judges 201 windows of 200 never trips, and nobody is told."""
+    most = Ledger().results.maxlen
+    assert most == RESULTS_KEPT
+    text = fault(monkeypatch, **{name: str(most + 1)})
+    assert text == f"{name} (from the environment): input should be less than or equal to {most}"
+    monkeypatch.setenv(name, str(most))
+    assert getattr(load_settings(), name.lower()) == most
 
 
 def test_every_limit_of_the_core_is_a_setting_that_is_tested_here() -> None:

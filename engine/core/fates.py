@@ -201,7 +201,9 @@ def _settle_again(state: State, slug: str) -> None:
     market = state.markets.get(slug) or next((m for m in state.past if m.contract.slug == slug), None)
     holding = state.ledger.holdings.get(slug)
     # The ledger's is the later word: the venue may have corrected itself since the window was put away.
-    outcome = (holding.outcome if holding else None) or (market.outcome if market else None)
+    outcome, source = (holding.outcome, holding.outcome_source) if holding else (None, None)
+    if outcome is None and market is not None:
+        outcome, source = market.outcome, market.outcome_source
     if outcome is not None:
-        state.ledger.settle(slug, outcome, state.now_ms)
+        state.ledger.settle(slug, outcome, state.now_ms, source or "served")
         markouts.settle(state, slug, outcome)

@@ -5,21 +5,24 @@ as a record until somebody takes it (``take_changes``), so that a file can follo
 """
 
 from collections import deque
-from collections.abc import Iterator
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec import structs
 
 from engine.contract import Outcome
-from engine.events import Level, PastFill, PastFillStatus, PastRule, PastSettlement, Side
+from engine.events import Level, PastFill, PastFillStatus, PastResult, PastRule, PastSettlement, Side
+from engine.params import RESULTS_KEPT
 from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, UsdE6
 
 DAY_MS: Final = 86_400_000
 HOUR_MS: Final = 3_600_000
-RESULTS_KEPT: Final = 200
 RECENT_KEPT: Final = 500
 """Fills that a balance told late is corrected by: more than an answer's age could hold."""
+
+Source: TypeAlias = Literal["own", "served"]
+"""Whose word an outcome is: what our own prices say, or the venue."""
 
 
 class OrderChange(msgspec.Struct, frozen=True):
@@ -71,8 +74,9 @@ class Holding:
     """Everything one market's trades came to: the sums of ``fills``.
 
     ``cost_e6`` is what BUYs cost less what SELLs brought, before fees. ``realised_e6`` is None until the
-    market settled; ``day`` is the UTC day number of its settlement; ``claimed`` sums bought shares times the
-    probability of the side at which they were bought, ``bought_e6`` the shares.
+    market settled; ``day`` is the UTC day number of its settlement; ``outcome_source`` says whose word
+    ``outcome`` is, and None as long as there is none; ``claimed`` sums bought shares times the probability of
+    the side at which they were bought, ``bought_e6`` the shares.
     """
 
     __slots__ = (
@@ -84,6 +88,7 @@ class Holding:
         "fee_e6",
         "fills",
         "outcome",
+        "outcome_source",
         "paid_e6",
         "realised_e6",
         "settled_ms",
@@ -102,6 +107,7 @@ class Holding:
         self.end_s = 0
         self.claimed = 0.0
         self.outcome: Outcome | None = None
+        self.outcome_source: Source | None = None
         self.paid_e6: UsdE6 = 0
         self.realised_e6: UsdE6 | None = None
         self.day: int | None = None
@@ -144,8 +150,9 @@ class Ledger:
     """All holdings, and what the limits need to know of them.
 
     Sums are kept, not taken: they are asked for at every decision, and a session may run for months.
-    ``peak_e6`` is the best that ``realised_e6`` ever was; ``results`` the last settled windows, oldest first;
-    ``cash_e6`` what all fills and payouts came to (it begins at 0 and is spent below it).
+    ``peak_e6`` is the best that ``realised_e6`` ever was; ``results`` the last settled windows, in the order
+    in which each settled first, whatever was learnt of it afterwards; ``cash_e6`` what all fills and payouts
+    came to (it begins at 0 and is spent below it).
     """
 
     __slots__ = (
@@ -154,12 +161,14 @@ class Ledger:
         "_by_day",
         "_changes",
         "_least_peak_e6",
+        "_older",
         "_open_cost_e6",
         "_orders_seen",
         "_realised_by",
         "_recent",
         "_times_ms",
         "_unsettled",
+        "_unverified",
         "cash_e6",
         "fees_e6",
         "holdings",
@@ -182,11 +191,15 @@ class Ledger:
         self._times_ms: deque[Milliseconds] = deque()
         self._orders_seen: set[tuple[str, str]] = set()
         self._realised_by: dict[str, UsdE6] = {}
+        """What windows changed that settled since ``judge_anew``, in the order in which each did first."""
+        self._older: tuple[Result, ...] = ()
+        """Results before theirs, of windows that are too old to be told one by one."""
         self._recent: deque[PastFill] = deque(maxlen=RECENT_KEPT)
         self._before_e6: UsdE6 = 0
         self._least_peak_e6: UsdE6 = 0
         self._changes: list[Change] = []
         self._unsettled: dict[str, Holding] = {}
+        self._unverified: dict[str, Holding] = {}
         self._at_start = Sums(0, 0, 0)
 
     @property
@@ -246,31 +259,66 @@ class Ledger:
         self._take_in(slug, holding)
         return fill
 
-    def settle(self, slug: str, outcome: Outcome, at_ms: Milliseconds) -> None:
+    def settle(self, slug: str, outcome: Outcome, at_ms: Milliseconds, source: Source = "served") -> None:
         """Pay a market out: a dollar for each winning share.
 
-        Settling again with another outcome replaces the first (the venue's word over our own).
+        Settling again with another outcome replaces the first (the venue's word over our own); with the same
+        one it moves no money, and the venue's word confirms our own. One that settled before ``judge_anew``
+        and comes out otherwise is judged with what is told now.
         """
         holding = self.holdings.get(slug)
         if holding is None or holding.outcome == outcome:
+            if holding is not None and holding.outcome_source == "own" and source == "served":
+                self._unverified.pop(slug, None)
+                holding.outcome_source = source
+                self._changes.append(PastSettlement(slug, outcome, holding.settled_ms, source))
             return
         if holding.outcome is None:
             self._open_cost_e6 -= holding.at_stake_e6
             self._unsettled.pop(slug, None)
-        self._changes.append(PastSettlement(slug, outcome, at_ms))
-        holding.outcome, holding.settled_ms = outcome, at_ms
+        self._unverified.pop(slug, None)
+        if source == "own":
+            self._unverified[slug] = holding
+        self._changes.append(PastSettlement(slug, outcome, at_ms, source))
+        holding.outcome, holding.outcome_source, holding.settled_ms = outcome, source, at_ms
+        is_first = slug not in self._realised_by
+        self._realised_by.setdefault(slug, 0)
         self._realise(slug, holding, at_ms // DAY_MS)
+        if is_first:
+            self._judge_next(slug, holding)
+        else:
+            self._look_again()
 
-    def go_on_from(self, before_e6: UsdE6) -> None:
-        """Begin with what windows came to that are too old to be told one by one."""
-        self._before_e6 = before_e6
+    def go_on_from(self, before_e6: UsdE6, best_e6: UsdE6 = 0, results: Iterable[PastResult] = ()) -> None:
+        """Go on with what windows came to that are too old to be told one by one.
+
+        Args:
+            before_e6: All of them together.
+            best_e6: How far above its beginning their running sum ever was.
+            results: The last of them that are to be judged, oldest first.
+        """
+        self._least_peak_e6 = max(self._least_peak_e6, self.realised_e6 + best_e6)
+        self._before_e6 += before_e6
         self.realised_e6 += before_e6
         self.cash_e6 += before_e6
-        self._find_peak()
+        self._older += tuple(
+            Result(
+                slug=past.slug,
+                cost_e6=past.cost_e6,
+                realised_e6=past.realised_e6,
+                shares_e6=past.shares_e6,
+                claimed=past.claimed,
+                won=past.realised_e6 > 0,
+                at_ms=past.at_ms,
+            )
+            for past in results
+        )
+        self._look_again()
 
     def judge_anew(self) -> None:
         """Forget the results so far, and count a drawdown from here: an operator has cleared the breakers."""
         self.results.clear()
+        self._older = ()
         self.peak_e6 = self._least_peak_e6 = self._before_e6 = self.realised_e6
         self._realised_by.clear()
 
@@ -334,6 +382,18 @@ class Ledger:
         """Return the windows that hold something and have not paid out, with their ends."""
         return {slug: holding.end_s for slug, holding in self._unsettled.items() if holding.fills}
 
+    def unverified(self, since_s: int) -> dict[str, int]:
+        """Return the windows that paid out by our own word alone, with their ends; not those of long ago.
+
+        Args:
+            since_s: Windows that ended before are left out.
+        """
+        return {
+            slug: holding.end_s
+            for slug, holding in self._unverified.items()
+            if holding.fills and holding.end_s >= since_s
+        }
+
     def _count(self, fill: PastFill) -> None:
         """Count an order once, however many trades it came to; what is undone later has been one all the
         same."""
@@ -356,50 +416,66 @@ class Ledger:
             self._open_cost_e6 += holding.at_stake_e6 - stake
         elif holding.day is not None:
             self._realise(slug, holding, holding.day)
+            self._look_again()
 
     def _realise(self, slug: str, holding: Holding, day: int) -> None:
         """Book a holding's profit for its outcome on a UTC day, in place of what was booked before."""
         assert holding.outcome is not None
-        if holding.realised_e6 is not None and holding.day is not None:
-            self.realised_e6 -= holding.realised_e6
-            self._by_day[holding.day] -= holding.realised_e6
-            if slug not in self._realised_by:  # of before ``judge_anew``: it is walked from now on
-                self._before_e6 -= holding.realised_e6
-            before = [result for result in self.results if result.slug != slug]
-            self.results = deque(before, maxlen=RESULTS_KEPT)
+        was_e6 = holding.realised_e6 or 0
+        if holding.day is not None:
+            self._by_day[holding.day] -= was_e6
         paid = holding.shares_e6[holding.outcome]
         self.cash_e6 += paid - holding.paid_e6
         holding.paid_e6 = paid
         holding.realised_e6 = paid - holding.cost_e6 - holding.fee_e6
         holding.day = day
-        self.realised_e6 += holding.realised_e6
-        is_first = slug not in self._realised_by
-        self._realised_by[slug] = holding.realised_e6
-        if is_first:
-            self.peak_e6 = max(self.peak_e6, self.realised_e6)
-        else:
-            self._find_peak()
-        self._by_day[holding.day] = self._by_day.get(holding.day, 0) + holding.realised_e6
-        if holding.bought_e6:
-            self.results.append(
-                Result(
-                    slug,
-                    holding.spent_e6,
-                    holding.realised_e6,
-                    holding.bought_e6,
-                    holding.claimed / holding.bought_e6,
-                    holding.realised_e6 > 0,
-                    holding.settled_ms,
-                )
-            )
+        self._by_day[day] = self._by_day.get(day, 0) + holding.realised_e6
+        self.realised_e6 += holding.realised_e6 - was_e6
+        if slug in self._realised_by:
+            self._realised_by[slug] += holding.realised_e6 - was_e6
+        else:  # of before ``judge_anew``: an operator has looked at it, and it is no new result
+            self._before_e6 += holding.realised_e6 - was_e6
 
-    def _find_peak(self) -> None:
+    def _judge_next(self, slug: str, holding: Holding) -> None:
+        """Let a window that settles for the first time count in peak and results, after all others."""
+        self.peak_e6 = max(self.peak_e6, self.realised_e6)
+        result = _result_of(slug, holding)
+        if result is not None:
+            self.results.append(result)
+
+    def _look_again(self) -> None:
         """Walk the windows again: one came to something else than was booked, and that never was a best."""
         total = self._before_e6
         self.peak_e6 = max(total, self._least_peak_e6)
         for realised_e6 in self._realised_by.values():
             total += realised_e6
             self.peak_e6 = max(self.peak_e6, total)
+        self.results = deque(self._last_results(), maxlen=RESULTS_KEPT)
+
+    def _last_results(self) -> list[Result]:
+        """Return the results of the windows that settled last, oldest first."""
+        found: list[Result] = []
+        for slug in reversed(self._realised_by):
+            result = _result_of(slug, self.holdings[slug])
+            found += [] if result is None else [result]
+            if len(found) == RESULTS_KEPT:
+                break
+        return [*self._older, *reversed(found)]
+
+
+def _result_of(slug: str, holding: Holding) -> Result | None:
+    """Return what a settled holding is judged by; None where all that was bought was undone."""
+    if not holding.bought_e6 or holding.realised_e6 is None:
+        return None
+    return Result(
+        slug=slug,
+        cost_e6=holding.spent_e6,
+        realised_e6=holding.realised_e6,
+        shares_e6=holding.bought_e6,
+        claimed=holding.claimed / holding.bought_e6,
+        won=holding.realised_e6 > 0,
+        at_ms=holding.settled_ms,
+    )
 
 
 def cost_of(fills: tuple[Level, ...]) -> UsdE6:

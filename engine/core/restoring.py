@@ -53,18 +53,19 @@ def _restore_money(state: State, event: e.LedgerRestored) -> None:
     for fill in event.fills:
         state.ledger.book(fill)
         trading.traded_before.add(fill.slug)
-    state.ledger.go_on_from(event.before_e6)
+    state.ledger.go_on_from(event.before_e6 - event.judged_e6)
     # In the order in which they were told, whatever the clock did meanwhile: a correction comes last.
     old = [place for place, paid in enumerate(event.settlements, 1) if paid.at_ms <= event.cleared_ms]
     count = max(old, default=0)
     for settlement in event.settlements:  # of a window whose only match was undone: more may be found of it
         state.ledger.holdings.setdefault(settlement.slug, Holding())
-    for settlement in event.settlements[:count]:
-        state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
+    for paid in event.settlements[:count]:
+        state.ledger.settle(paid.slug, paid.outcome, paid.at_ms, paid.source)
     if event.cleared_ms:
         state.ledger.judge_anew()
-    for settlement in event.settlements[count:]:
-        state.ledger.settle(settlement.slug, settlement.outcome, settlement.at_ms)
+    state.ledger.go_on_from(event.judged_e6, event.best_e6, event.results)
+    for paid in event.settlements[count:]:
+        state.ledger.settle(paid.slug, paid.outcome, paid.at_ms, paid.source)
 
 
 def _take_up_again(state: State, past: e.PastOrder) -> None:

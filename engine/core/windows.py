@@ -141,7 +141,7 @@ def settle(state: State, market: Market, outcome: Outcome, source: Literal["own"
         _halt(state, market, f"settlement drift: {market.contract.slug} was told as {told}")
     market.outcome, market.outcome_source = outcome, source
     slug = market.contract.slug
-    state.ledger.settle(slug, outcome, state.now_ms)
+    state.ledger.settle(slug, outcome, state.now_ms, source)
     markouts.settle(state, slug, outcome)
     breakers.look(state)
     state.marks.append(Mark(state.now_ms, "settled", slug, f"{outcome.title()} ({source})"))

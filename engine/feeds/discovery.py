@@ -39,9 +39,10 @@ OUTCOME_AFTER_S: Final = 30
 """Markets resolve a median 54 s after the end (p90 87 s); earlier answers are rare but cost nothing."""
 OUTCOME_RETRY_S: Final = 10.0
 GIVEN_UP_AFTER_S: Final = 900
-"""After the end a window is let go, unless it holds something: what it holds has to pay out some day."""
+"""After the end a window is let go, unless it is adopted: what it holds has to pay out some day, and what it
+paid out by our own word alone has to be the venue's."""
 LONGEST_RETRY_S: Final = 3_600.0
-"""What holds something is asked about ever less often once others are let go, and never less than hourly."""
+"""What is adopted is asked about ever less often once others are let go, and never less than hourly."""
 LAST_LOOK_S: Final = 45
 """A window is described once more so long before its end, whatever was known: it may have been closed or
 paused since (fault catalogue, F17: re-check the flags before the hammer)."""
@@ -84,7 +85,7 @@ class Discovery:
         self._ends: dict[str, int] = {}
         self._settled: set[str] = set()
         self._adopted: dict[str, float] = {}
-        """What holds something, with the pause after its next question (seconds)."""
+        """What has to be told, with the pause after its next question (seconds)."""
         self._missing_s: dict[str, float] = {}
         """Of windows whose outcome Gamma answered with a 404, the pause after the last one (seconds)."""
         self._asked_ms: dict[str, float] = {}
@@ -96,8 +97,8 @@ class Discovery:
         """Ask for the outcomes of these windows until they are adopted no more.
 
         Args:
-            windows: All that hold something now, of this session and of earlier ones, by slug with their ends
-                in Unix seconds.
+            windows: All that hold something now, or that the venue has not spoken of, of this session and of
+                earlier ones, by slug with their ends in Unix seconds.
         """
         self._ends |= windows
         self._adopted = {slug: self._adopted.get(slug, OUTCOME_RETRY_S) for slug in windows}
@@ -175,11 +176,11 @@ class Discovery:
                 self._later(f"outcome {slug}", max(self._missing_pause_s(slug), self._answered_pause_s(slug)))
 
     def _says_all(self, served: OutcomeServed) -> bool:
-        """Say whether nothing more is to be learnt; what is held needs its outcome to pay out."""
+        """Say whether nothing more is to be learnt; what is adopted needs its outcome."""
         return served.final is not None and (served.outcome is not None or served.slug not in self._adopted)
 
     def _answered_pause_s(self, slug: str) -> float:
-        """Return how long to wait after an answer: doubled each time where what is held is late to settle."""
+        """Return how long to wait after an answer: doubled each time where what is adopted is late."""
         pause_s = self._adopted.get(slug, OUTCOME_RETRY_S)
         if slug in self._adopted and self._clock.now_ms() / 1000 > self._ends[slug] + GIVEN_UP_AFTER_S:
             self._adopted[slug] = min(2.0 * pause_s, LONGEST_RETRY_S)

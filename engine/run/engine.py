@@ -19,6 +19,7 @@ from engine import __version__
 from engine.clock import Clock, ScaledClock, SystemClock
 from engine.config import Settings, live_faults, settings_digest
 from engine.core.orders import why_no_exit
+from engine.core.unsettled import VERIFIED_WITHIN_S
 from engine.errors import JournalError, StartError
 from engine.events import EngineHalted, KillSwitchChanged, SecondPassed, SessionOpened
 from engine.feeds.address import is_loopback, without_secrets
@@ -381,9 +382,11 @@ async def _watch_kill(session: Session, kill: KillSwitch) -> None:
 
 
 async def _adopt_unsettled(session: Session, discovery: Discovery) -> None:
-    """Ask for the outcome of every window that holds something: of earlier sessions, and found late."""
+    """Ask for the outcome of every window that holds something: of earlier sessions, and found late. Of those
+    too that paid out by our own word, which may be an estimate, until the venue has spoken."""
     while True:
-        discovery.adopt(session.state.ledger.unsettled())
+        ledger, now_s = session.state.ledger, session.clock.now_ms() // 1000
+        discovery.adopt(ledger.unsettled() | ledger.unverified(now_s - VERIFIED_WITHIN_S))
         await asyncio.sleep(ADOPT_EVERY_S)
 
 

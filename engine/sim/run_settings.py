@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.config import Settings, load_settings
+from engine.params import RESULTS_KEPT
 from engine.practice.keys import PRACTICE_ADDRESS, PRACTICE_KEY, credentials_of
 from engine.practice.serve import urls_of
 from engine.practice.simulated import opening_start_ms
@@ -62,7 +63,7 @@ EAGER: Final[dict[str, Any]] = {
     "hammer_secs": 250.0,
     "d_min": 0.05,
     "quote_size_usd": 10.0,
-    "max_loss_streak": 1_000,
+    "max_loss_streak": RESULTS_KEPT,
     "max_drawdown_usd": 100_000.0,
     "least_roi": -1.0,
     "max_surprise": 1_000.0,

@@ -181,7 +181,8 @@ def is_wrong(ledger: Ledger) -> str:
 
 
 def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
-    """Write down what a restart has to keep: fills, outcomes, lost orders, breakers, trusted rules.
+    """Write down what a restart has to keep: fills, outcomes and whose word they are, lost orders, breakers,
+    trusted rules.
 
     Args:
         state: The core's memory.
@@ -200,6 +201,7 @@ def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
         for slug, holding in sorted(ledger.holdings.items())
         if holding.fills
     }
+    words = {slug: ledger.holdings[slug].outcome_source for slug in held}
     lost = sorted(
         [order.venue_order_id, *_asked(order.intent)]
         for order in state.trading.in_flight.values()
@@ -207,9 +209,18 @@ def told(state: State, never_left: frozenset[str] = frozenset()) -> str:
     )
     rules = {name: [str(part) for part in rule] for name, rule in sorted(state.rules.items())}
     return json.dumps(
-        [held, lost, sorted(state.breakers), ledger.cash_e6, ledger.realised_e6, ledger.fees_e6, rules],
+        [
+            held, lost, sorted(state.breakers), ledger.cash_e6, ledger.realised_e6, ledger.fees_e6, words,
+            rules,
+        ],
         default=str,
-    )
+    )  # fmt: skip
+
+
+def but_words(what: str) -> str:
+    """Return what ``told`` writes without whose word each outcome is."""
+    *others, _, rules = json.loads(what)
+    return json.dumps([*others, rules])
 
 
 def but_rules(what: str, names: frozenset[str]) -> str:
@@ -268,7 +279,7 @@ def paper_fill_is_wrong(intent: OrderIntent | None, event: OrderFilled) -> str:
 
 def difference(was: str, now: str) -> str:
     """Say in which parts two of what ``told`` writes differ."""
-    names = ("holdings", "unknown orders", "breakers", "cash", "realised", "fees", "rules")
+    names = ("holdings", "unknown orders", "breakers", "cash", "realised", "fees", "words", "rules")
     pairs = zip(names, json.loads(was), json.loads(now), strict=True)
     return "; ".join(f"{name}: {_short(a, b)}" for name, a, b in pairs if a != b)
 

@@ -8,7 +8,7 @@ from engine.core import decide as gate
 from engine.core.breakers import surprise_of
 from engine.core.ledger import Result
 from engine.core.project import Outside, project
-from engine.events import EngineHalted
+from engine.events import EngineHalted, PastFillStatus
 from engine.params import Limits, Params
 from tests.core.builders import END_S, START_S, Core, contract, past_fill
 
@@ -32,6 +32,21 @@ def test_losses_in_a_row_trip_and_a_win_between_does_not() -> None:
     quiet = Limits(max_drawdown_usd=1e9, max_surprise=1e9, edge_trades=1e6)
     assert "loss streak" not in played(Core(limits=quiet), *[False] * 5, True, *[False] * 5).state.breakers
     assert "loss streak" in played(Core(limits=quiet), *[False] * 6).state.breakers
+
+
+def test_a_trade_that_fails_late_ends_no_row_of_losses() -> None:
+    """It was of a winner before them: five in a row are five still, and the sixth trips."""
+    core = Core(limits=Limits(max_drawdown_usd=1e9, max_surprise=1e9, edge_trades=1e6, max_loss_streak=6))
+    ledger = core.state.ledger
+    for name in ("t1", "t2"):
+        ledger.book(past_fill("old", "UP", ((9_000, 10_000_000),), 0, 0, order_id="old#1", trade_id=name))
+    ledger.settle("old", "UP", 0)
+    played(core, *[False] * 5)
+    ledger.undo("old", PastFillStatus("old#1", "t2", "FAILED", 2_000_000))
+    ledger.book(past_fill("w6", "UP", ((9_000, 10_000_000),), 0, 2_100_000))
+    ledger.settle("w6", "DOWN", 2_100_001)
+    breakers.look(core.state)
+    assert core.state.breakers["loss streak"] == "6 losing windows in a row"
 
 
 def test_a_drawdown_is_measured_from_the_best_result() -> None:

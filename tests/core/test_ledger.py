@@ -1,10 +1,14 @@
 """Money: kept sums equal taken ones, nothing appears and nothing is lost, the venue's word replaces ours."""
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.core.ledger import DAY_MS, HOUR_MS, RECENT_KEPT, Ledger, cost_of
-from engine.events import PastFill, PastFillStatus
+from engine.core.ledger import DAY_MS, HOUR_MS, RECENT_KEPT, Holding, Ledger, cost_of
+from engine.events import PastFill, PastFillStatus, PastSettlement
+from engine.params import RESULTS_KEPT
 from tests.core.builders import past_fill
 
 SLUGS = st.sampled_from(["a", "b", "c"])
@@ -215,6 +219,76 @@ def test_judged_anew_a_drawdown_begins_where_we_are() -> None:
     won(ledger, "c", 1, 3)
     assert ([one.slug for one in ledger.results], ledger.peak_e6) == (["c"], -4_000_000)
     assert [one.at_ms for one in ledger.results] == [3]
+
+
+def winner_and_losers() -> Ledger:
+    """A winner, half of it provisional, and five losers after it."""
+    ledger = Ledger()
+    ledger.book(trade("t1", is_final=True))
+    ledger.book(trade("t2"))
+    ledger.settle("a", "UP", 100)
+    for number in range(5):
+        won(ledger, f"l{number}", -1, 200 + number)
+    return ledger
+
+
+def told_again(ledger: Ledger) -> Ledger:
+    """Tell a fresh ledger what a restart tells: the fills that are left, then the outcomes in their order."""
+    fresh = Ledger()
+    for holding in ledger.holdings.values():
+        for fill in holding.fills.values():
+            fresh.book(fill)
+    for change in ledger.take_changes():
+        if isinstance(change, PastSettlement):
+            fresh.holdings.setdefault(change.slug, Holding())
+            fresh.settle(change.slug, change.outcome, change.at_ms, change.source)
+    return fresh
+
+
+LATE: dict[str, Callable[[Ledger], object]] = {
+    "failed": lambda ledger: ledger.undo("a", failed("t2", at_ms=900)),
+    "found": lambda ledger: ledger.book(trade("t3", at_ms=900)),
+    "corrected": lambda ledger: ledger.settle("a", "DOWN", 900),
+    "corrected twice": lambda ledger: [ledger.settle("a", way, 900) for way in ("DOWN", "UP")],  # type: ignore[arg-type]
+    "all undone": lambda ledger: [ledger.undo("a", failed(name, at_ms=900)) for name in ("t1", "t2")],
+    "undone and found": lambda ledger: [
+        *(ledger.undo("a", failed(name, at_ms=900)) for name in ("t1", "t2")),
+        ledger.book(trade("t3", at_ms=950)),
+    ],
+}
+
+
+@pytest.mark.parametrize("late", LATE)
+def test_a_late_change_leaves_a_window_in_its_place(late: str) -> None:
+    """As the newest result an old winner would end a row of losses; a restart has the same order."""
+    ledger = winner_and_losers()
+    LATE[late](ledger)
+    slugs = [result.slug for result in ledger.results]
+    assert slugs == ([] if late == "all undone" else ["a"]) + [f"l{number}" for number in range(5)]
+    again = told_again(ledger)
+    assert list(again.results) == list(ledger.results)
+    assert (again.peak_e6, again.realised_e6) == (ledger.peak_e6, ledger.realised_e6)
+
+
+def test_a_change_of_a_window_that_is_no_longer_kept_makes_it_no_new_result() -> None:
+    """It stood before the last two hundred, and does so still."""
+    ledger = winner_and_losers()
+    for number in range(RESULTS_KEPT):
+        won(ledger, f"m{number}", -1, 1_000 + number)
+    before = list(ledger.results)
+    ledger.undo("a", failed("t2", at_ms=5_000))
+    assert (len(before), list(ledger.results)) == (RESULTS_KEPT, before)
+
+
+def test_a_failed_trade_of_a_window_that_was_judged_before_is_no_new_result() -> None:
+    """An operator has looked at it: what is left of it ends no row of losses after that."""
+    ledger = winner_and_losers()
+    ledger.judge_anew()
+    won(ledger, "b", -1, 1_000)
+    peak_e6 = ledger.peak_e6
+    ledger.undo("a", failed("t2", at_ms=2_000))
+    assert [result.slug for result in ledger.results] == ["b"]
+    assert ledger.peak_e6 == peak_e6, "what is missing since then is a drawdown"
 
 
 def test_a_correction_of_what_was_judged_before_moves_the_walk_by_its_difference_only() -> None:

@@ -11,13 +11,18 @@ NAME = f"{NOT_SETTLED} {SLUG}"
 LATE_S = END_S + LATE_MS // 1000
 
 
-def holding(slug: str = SLUG, end_s: int = END_S) -> Core:
+def holding(*settlements: e.PastSettlement) -> Core:
     """Hold 25 shares that an earlier session bought."""
     core = Core()
-    fill = past_fill(slug, "UP", ((8_000, 25_000_000),), 300_000, END_S * 1000 - 5_000, end_s=end_s)
+    fill = past_fill(SLUG, "UP", ((8_000, 25_000_000),), 300_000, END_S * 1000 - 5_000, end_s=END_S)
     core.feed(
         e.LedgerRestored(
-            ts_recv_ms=END_S * 1000, fills=(fill,), settlements=(), breakers=(), unresolved=(), orders=()
+            ts_recv_ms=END_S * 1000,
+            fills=(fill,),
+            settlements=settlements,
+            breakers=(),
+            unresolved=(),
+            orders=(),
         )
     )
     return core
@@ -64,3 +69,21 @@ def test_a_fill_that_is_undone_takes_its_alarm_with_it_and_no_other() -> None:
     assert core.state.ledger.undo(SLUG, status) is not None
     core.second(LATE_S + 1)
     assert core.state.trading.alarms == {"heartbeat": "lost"}
+
+
+def test_what_our_own_prices_paid_out_has_one_too_until_the_venue_says_so() -> None:
+    """A voided market, or an outcome that Gamma never serves: by our word alone it is no profit yet."""
+    core = holding(e.PastSettlement(SLUG, "UP", END_S * 1000 + 3_000, "own"))
+    assert core.state.ledger.unsettled() == {}
+    core.second(LATE_S - 1)
+    assert core.state.trading.alarms == {}
+    core.second(LATE_S)
+    core.second(LATE_S + 1)
+    assert core.state.trading.alarms == {
+        NAME: "paid out as UP by our own prices; the venue has not said so for an hour"
+    }
+    assert len([mark for mark in core.state.marks if mark.kind == "alarm"]) == 1
+    served(core)
+    core.second(LATE_S + 2)
+    assert core.state.trading.alarms == {}
+    assert core.state.halted_why is None

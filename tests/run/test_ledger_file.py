@@ -25,7 +25,7 @@ from engine.core.trading import OrderIntent
 from engine.errors import JournalError, StartError
 from engine.journal import Journal, read_events
 from engine.kill import CLEAR_PHRASE
-from engine.params import Limits
+from engine.params import RESULTS_KEPT, Limits
 from engine.run.ledger import read
 from engine.run.ledger.file import (
     FILE_NAME,
@@ -911,6 +911,88 @@ def test_an_old_window_that_settled_late_counts_on_the_day_of_its_settlement(tmp
     assert ledger.realised_on(NOW_MS // 86_400_000) == -8_000_000
 
 
+DAY_MS = 86_400_000
+
+
+def lived(folder: Path, days: list[int], cleared_after: int = 0) -> Ledger:
+    """Let an engine settle a window a day, up to now: a gain or a loss in dimes; and an operator clear the
+    breakers after so many of them. Return what the engine knows that never restarted."""
+    ledger, file = Ledger(), opened(folder, "s1")
+    for number, dimes in enumerate(days):
+        at_ms = NOW_MS - (len(days) - number) * DAY_MS
+        slug, cost, outcome = f"w{number}", -dimes, "DOWN"
+        if dimes > 0:
+            cost, outcome = 10_000 - dimes, "UP"
+        ledger.book(past_fill(slug, "UP", ((cost, 1_000_000_000),), 7_000, at_ms, end_s=at_ms // 1_000))
+        ledger.settle(slug, outcome, at_ms + 5, "own")  # type: ignore[arg-type]
+        ledger.settle(slug, outcome, at_ms + 60_000)  # type: ignore[arg-type]
+        file.write(number + 1, ledger.take_changes(), {}, NOW_MS)
+        if number + 1 == cleared_after:
+            file.clear_breakers()
+            ledger.judge_anew()
+    file.close()
+    return ledger
+
+
+def same_as_restarted(folder: Path, ledger: Ledger) -> Ledger:
+    """Compare what breakers judge by with what the next start knows."""
+    core = Core()
+    core.feed(restored(folder))
+    again = core.state.ledger
+    for name in ("results", "peak_e6", "realised_e6", "cash_e6"):
+        assert getattr(again, name) == getattr(ledger, name), name
+    return again
+
+
+def test_a_drawdown_goes_on_over_a_restart_however_old_the_best_is(tmp_path: Path) -> None:
+    """Won $200 long ago and lost $3.40 a day since: a start that forgot the best would stop weeks later."""
+    again = same_as_restarted(tmp_path, lived(tmp_path, [2_000] + [-34] * 44))
+    assert again.peak_e6 - again.realised_e6 == 44 * 3_407_000
+
+
+def test_results_go_on_over_a_restart_however_rarely_it_trades(tmp_path: Path) -> None:
+    """Five losses in two months: the sixth trips, whether the engine ran on or not."""
+    folder = tmp_path
+    ledger, file = Ledger(), opened(folder, "s1")
+    for number in range(5):
+        at_ms = NOW_MS - (60 - 10 * number) * DAY_MS
+        ledger.book(past_fill(f"w{number}", "UP", ((9_000, 10_000_000),), 0, at_ms, probability=0.95))
+        ledger.settle(f"w{number}", "DOWN", at_ms + 5)
+    file.write(1, ledger.take_changes(), {}, NOW_MS)
+    file.close()
+    again = same_as_restarted(folder, ledger)
+    assert [result.slug for result in again.results] == [f"w{number}" for number in range(5)]
+
+
+def test_a_restart_keeps_two_hundred_results_and_no_more(tmp_path: Path) -> None:
+    """Some of them are told one by one, the others are of before."""
+    ledger = lived(tmp_path, [10, -34, 70] * 80)
+    assert len(same_as_restarted(tmp_path, ledger).results) == RESULTS_KEPT
+    told = restored(tmp_path, "s3")
+    assert (len(told.settlements), len(told.results)) == (31, RESULTS_KEPT)
+
+
+@pytest.mark.parametrize("cleared_after", [1, 20, 44, 50, 60])
+def test_what_was_cleared_long_ago_is_not_judged_after_a_restart(tmp_path: Path, cleared_after: int) -> None:
+    """The best is counted from there, and so are the results, on either side of the memory's edge."""
+    ledger = lived(tmp_path, [2_000, *[-34, -34, 90] * 20], cleared_after)
+    again = same_as_restarted(tmp_path, ledger)
+    assert again.results[0].slug == f"w{cleared_after}"
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    days=st.lists(st.integers(-9_000, 9_000).filter(bool), min_size=1, max_size=60),
+    cleared=st.integers(0, 60),
+)
+def test_breakers_judge_the_same_over_a_restart(
+    tmp_path_factory: pytest.TempPathFactory, days: list[int], cleared: int
+) -> None:
+    """Whatever was won and lost, and whenever somebody cleared them."""
+    folder = tmp_path_factory.mktemp("lived")
+    same_as_restarted(folder, lived(folder, days, cleared))
+
+
 # --- a file that cannot be written, and the session above it ------------------------------------------------
 
 
@@ -1017,6 +1099,7 @@ def test_a_file_of_the_second_format_gets_a_place_for_rules(tmp_path: Path) -> N
     file.close()
     database = sqlite3.connect(path)
     database.execute("DROP TABLE rule")
+    database.execute("ALTER TABLE settlement DROP COLUMN source")
     database.execute("PRAGMA user_version = 2")
     database.commit()
     database.close()

@@ -141,6 +141,13 @@ def corrected_by_the_venue() -> Core:
     return core
 
 
+def confirmed_by_the_venue() -> Core:
+    """It says what our own price did."""
+    core = reported()
+    served(core, "UP", 70)
+    return core
+
+
 def announced() -> Core:
     core = held()
     core.feed(
@@ -167,6 +174,7 @@ STORIES = [
     corrected_by_a_late_report,
     told_by_the_venue,
     corrected_by_the_venue,
+    confirmed_by_the_venue,
     announced,
     found_late,
 ]
@@ -183,8 +191,10 @@ def test_an_outcome_that_only_the_journal_has_is_recovered(tmp_path: Path, story
     assert told.settlements[-1].at_ms == at_ms, "the day it counts for, which may end in between"
     core = Core()
     core.feed(told)
-    for name in ("cash_e6", "realised_e6", "fees_e6"):
+    for name in ("cash_e6", "realised_e6", "fees_e6", "results", "peak_e6"):
         assert getattr(core.state.ledger, name) == getattr(death.state.ledger, name), name
+    was, now = death.state.ledger, core.state.ledger
+    assert now.holdings[SLUG].outcome_source == was.holdings[SLUG].outcome_source
     assert death.restored("s3").settlements == told.settlements, "and once"
 
 

@@ -920,6 +920,15 @@ def settled_on_another_day(one: Bench) -> None:
     one.witness._recovered(one.state)
 
 
+def own_word_called_the_venue_s(one: Bench) -> None:
+    """Nobody would ask whether it is true any more."""
+    one.state.ledger.book(past(one))
+    one.state.ledger.settle(one.contract.slug, "UP", one.state.now_ms, "own")
+    one.witness.expected = sums.told(one.state)
+    one.state.ledger.settle(one.contract.slug, "UP", one.state.now_ms, "served")
+    one.witness._recovered(one.state)
+
+
 def unknown_order_of_another_size(one: Bench) -> None:
     """It counts in every limit by what it may take."""
     order = Order(one.intent(), one.state.now_ms)
@@ -1083,6 +1092,7 @@ PLANTED: list[tuple[str, Callable[[Bench], None], int]] = [
     ("recovery loses nothing", fill_of_the_other_outcome, PAPER),
     ("recovery loses nothing", fill_of_the_other_side, PAPER),
     ("recovery loses nothing", settled_on_another_day, PAPER),
+    ("recovery loses nothing", own_word_called_the_venue_s, PAPER),
     ("recovery loses nothing", unknown_order_of_another_size, LIVE),
     ("recovery loses nothing", rules_forgotten, PAPER),
     ("recovery loses nothing", rule_turned, PAPER),

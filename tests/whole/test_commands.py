@@ -40,7 +40,7 @@ EAGER = {
     "HAMMER_SECS": "250",
     "D_MIN": "0.5",
     "MAX_TRADES_PER_HOUR": "1000",
-    "MAX_LOSS_STREAK": "1000",
+    "MAX_LOSS_STREAK": "200",
     "MAX_DRAWDOWN_USD": "100000",
     "MAX_DAILY_LOSS": "100000",
     "LEAST_ROI": "-1",

@@ -33,7 +33,8 @@ TRADED_KEPT_MS: Final = 86_400_000
 """Windows last fifteen minutes; a day of them is more than can still be open."""
 
 REMEMBERED_MS: Final = 31 * 86_400_000
-"""Fills and settlements older than this are kept in the file and not told to the core any more."""
+"""Fills and settlements older than this are kept in the file and not told to the core any more, which learns
+their sum, the best that it ever was, and the last results."""
 
 World: TypeAlias = Literal["practice", "paper", "live"]
 """Whose money a ledger is about. A session belongs to one of them."""
@@ -190,7 +191,7 @@ class LedgerFile:
         try:
             if self._world == "live":
                 self._close_unsigned()
-            since = now_ms - REMEMBERED_MS
+            since, cleared_ms = now_ms - REMEMBERED_MS, self._cleared_ms()
             breakers = self._database.execute("SELECT name, why FROM breaker ORDER BY at_ms")
             self._breakers = dict(breakers.fetchall())
             orders = rows.past_orders(self._database, self._session)
@@ -208,8 +209,8 @@ class LedgerFile:
                     )
                 ),
                 orders=orders,
-                cleared_ms=self._cleared_ms(),
-                before_e6=rows.realised_before(self._database, since),
+                cleared_ms=cleared_ms,
+                **rows.before(self._database, since, cleared_ms)._asdict(),
                 named=rows.highest_numbers(self._database, now_ms, now_ms - TRADED_KEPT_MS),
                 rules=rows.trusted_rules(self._database),
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from engine.contract import Contract, Outcome
-from engine.core.ledger import Holding
+from engine.core.ledger import Holding, Source
 from engine.core.restoring import trusted
 from engine.core.state import State
 from engine.core.step import step
@@ -28,11 +28,12 @@ BOOKS: Final = frozenset(("book_replaced", "levels_changed", "touch_quoted", "tr
 
 
 class Word(NamedTuple):
-    """The last outcome that a session knew of a window, the record that told it, and when."""
+    """The last outcome that a session knew of a window, the record that told it, when, and whose it is."""
 
     seq: int
     outcome: Outcome
     at_ms: Milliseconds
+    source: Source = "served"
 
 
 class _Heard(NamedTuple):
@@ -112,7 +113,7 @@ def _own_words(path: Path, contracts: list[Contract], rules: Iterable[PastRule])
         step(state, as_known(record))
         for change in state.ledger.take_changes():
             if isinstance(change, PastSettlement):
-                words[change.slug] = Word(record.seq, change.outcome, change.at_ms)
+                words[change.slug] = Word(record.seq, change.outcome, change.at_ms, change.source)
     return {contract.slug: words[contract.slug] for contract in contracts if contract.slug in words}
 
 

@@ -226,7 +226,7 @@ def _recover_outcomes(database: sqlite3.Connection, path: Path) -> None:
         if not rows.has_later_word(database, path.stem, slug, word.seq):
             # As in the core: a fill that is told after its window's outcome is settled when it is told.
             at_ms = max(word.at_ms, rows.first_fill_ms(database, slug))
-            paid = PastSettlement(slug, word.outcome, at_ms)
+            paid = PastSettlement(slug, word.outcome, at_ms, word.source)
             rows.put(database, path.stem, word.seq, paid)
 
 

@@ -4,15 +4,18 @@ What it does not know: transactions, files, journals.
 """
 
 import sqlite3
+from collections import deque
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from msgspec import structs
 
 from engine.contract import FeeSchedule
 from engine.core.ledger import Change, OrderChange
-from engine.events import PastFill, PastFillStatus, PastOrder, PastRule, PastSettlement
+from engine.events import PastFill, PastFillStatus, PastOrder, PastResult, PastRule, PastSettlement
+from engine.params import RESULTS_KEPT
+from engine.units import UsdE6
 
 OPEN_STATES: Final = ("intended", "signed", "sent", "unknown")
 """States of an order whose end is not known."""
@@ -33,6 +36,18 @@ _TOLD: Final = (
 """Windows that are told one by one, whole: what did not settle, however old, and what is not old. All others
 are told as one sum; a window is in exactly one of the two, or money comes and goes with its age."""
 
+_WALK: Final = f"""WITH old AS (SELECT slug, min(id) AS place FROM settlement WHERE NOT {_TOLD} GROUP BY slug)
+  SELECT old.place, f.slug,
+    sum(CASE f.side WHEN 'BUY' THEN f.cost_e6 + f.fee_e6 ELSE 0 END),
+    sum(CASE f.side WHEN 'BUY' THEN -f.cost_e6 ELSE f.cost_e6 END) - sum(f.fee_e6)
+      + sum(CASE WHEN f.outcome <> s.outcome THEN 0 WHEN f.side = 'BUY' THEN f.shares_e6
+        ELSE -f.shares_e6 END),
+    sum(CASE f.side WHEN 'BUY' THEN f.shares_e6 ELSE 0 END),
+    total(CASE f.side WHEN 'BUY' THEN f.probability * f.shares_e6 END), s.at_ms
+  FROM old JOIN settled s ON s.slug = old.slug JOIN fill f ON f.slug = old.slug
+  WHERE f.status <> 'FAILED' GROUP BY old.slug ORDER BY old.place"""  # noqa: S608 (our own text)
+"""The windows that are told as one sum: place of the first settlement, slug, what BUYs cost with their fees,
+profit, shares bought, the sum of their claims, and when it settled."""
 
 _rules: msgspec.json.Decoder[PastRule] = msgspec.json.Decoder(PastRule)
 
@@ -121,13 +136,37 @@ def undone_slugs(database: sqlite3.Connection, since_ms: int) -> list[str]:
     return [slug for (slug,) in rows]
 
 
-def realised_before(database: sqlite3.Connection, since_ms: int) -> int:
-    """Return what the settled windows came to of which nothing is younger than a moment, in millionths."""
-    row = database.execute(
-        f"SELECT sum(realised_e6) FROM pnl_by_contract WHERE NOT {_TOLD}",  # noqa: S608 (our own text)
-        {"since": since_ms},
-    ).fetchone()
-    return int(row[0] or 0)
+class Before(NamedTuple):
+    """What the windows came to that are not told one by one, as ``LedgerRestored`` has it."""
+
+    before_e6: UsdE6
+    judged_e6: UsdE6
+    best_e6: UsdE6
+    results: tuple[PastResult, ...]
+
+
+def before(database: sqlite3.Connection, since_ms: int, cleared_ms: int) -> Before:
+    """Walk the settled windows of which nothing is younger than a moment, in the order they settled first.
+
+    Args:
+        database: The ledger.
+        since_ms: The moment.
+        cleared_ms: Up to which settlement an operator has cleared the breakers; 0: never.
+    """
+    cleared = database.execute("SELECT max(id) FROM settlement WHERE at_ms <= ?", (cleared_ms,)).fetchone()
+    before_e6 = judged_e6 = best_e6 = 0
+    last: deque[PastResult] = deque(maxlen=RESULTS_KEPT)
+    for place, slug, cost_e6, realised_e6, shares_e6, claims, at_ms in database.execute(
+        _WALK, {"since": since_ms}
+    ):
+        before_e6 += realised_e6
+        if place <= (cleared[0] or 0):
+            continue
+        judged_e6 += realised_e6
+        best_e6 = max(best_e6, judged_e6)
+        if shares_e6:
+            last.append(PastResult(slug, cost_e6, realised_e6, shares_e6, claims / shares_e6, at_ms))
+    return Before(before_e6, judged_e6, best_e6, tuple(last))
 
 
 def past_fills(database: sqlite3.Connection, since_ms: int) -> tuple[PastFill, ...]:
@@ -135,7 +174,7 @@ def past_fills(database: sqlite3.Connection, since_ms: int) -> tuple[PastFill, .
 
     Args:
         database: The ledger.
-        since_ms: Settled windows that are older are left out (``realised_before`` has them).
+        since_ms: Settled windows that are older are left out (``before`` has them).
     """
     rows = database.execute(
         "SELECT order_id, slug, end_s, outcome, shares_e6, cost_e6, fee_e6, at_ms, probability, trade_id, "  # noqa: S608 (our own text)
@@ -150,7 +189,7 @@ def past_fills(database: sqlite3.Connection, since_ms: int) -> tuple[PastFill, .
 def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastSettlement, ...]:
     """Return the settlements of the windows whose fills are told, in the order in which they were told."""
     rows = database.execute(
-        f"SELECT slug, outcome, at_ms FROM settlement WHERE {_TOLD} ORDER BY id",  # noqa: S608 (our own text)
+        f"SELECT slug, outcome, at_ms, source FROM settlement WHERE {_TOLD} ORDER BY id",  # noqa: S608 (our own text)
         {"since": since_ms},
     )
     return tuple(PastSettlement(*row) for row in rows)
@@ -159,7 +198,8 @@ def past_settlements(database: sqlite3.Connection, since_ms: int) -> tuple[PastS
 def settlements_of(database: sqlite3.Connection, session: str) -> list[tuple[int, PastSettlement]]:
     """Return the outcomes that one session told, each with the number of its record, in order."""
     rows = database.execute(
-        "SELECT seq, slug, outcome, at_ms FROM settlement WHERE session = ? ORDER BY seq, id", (session,)
+        "SELECT seq, slug, outcome, at_ms, source FROM settlement WHERE session = ? ORDER BY seq, id",
+        (session,),
     )
     return [(seq, PastSettlement(*row)) for seq, *row in rows]
 
@@ -267,12 +307,18 @@ def _put_status(database: sqlite3.Connection, told: PastFillStatus) -> None:
 
 
 def _put_settlement(database: sqlite3.Connection, session: str, seq: int, paid: PastSettlement) -> None:
-    last = database.execute("SELECT outcome FROM settled WHERE slug = ?", (paid.slug,)).fetchone()
-    if last is None or last[0] != paid.outcome:
+    """Add an outcome that is new; the venue's word on one that was our own moves neither its day nor its
+    place."""
+    last = database.execute(
+        "SELECT id, outcome FROM settlement WHERE slug = ? ORDER BY id DESC LIMIT 1", (paid.slug,)
+    ).fetchone()
+    if last is None or last[1] != paid.outcome:
         database.execute(
-            "INSERT INTO settlement (session, slug, outcome, at_ms, seq) VALUES (?, ?, ?, ?, ?)",
-            (session, paid.slug, paid.outcome, paid.at_ms, seq),
+            "INSERT INTO settlement (session, slug, outcome, at_ms, seq, source) VALUES (?, ?, ?, ?, ?, ?)",
+            (session, paid.slug, paid.outcome, paid.at_ms, seq, paid.source),
         )
+    elif paid.source == "served":
+        database.execute("UPDATE settlement SET source = 'served' WHERE id = ?", (last[0],))
 
 
 def _adopt(database: sqlite3.Connection, session: str, order_id: str, venue_order_id: str | None) -> None:

@@ -13,12 +13,15 @@ import msgspec
 from engine.errors import JournalError
 from engine.events import PastFill, PastSettlement
 
-VERSION: Final = 3
+VERSION: Final = 4
 """``PRAGMA user_version``. The first files (0) held their fills and settlements as msgpack; those of 2
-knew no rules."""
+knew no rules, and those of 3 not whose word an outcome was."""
 
 RULES: Final = "CREATE TABLE IF NOT EXISTS rule (name TEXT PRIMARY KEY, told TEXT NOT NULL) WITHOUT ROWID"
 """``told`` is a ``PastRule`` as JSON."""
+
+SOURCE: Final = "source TEXT NOT NULL DEFAULT 'served' CHECK (source IN ('own', 'served'))"
+"""Whose word a settlement is. Those of older files count as the venue's: nobody asks for them again."""
 
 TABLES: Final = (
     """CREATE TABLE orders (
@@ -42,9 +45,10 @@ TABLES: Final = (
     "CREATE INDEX fill_slug ON fill (slug)",
     "CREATE INDEX fill_trade ON fill (trade_id)",
     "CREATE INDEX fill_order ON fill (order_id, trade_id)",
-    """CREATE TABLE settlement (
+    f"""CREATE TABLE settlement (
   id INTEGER PRIMARY KEY, session TEXT NOT NULL, slug TEXT NOT NULL,
-  outcome TEXT NOT NULL CHECK (outcome IN ('UP', 'DOWN')), at_ms INTEGER NOT NULL, seq INTEGER NOT NULL)""",
+  outcome TEXT NOT NULL CHECK (outcome IN ('UP', 'DOWN')), at_ms INTEGER NOT NULL, seq INTEGER NOT NULL,
+  {SOURCE})""",
     "CREATE INDEX settlement_slug ON settlement (slug, id)",
     """CREATE TABLE IF NOT EXISTS breaker (
   name TEXT PRIMARY KEY, why TEXT NOT NULL, at_ms INTEGER NOT NULL) WITHOUT ROWID""",
@@ -120,11 +124,10 @@ def prepare(database: sqlite3.Connection) -> None:
             raise JournalError(
                 f"it is of format {version}, and this version knows {VERSION}: update the engine"
             )
-        if version == 2:
-            database.execute(RULES)
-            database.execute(f"PRAGMA user_version = {VERSION}")
-        elif version < VERSION:
+        if version < 2:
             _build(database)
+        elif version < VERSION:
+            _add_to(database)
         database.execute("COMMIT")
     except BaseException:
         database.execute("ROLLBACK")
@@ -134,6 +137,13 @@ def prepare(database: sqlite3.Connection) -> None:
 def version_of(database: sqlite3.Connection) -> int:
     """Return a file's format; 0 for a new one and for the first format."""
     return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _add_to(database: sqlite3.Connection) -> None:
+    """Give a file of the second or third format what it lacks."""
+    database.execute(RULES)
+    database.execute(f"ALTER TABLE settlement ADD COLUMN {SOURCE}")
+    database.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _build(database: sqlite3.Connection) -> None:

@@ -83,5 +83,5 @@ def _pay(state: State, outcome: PastSettlement) -> None:
     """Take an outcome in; a fill of its window may be told later."""
     state.now_ms = max(state.now_ms, outcome.at_ms)
     state.ledger.holdings.setdefault(outcome.slug, Holding())
-    state.ledger.settle(outcome.slug, outcome.outcome, outcome.at_ms)
+    state.ledger.settle(outcome.slug, outcome.outcome, outcome.at_ms, outcome.source)
     breakers.look(state)
