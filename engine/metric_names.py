@@ -60,7 +60,7 @@ METRICS: Final[dict[str, Metric]] = {
     "book_resyncs_total": Metric("counter", "Times that a rebuilt book was doubted and asked for again"),
     # decisions and orders
     "decision_seconds": Metric("histogram", "From an event in hand to its decisions"),
-    "decisions_total": Metric("counter", "Decisions by reason; `trade` is an order", ("reason",)),
+    "decisions_total": Metric("counter", "Decisions by reason; `trade`: every gate passed", ("reason",)),
     "orders_total": Metric(
         "counter", "Orders by how they ended; one that failed later counts twice", ("outcome",)
     ),

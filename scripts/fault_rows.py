@@ -519,6 +519,7 @@ GROUPS: Final[tuple[tuple[str, tuple[Row, ...]], ...]] = (
                  "browser/test_plumbing.py::test_a_kill_is_latched_and_confirmed_while_something_is_stuck",
                  "whole/test_kill_cancels.py::"
                  "test_f53_the_kill_command_cancels_what_rests_at_the_venue_by_a_client_of_its_own",
+                 "whole/test_kill_cancels.py::test_f53_the_venue_s_time_begins_once_the_client_is_loaded",
                  "whole/test_kill_cancels.py::test_f53_a_venue_that_cannot_be_asked_keeps_no_latch_back",
                  "whole/test_kill_cancels.py::"
                  "test_f53_whatever_goes_wrong_with_the_cancel_the_latch_is_told"),
