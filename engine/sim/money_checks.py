@@ -16,6 +16,10 @@ ASKED_WITHIN_S: Final = 12.0
 """Wall seconds within which an outcome is asked for: taken up every five, and Gamma may pause for eight."""
 
 
+HISTORY_S: Final = 120.0
+"""How far back a history tells averages: one that is served during a lie is false of older boundaries too."""
+
+
 LIES: Final = ("frozen-value", "wrong-symbol", "changed-rule")
 """Faults of prices and rules that are excused whatever their arguments are."""
 
@@ -59,10 +63,11 @@ class MoneyChecks:
     def fault(self, args: dict[str, Any]) -> None:
         """Note when the venue itself tells untrue prices: no strike of that time can be held against us."""
         span = (self._world.now_s - 5.0, self._world.now_s + args["for_s"] + 70.0)
-        if tells_untruth(args["name"], args["args"]):
+        lies_of_all = tells_untruth(args["name"], args["args"])
+        if lies_of_all:
             self._lied.append(span)
-        elif tells_untruth(args["name"], args["args"], "twap"):
-            self._averages_lied.append(span)
+        if lies_of_all or tells_untruth(args["name"], args["args"], "twap"):
+            self._averages_lied.append((span[0] - HISTORY_S, span[1]))
 
     def add_up(self, state: State) -> None:
         """See that the ledger and the venue's bank add up."""
