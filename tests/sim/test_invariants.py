@@ -334,6 +334,19 @@ def test_a_false_average_is_denied_by_each_raw_second_of_it(
     assert ("strike exact or marked" not in one.broken) == is_fine
 
 
+@pytest.mark.parametrize(("before_s", "is_excused"), [(84.0, True), (130.0, False)])
+@pytest.mark.parametrize("topic", ["twap", "all"])
+def test_a_lie_makes_histories_of_a_while_before_it_false_too(
+    bench: Callable[[int], Bench], topic: str, before_s: float, is_excused: bool
+) -> None:
+    """Seed 450404: one that was told during a lie, of a boundary before it; no raw second of it was known."""
+    one = bench(PAPER)
+    one.witness.paid.fault({"name": "price-apart", "args": {"feed": "all", "topic": topic}, "for_s": 20.0})
+    at_s = int(one.world.start_ms / 1000 + one.world.now_s - before_s)
+    assert one.witness.paid._is_deniable(at_s) is not is_excused
+    assert not one.witness.paid.was_lied_to(at_s), "what is known of it still denies"
+
+
 @pytest.mark.parametrize(
     ("gates", "counted"),
     [
