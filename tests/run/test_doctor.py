@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from websockets.asyncio.server import ServerConnection
 
 from engine.clock import ManualClock, SystemClock
 from engine.config import Settings, load_settings
@@ -30,6 +31,7 @@ from engine.run.doctor.checkup import examine, examine_with
 from engine.run.endpoints import Endpoints
 from engine.run.lock import FolderLock
 from engine.wire.credentials import Credentials
+from tests.feeds.scripted import OnClient, served
 from tests.run.test_order_desk import FEED_URLS
 from tests.test_nginx import free_port
 from tests.whole.processes import practice_venue
@@ -219,6 +221,7 @@ def site(answer: Response) -> httpx.MockTransport:
     )
 
 
+REFUSED = "hung up: closed: received 1008 (policy violation) invalid credentials"
 NOWHERE = Endpoints("ws://x", "ws://x", "http://x", "http://x", None, None, "https://site.example")
 
 
@@ -336,6 +339,57 @@ async def test_rtds_may_be_silent_where_polybolt_delivers(tmp_path: Path) -> Non
     assert "no data within" in without.what
     assert "SPOT_URL" in delivers.todo
     assert "SPOT_URL" not in without.todo
+
+
+async def hangs_up(websocket: ServerConnection) -> None:
+    """Look at the keys for a while, then hang up; answer no ping before."""
+    await websocket.recv()
+    await asyncio.sleep(0.6)
+    await websocket.close(1008, "invalid credentials")
+
+
+async def answers(websocket: ServerConnection) -> None:
+    """Take the keys, and answer pings."""
+    async for frame in websocket:
+        if frame == "PING":
+            await websocket.send("PONG")
+
+
+async def answers_and_hangs_up(websocket: ServerConnection) -> None:
+    """Answer before the keys are looked at."""
+    async for frame in websocket:
+        if frame == "PING":
+            await websocket.send("PONG")
+            await websocket.close(1008, "invalid credentials")
+            return
+
+
+async def is_mute(websocket: ServerConnection) -> None:
+    """Stay connected, and say nothing."""
+    await websocket.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "state", "told"),
+    [
+        (answers, "pass", "not hung up on"),
+        (hangs_up, "fail", REFUSED),
+        (answers_and_hangs_up, "fail", REFUSED),
+        (is_mute, "warn", "no answer to a ping within 3 s"),
+    ],
+)
+async def test_an_account_socket_is_asked_not_only_waited_for(
+    behaviour: OnClient, state: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However slow the venue is in refusing keys, and however soon the feed connects anew after it."""
+    monkeypatch.setattr(doctor_venue, "FIRST_DATA_S", 3.0)
+    monkeypatch.setattr(doctor_venue, "QUIET_S", 0.3)
+    keys = Credentials("key-of-a-test", "c2VjcmV0LW9mLWEtdGVzdA==", "a-passphrase-for-practice")
+    async with served(behaviour) as port:
+        endpoints = NOWHERE._replace(clob_user_ws_url=f"ws://127.0.0.1:{port}")
+        (line,) = [await wait for wait in doctor_venue._with_keys(endpoints, SystemClock(), keys)]
+    assert (line.check, line.state) == ("socket user", state)
+    assert told in line.what
 
 
 async def test_without_keys_those_sockets_are_not_opened() -> None:

@@ -1,10 +1,11 @@
 """The doctor's look at the venue: clock, region, markets and their rules, and whether each socket speaks.
 
 The engine's own feeds and parsers do the asking, so that what passes here is what a run will do. Nothing is
-sent but requests and subscriptions. What it does not know: the account.
+sent but requests, subscriptions and pings. What it does not know: the account.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -26,7 +27,7 @@ from engine.feeds.socket import SocketFeed
 from engine.feeds.sockets import ClobFeed, rtds_feed, spot_feed, user_feed
 from engine.run.checks import Line, failed, passed, warned
 from engine.run.endpoints import Endpoints
-from engine.wire import gamma
+from engine.wire import clob_user, gamma
 from engine.wire.credentials import Credentials
 
 FIRST_DATA_S: Final = 10.0
@@ -39,6 +40,8 @@ WARN_SKEW_MS: Final = 1_000.0
 SITE: Final = "https://polymarket.com"
 GEOBLOCK_PATH: Final = "/api/geoblock"
 
+PONGS: Final[frozenset[str | bytes]] = frozenset(("PONG", b"PONG"))
+"""What answers the ``PING`` of the exchange's sockets. Source: protocol sheet, section 3.7."""
 STOPPED: Final = "stopped: "
 """How a feed says that it will not connect again (``engine.feeds.socket``)."""
 
@@ -284,20 +287,57 @@ async def _hear(name: str, feed: SocketFeed, ear: Ear) -> Line:
     return passed(check, f"first data after {time.monotonic() - started:.1f} s")
 
 
+class _Guest(Ear):
+    """Listens to a feed that may say nothing: ``over`` is also when it answered a ping, or hung up on us."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.hung_up = ""
+
+    def accept(self, event: AnyEvent) -> None:
+        """Keep the first hanging-up: the feed connects anew after it, and is then open for a moment."""
+        if isinstance(event, FeedClosed) and self.opened.is_set():
+            self.hung_up = self.hung_up or event.reason
+            self.over.set()
+        super().accept(event)
+
+
+def _asking(feed: SocketFeed, guest: _Guest) -> SocketFeed:
+    """Let the feed ask for a sign of life behind its keys: it is answered when they have been looked at."""
+    greetings, inner = feed.greetings, feed.on_frame
+
+    def listened(frame: str | bytes) -> Heard:
+        if frame in PONGS:
+            guest.has_data = True
+            guest.over.set()
+        return inner(frame)
+
+    feed.greetings = lambda: (*greetings(), clob_user.PING)
+    feed.on_frame = listened
+    return feed
+
+
 async def _stay(name: str, clock: Clock, make: Callable[[Ear], SocketFeed]) -> Line:
-    """Wait for the connection, then for nothing: to be hung up on is how refused keys are told."""
-    ear, check = Ear(clock), f"socket {name}"
-    running = asyncio.create_task(make(ear).run())
+    """Wait for the connection and its answer, then for nothing: refused keys are told by hanging up."""
+    guest, check = _Guest(clock), f"socket {name}"
+    running = asyncio.create_task(_asking(make(guest), guest).run())
     try:
-        async with asyncio.timeout(FIRST_DATA_S):
-            await ear.opened.wait()
-        await asyncio.sleep(QUIET_S)
-    except TimeoutError:
-        return failed(check, _silence(ear), "see whether the address is right and can be reached")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_DATA_S):
+                await guest.over.wait()
+        is_open = guest.opened.is_set()
+        if is_open and not guest.hung_up:
+            await asyncio.sleep(QUIET_S)
     finally:
         await _end(running)
-    if not ear.opened.is_set():
-        return failed(check, f"hung up: {ear.closed}", "see whether the API credentials are right")
+    if guest.hung_up:
+        return failed(check, f"hung up: {guest.hung_up}", "see whether the API credentials are right")
+    if not is_open:
+        return failed(check, _silence(guest), "see whether the address is right and can be reached")
+    if not guest.has_data:
+        return warned(
+            check, f"connected, but no answer to a ping within {FIRST_DATA_S:.0f} s", "look again later"
+        )
     return passed(check, f"connected, and not hung up on for {QUIET_S:.0f} s")
 
 
