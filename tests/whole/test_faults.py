@@ -16,7 +16,10 @@ import pytest
 
 from benchmarks.venue_scene import Scene
 from benchmarks.venue_scene import scene as playing
-from engine.events import BacklogChanged
+from engine.core import books
+from engine.core.book import Book
+from engine.core.state import Market
+from engine.events import BacklogChanged, BookQueried
 from engine.journal import read_events
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(120)]
@@ -390,11 +393,26 @@ def test_f34_without_a_description_that_is_understood_nothing_is_bought_in_the_e
 
 
 @pytest.mark.campaign
-def test_a_shell_from_rest_voids_no_book(scene: Scene) -> None:
+def test_a_shell_from_rest_voids_no_book(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The cross-check is a check: an old shell of 0.01 and 0.99 leaves the live book the source."""
+    shells: dict[str, list[tuple[str, str]]] = {}
+    """By token, the book's state before and after each comparison with a shell."""
+    compare = books.compare
+
+    def noted(market: Market, book: Book, event: BookQueried) -> None:
+        before = book.state
+        compare(market, book, event)
+        if (event.best_bid_e4, event.best_ask_e4) == books.SHELL_E4:
+            shells.setdefault(event.token, []).append((before, book.state))
+
+    def compared_in_a_row() -> int:
+        return max((len(of_one) for of_one in shells.values()), default=0)
+
+    monkeypatch.setattr(books, "compare", noted)
     scene.until(scene.is_well)
-    was = resyncs(scene)
     with scene.fault("rest-stale"):
-        scene.until(lambda: scene.did("rest-stale") >= 4)
+        scene.until(lambda: compared_in_a_row() > books.DIFFERED_IN_A_ROW, 90)
         scene.until(scene.is_well)
-    assert resyncs(scene) == was
+    every = [pair for of_one in shells.values() for pair in of_one]
+    assert ("live", "live") in every
+    assert not [pair for pair in every if pair[0] == "live" and pair[1] != "live"]
