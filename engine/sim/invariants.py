@@ -297,14 +297,17 @@ class Witness:
         if state.halted_why is not None or state.killed:
             return
         self.paid.unsettled(state)
-        calm_s = self.world.quiet_for_s() / rate
+        calm_s = self.world.calm_for_s() / rate
         late = [
             name
             for name, one in state.trading.in_flight.items()
             if state.now_ms - one.at_ms > CALM_S * 1000 * rate and not _is_a_persons(one, state.now_ms)
         ]
         if late and calm_s > CALM_S:
-            self.broke("order ends known or halts", f"{calm_s:.0f} wall seconds after the last fault: {late}")
+            self.broke(
+                "order ends known or halts",
+                f"{calm_s:.0f} wall seconds after the last fault and start: {late}",
+            )
         if not state.dry_run:
             wrong = truth.account_differs(self.world.venue, state.ledger, self.world.money_e6)
             self.counts["accounts compared"] += wrong is not None

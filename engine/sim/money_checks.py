@@ -53,12 +53,10 @@ class MoneyChecks:
         self._lied: list[tuple[float, float]] = []
         self._averages_lied: list[tuple[float, float]] = []
         """When every feed told untrue averages, and true seconds."""
-        self._life_began_s = 0.0
 
     def begin_life(self) -> None:
         """Forget what only a session knows."""
         self._strikes.clear()
-        self._life_began_s = self._world.now_s
 
     def fault(self, args: dict[str, Any]) -> None:
         """Note when the venue itself tells untrue prices: no strike of that time can be held against us."""
@@ -118,7 +116,7 @@ class MoneyChecks:
         """See that every holding was paid out whose window the venue resolved, if there was time to ask."""
         world = self._world
         rate, now_s = world.script.terms.rate, world.now_s
-        if min(now_s - self._life_began_s, world.quiet_for_s()) < ASKED_WITHIN_S * rate:
+        if world.calm_for_s() < ASKED_WITHIN_S * rate:
             return
         for slug, holding in state.ledger.holdings.items():
             since_s = now_s - (holding.end_s - world.start_ms / 1000)

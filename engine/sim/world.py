@@ -55,6 +55,9 @@ LONGEST_WAIT_S: Final = 60.0
 """Wall seconds, after the script's end, in which what is under way has to become known: an order that the
 venue does not know is believed lost after 20 s without a break."""
 
+LIVES_WAITED_FOR: Final = 5
+"""So many times that wait, and the run is over whatever is under way."""
+
 LOOKED_EVERY_S: Final = 5.0
 """Venue seconds between two looks for a run's end and for halts."""
 
@@ -94,6 +97,8 @@ class World:
         self.witness = Witness(self)
         self.operator = Operator(self)
         self.life = 0
+        self.life_began_s = 0.0
+        """Venue seconds since the beginning, as of ``now_s``."""
         self.engine: Engine | None = None
         self.owner = ""
         self.fuse: tuple[str, int] | None = None
@@ -136,6 +141,11 @@ class World:
         ]
         return self.now_s - max(ends, default=0.0)
 
+    def calm_for_s(self) -> float:
+        """Return for how many venue seconds nothing has gone wrong on purpose and this engine has lived:
+        what an order's fate is looked for in is forgotten with an engine, whoever stops it."""
+        return min(self.quiet_for_s(), self.now_s - self.life_began_s)
+
     def has_journal(self) -> bool:
         """Say whether the present life has a recorder."""
         made = MemoryJournal.made
@@ -170,7 +180,10 @@ class World:
 
     def _must_go_on(self) -> bool:
         """Say whether something is under way that may still end, once nothing goes wrong any more."""
-        if not SimulatedSession.made or self.quiet_for_s() > LONGEST_WAIT_S * self.script.terms.rate:
+        longest_s = LONGEST_WAIT_S * self.script.terms.rate
+        if not SimulatedSession.made or self.calm_for_s() > longest_s:
+            return False
+        if self.quiet_for_s() > LIVES_WAITED_FOR * longest_s:  # each halts, and is restarted
             return False
         trading = self.session.state.trading
         return bool(trading.in_flight or trading.trades_to_follow)
@@ -215,6 +228,7 @@ class World:
     async def _live(self) -> None:
         """Let one engine live: until it is stopped, ends by itself, or dies."""
         self.life += 1
+        self.life_began_s = self.now_s
         self.owner = f"life {self.life}"
         self.stop, self.died = asyncio.Event(), asyncio.Event()
         SimulatedLedger.fails = False

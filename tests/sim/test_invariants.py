@@ -286,7 +286,7 @@ def test_only_a_sale_whose_window_is_over_waits_for_a_person(
     order = Order(live.intent(side=side), live.state.now_ms - LONG_MS)
     order.state = state
     live.state.trading.in_flight["x#1"] = order
-    live.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
+    live.world.calm_for_s = lambda: 1e9  # type: ignore[method-assign]
     live.witness.finish()
     assert ("order ends known or halts" not in live.broken) == is_fine
 
@@ -301,9 +301,41 @@ def test_an_order_has_the_time_that_looking_for_it_takes(
     order = Order(live.intent(), live.state.now_ms - wall_s * live.world.script.terms.rate * 1000)
     order.state = "unknown"
     live.state.trading.in_flight["x#1"] = order
-    live.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
+    live.world.calm_for_s = lambda: 1e9  # type: ignore[method-assign]
     live.witness.finish()
     assert ("order ends known or halts" not in live.broken) == is_fine
+
+
+@pytest.mark.parametrize(("wall_s", "is_fine"), [(54, True), (56, False)])
+def test_each_engine_has_that_time_and_the_run_waits_for_it(
+    bench: Callable[[int], Bench], wall_s: int, is_fine: bool
+) -> None:
+    """Seed 452595: breakers were cleared again and again, for which the engine is stopped: none of three
+    lived for the 21 s that it takes to believe that the venue never had an order."""
+    live = bench(LIVE)
+    world, rate = live.world, live.world.script.terms.rate
+    order = Order(live.intent(), live.state.now_ms - 600 * rate * 1000)
+    order.state = "unknown"
+    live.state.trading.in_flight["x#1"] = order
+    world.quiet_for_s = lambda: 299.0 * rate  # type: ignore[method-assign]
+    world.life_began_s = world.now_s - wall_s * rate
+    assert world._must_go_on()
+    live.witness.finish()
+    assert ("order ends known or halts" not in live.broken) == is_fine
+
+
+def test_no_run_waits_for_an_engine_that_halts_each_time(bench: Callable[[int], Bench]) -> None:
+    """Nor for one that has had its time."""
+    live = bench(LIVE)
+    world, rate = live.world, live.world.script.terms.rate
+    live.state.trading.in_flight["x#1"] = Order(live.intent(), live.state.now_ms)
+    world.life_began_s = world.now_s
+    for quiet_s, waits in ((299.0, True), (301.0, False)):
+        world.quiet_for_s = lambda quiet_s=quiet_s: quiet_s * rate  # type: ignore[method-assign]
+        assert world._must_go_on() == waits
+    world.life_began_s = world.now_s - 61 * rate
+    world.quiet_for_s = lambda: 62.0 * rate  # type: ignore[method-assign]
+    assert not world._must_go_on()
 
 
 def test_a_session_that_was_told_nothing_yet_is_not_compared(bench: Callable[[int], Bench]) -> None:
@@ -892,7 +924,7 @@ def paid_wrongly(one: Bench) -> None:
 
 def never_paid(one: Bench) -> None:
     one.state.ledger.book(past(one, end_s=0))
-    one.witness.paid._life_began_s = -1e9
+    one.world.life_began_s = -1e9
     one.world.quiet_for_s = lambda: 1e9  # type: ignore[method-assign]
     one.witness.paid.unsettled(one.state)
 
