@@ -36,7 +36,7 @@ from engine.practice import (
     spot_socket,
     user_socket,
 )
-from engine.practice.keys import PRACTICE_KEY
+from engine.practice.keys import PRACTICE_KEY, Keys
 from engine.practice.market import Markets
 from engine.practice.order_errors import Refused
 from engine.practice.outbox import Outbox
@@ -347,9 +347,9 @@ def _practice_heard(data: bytes, folder: Path) -> bool:
 
 
 async def _said_to_all(data: bytes) -> bool:
-    board, clock = PriceBoard(), ManualClock(NOW_MS)
+    board, clock, keys = PriceBoard(), ManualClock(NOW_MS), Keys()
     clob, feeds = clob_socket.ClobFeed(Markets(cast("Any", None)), clock), rtds_socket.RtdsFeed(board, clock)
-    spots, averages = spot_socket.SpotFeed(board), polybolt_socket.PolyboltFeed(clock)
+    spots, averages = spot_socket.SpotFeed(board), polybolt_socket.PolyboltFeed(clock, keys)
     market, topics = clob_socket._Subscriber(1), rtds_socket._Subscriber(1)
     own, average, spot = user_socket._Subscriber(1), polybolt_socket._Subscriber(1), Outbox("spot")
     for line in data.decode("utf-8", "replace").split("\n"):
@@ -357,7 +357,7 @@ async def _said_to_all(data: bytes) -> bool:
         feeds._hear(topics, line)
         averages._hear(average, line)
         spots._hear(spot, line)
-        user_socket._hear(own, line)
+        user_socket._hear(own, keys, line)
     return bool(market.tokens or topics.topics or average.is_authed or spot in spots._subscribed)
 
 

@@ -25,6 +25,12 @@ SILENT_CLIENT_S: Final = 10.0
 """A client that sends nothing after it connected is closed. Source: protocol sheet, section 3.1."""
 
 
+SILENT_S: Final = 30.0
+"""Later on, one that says nothing for so long is closed, here and on the user channel. A ``PING`` is asked
+for every 10 s (protocol sheet, section 3.1); when the real server hangs up is not documented, and decided
+here."""
+
+
 class _Subscriber:
     """One connection: its tokens, and whether it asked for the custom features."""
 
@@ -109,7 +115,7 @@ class ClobFeed:
         self._subscribers.add(subscriber)
         watch = asyncio.create_task(close_when_silent(websocket, subscriber.spoke))
         try:
-            await converse(websocket, subscriber.outbox, lambda text: self._hear(subscriber, text))
+            await converse(websocket, subscriber.outbox, lambda text: self._hear(subscriber, text), SILENT_S)
         finally:
             watch.cancel()
             self._subscribers.discard(subscriber)

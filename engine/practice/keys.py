@@ -99,6 +99,10 @@ class Keys:
         """Return the API keys of an address."""
         return [key for key, (owner, _) in self._owners.items() if owner == address]
 
+    def issued(self, api_key: str) -> Credentials | None:
+        """Return what belongs to a key; None where nobody has it."""
+        return self._owners.get(api_key, ("", None))[1]
+
     def forget(self, account: Account) -> None:
         """Delete the key with which the call was made."""
         self._owners.pop(account.api_key, None)

@@ -4,7 +4,9 @@ A client that reads too slowly is closed, as the real venue does ("slow consumer
 """
 
 import asyncio
+import contextlib
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -73,20 +75,29 @@ class Outbox:
             await asyncio.sleep(0)
 
 
-async def converse(websocket: WebSocket, outbox: Outbox, on_text: Callable[[str], None]) -> None:
-    """Serve one client until it leaves, or until it is too slow.
+async def converse(
+    websocket: WebSocket,
+    outbox: Outbox,
+    on_text: Callable[[str], None],
+    silent_s: float = math.inf,
+) -> None:
+    """Serve one client until it leaves, or until it is too slow or says nothing for too long.
 
     Args:
         websocket: Accepted already.
         outbox: Its queue.
         on_text: Called with every text frame it sends.
+        silent_s: Wall seconds without any of them after which it is closed.
     """
+    said = _Said(on_text)
     log.info("= client joined", extra={"client": outbox.client})
     jobs = [
         asyncio.create_task(outbox.deliver(websocket)),
-        asyncio.create_task(_listen(websocket, on_text)),
+        asyncio.create_task(_listen(websocket, said)),
         asyncio.create_task(outbox.overflowed.wait()),
     ]
+    if silent_s < math.inf:
+        jobs.append(asyncio.create_task(said.until_silent(outbox, silent_s)))
     try:
         await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -101,6 +112,28 @@ async def converse(websocket: WebSocket, outbox: Outbox, on_text: Callable[[str]
         await _close(websocket, *outbox.ending)
     else:
         log.info("x client left", extra={"client": outbox.client})
+
+
+class _Said:
+    """What a client says, and whether it says anything."""
+
+    def __init__(self, on_text: Callable[[str], None]) -> None:
+        self._on_text = on_text
+        self._spoke = asyncio.Event()
+
+    def __call__(self, text: str) -> None:
+        """Take a text frame."""
+        self._spoke.set()
+        self._on_text(text)
+
+    async def until_silent(self, outbox: Outbox, silent_s: float) -> None:
+        """Return once nothing was said for so long, with the connection's end asked for."""
+        with contextlib.suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(silent_s):
+                    await self._spoke.wait()
+                self._spoke.clear()
+        outbox.end(POLICY_VIOLATION, "no keep-alive")
 
 
 async def _listen(websocket: WebSocket, on_text: Callable[[str], None]) -> None:

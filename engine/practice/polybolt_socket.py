@@ -19,6 +19,7 @@ from engine.decoded import from_json
 from engine.errors import DecodingError
 from engine.practice import polybolt_frames as frames
 from engine.practice.credentials import are_valid
+from engine.practice.keys import Keys
 from engine.practice.outbox import Outbox, converse
 from engine.practice.prices import PriceBoard
 from engine.practice.tape import PriceMoment
@@ -72,7 +73,8 @@ class _Subscriber:
 class PolyboltFeed:
     """The PolyBolt socket's subscribers. ``board`` holds what was delivered here, not what RTDS got."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, keys: Keys) -> None:
+        self._keys = keys
         self._board = PriceBoard()
         self._clock = clock
         self._subscribers: set[_Subscriber] = set()
@@ -118,7 +120,7 @@ class PolyboltFeed:
             case "ping":
                 subscriber.outbox.send(frames.op("pong", rid))
             case "auth":
-                _authenticate(subscriber, message)
+                _authenticate(subscriber, message, self._keys)
             case "subscribe" | "unsubscribe" as op:
                 if _asks_too_often(subscriber):
                     subscriber.fail("rate_limited", rid, POLICY)
@@ -167,12 +169,12 @@ class PolyboltFeed:
         return frames.snapshot(channel, subscription.symbol, points, number, now_ms)
 
 
-def _authenticate(subscriber: _Subscriber, message: dict[str, Any]) -> None:
+def _authenticate(subscriber: _Subscriber, message: dict[str, Any], keys: Keys) -> None:
     rid = message.get("rid")
     subscriber.auths += 1
     if subscriber.auths > MOST_AUTHS:
         subscriber.fail("auth_attempts", rid, POLICY)
-    elif are_valid(message.get("auth")):
+    elif are_valid(message.get("auth"), keys):
         subscriber.is_authed = True
         subscriber.outbox.send(frames.op("authed", rid))
     else:

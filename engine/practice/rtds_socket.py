@@ -38,6 +38,10 @@ TOPICS: Final = {
 }
 """Source: protocol sheet, section 1.2; 120 s of Binance as captured on 2026-09-05."""
 
+SILENT_S: Final = 20.0
+"""A client that says nothing for so long is closed. A ``PING`` is asked for every 5 s (protocol sheet,
+section 1.5); when the real server hangs up is not documented, and decided here."""
+
 KINDS: Final = ("update", "*")
 
 Hearing: TypeAlias = Literal["all", "symbol", "snapshot only", "nothing", "refused"]
@@ -82,7 +86,7 @@ class RtdsFeed:
         self._subscribers.add(subscriber)
         subscriber.outbox.send("")
         try:
-            await converse(websocket, subscriber.outbox, lambda text: self._hear(subscriber, text))
+            await converse(websocket, subscriber.outbox, lambda text: self._hear(subscriber, text), SILENT_S)
         finally:
             self._subscribers.discard(subscriber)
 

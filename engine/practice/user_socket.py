@@ -7,6 +7,7 @@ Source: protocol sheet, section 3.7.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from itertools import count
 from typing import Any, Final
 
@@ -14,9 +15,10 @@ from starlette.websockets import WebSocket
 
 from engine.decoded import from_json
 from engine.errors import DecodingError
-from engine.practice.clob_socket import close_when_silent
+from engine.practice.clob_socket import SILENT_S, close_when_silent
 from engine.practice.credentials import are_valid
 from engine.practice.frames import json_text
+from engine.practice.keys import Keys
 from engine.practice.outbox import POLICY_VIOLATION, Outbox, converse
 
 ORDER: Final[dict[str, Any]] = {
@@ -89,7 +91,8 @@ class _Subscriber:
 class UserFeed:
     """The user channel's subscribers."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
         self._subscribers: set[_Subscriber] = set()
         self._numbers = count(1)
 
@@ -134,13 +137,14 @@ class UserFeed:
         self._subscribers.add(subscriber)
         watch = asyncio.create_task(close_when_silent(websocket, subscriber.spoke))
         try:
-            await converse(websocket, subscriber.outbox, lambda text: _hear(subscriber, text))
+            hear = partial(_hear, subscriber, self._keys)
+            await converse(websocket, subscriber.outbox, hear, SILENT_S)
         finally:
             watch.cancel()
             self._subscribers.discard(subscriber)
 
 
-def _hear(subscriber: _Subscriber, text: str) -> None:
+def _hear(subscriber: _Subscriber, keys: Keys, text: str) -> None:
     """Act on what a client said; what is not understood is passed over in silence."""
     if text == "PING":
         subscriber.outbox.send("PONG")
@@ -155,7 +159,7 @@ def _hear(subscriber: _Subscriber, text: str) -> None:
     named = {str(market) for market in markets} if isinstance(markets, list) else set()
     if message.get("type") == "user":
         subscriber.spoke.set()
-        if not are_valid(message.get("auth")):
+        if not are_valid(message.get("auth"), keys):
             subscriber.outbox.end(POLICY_VIOLATION, "invalid credentials")
             return
         subscriber.api_key = message["auth"]["apiKey"]

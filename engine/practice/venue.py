@@ -85,9 +85,9 @@ class Venue:
         self.rtds = RtdsFeed(self.board, self.clock)
         self.clob = ClobFeed(self.markets, self.clock)
         self.spot = SpotFeed(self.board)
-        self.polybolt = PolyboltFeed(self.clock)
-        self.user = UserFeed()
         self.keys = Keys()
+        self.polybolt = PolyboltFeed(self.clock, self.keys)
+        self.user = UserFeed(self.keys)
         self.exchange = Exchange(self.markets, self.clob, Chain(self.clock, self.user, timings))
         self.heartbeats = Heartbeats(self.exchange)
         self.released = 0

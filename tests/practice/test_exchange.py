@@ -14,6 +14,7 @@ from engine.practice.bank import CLEARING, FEES, USD
 from engine.practice.chain import Chain, Timings
 from engine.practice.clob_socket import ClobFeed
 from engine.practice.exchange import Exchange
+from engine.practice.keys import Keys
 from engine.practice.market import Markets
 from engine.practice.matching import Fill, with_fees
 from engine.practice.order_errors import CATALOGUE, Refused, refused
@@ -36,7 +37,7 @@ class Floor:
         self.clock = ManualClock(at(1))
         self.markets = Markets(tape)
         self.market = self.markets.named(SLUG)
-        self.chain = Chain(self.clock, UserFeed(), GENEROUS)
+        self.chain = Chain(self.clock, UserFeed(Keys()), GENEROUS)
         self.exchange = Exchange(self.markets, ClobFeed(self.markets, self.clock), self.chain)
         self.show(bid, ask, size)
 
