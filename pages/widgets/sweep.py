@@ -7,8 +7,8 @@ import streamlit as st
 from engine import desk
 from engine.run.sweep import figures as sweep_figures
 from engine.run.sweep import job as sweep_job
-from engine.run.sweep import opening
-from engine.run.sweep.figures import PARTS, SHOWN
+from engine.run.sweep import opening, words
+from engine.run.sweep.figures import PARTS, PARTS_HELD_OUT, SHOWN
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.opening import Ways
 from pages import access
@@ -130,6 +130,8 @@ def _runs(name: str, report: dict[str, Any], ways: Ways) -> None:
     swept = {one: tables.number(one, "as in the grid", "%g") for one in report["runs"][0]["parameters"]}
     columns = {"run": tables.count("run", "its number")} | swept | findings.columns()
     picked = tables.chosen(rows, columns, f"sweep-runs-{name}")
+    if part in PARTS_HELD_OUT:
+        st.caption(words.CHOOSING_HERE)
     if picked is None:
         st.caption("Choose a row, at its left edge, to open the trades of that run.")
     else:

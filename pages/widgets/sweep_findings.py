@@ -21,8 +21,8 @@ def verdict(report: dict[str, Any]) -> None:
     if report["partial"]:
         st.warning(f"Partial: {plain.marked_down(report['why_partial'])}. Only what was done is shown.")
     st.markdown(f"**Verdict: {plain.marked_down(report['verdict'])}**")
-    for still in words.still_words(report):
-        st.info(plain.marked_down(still))
+    for noted in (*words.still_words(report), *words.looked_at_words(report)):
+        st.info(plain.marked_down(noted))
     told = report["plan"]["hypothesis"]
     expected = words.expected_words(plain.marked_down(told))
     st.caption(
@@ -35,6 +35,8 @@ def verdict(report: dict[str, Any]) -> None:
         f"{data['windows_overlapping']:,} windows overlap. Without a known fee schedule: "
         f"{data['fee_unknown']:,}. {_misses(report)}"
     )
+    if dropped := data.get("windows_dropped"):
+        st.caption(plain.marked_down(f"{words.dropped_words(dropped)}."))
     for later in report["plan"].get("later_hypotheses", ()):
         st.caption(f"Said later, {plain.utc(later['said_ms'])}: {plain.marked_down(later['hypothesis'])}.")
     _left_out("Sessions that were left out", data.get("sources_left_out", []))
@@ -64,11 +66,13 @@ def chosen(report: dict[str, Any], ways: Ways) -> None:
         return
     st.subheader("Chosen on earlier windows, reported on later ones", anchor=False)
     values = ", ".join(f"{name} {value:g}" for name, value in one["parameters"].items())
-    luck = words.luck_words(one["deflated_sharpe"].get("probability"), report["tried"])
+    luck = words.luck_words(one["deflated_sharpe"].get("probability"), words.tries_of(report))
     st.markdown(
         f"Run {one['run']}: {plain.marked_down(values)}; fee: {plain.marked_down(one['fee'])}. "
         f"{plain.marked_down(luck)} {plain.marked_down(words.SHAPES[one['plateau']['shape']])}"
     )
+    if won := words.wins_words(one):
+        st.markdown(plain.marked_down(won))
     rows = [
         {"assumption": name, **_ends(one["held_out_interval"][name]), **one["figures"][name]["held_out"]}
         for name in ASSUMPTIONS
@@ -76,7 +80,8 @@ def chosen(report: dict[str, Any], ways: Ways) -> None:
     tables.shown(rows, _held_out_columns(), "chosen")
     st.caption(
         "Held-out windows alone. Mean a window, low and high: 95 % of what windows drawn again would show; "
-        "an interval that holds 0 is not told from not trading."
+        "an interval that holds 0 is not told from not trading, and one above 0 may lack losses that are yet "
+        "to come."
     )
     _walk_forward(report["walk_forward"])
     _robust(report["robust"])

@@ -310,3 +310,51 @@ def test_a_heat_map_is_the_mean_over_the_other_parameters():
     ]
     figure = sweep_figures.heat_figure(rows, "a", "b", "total_pnl")
     assert figure["data"][0]["z"] == [[12, 22], [None, None]]
+
+
+def test_a_heat_map_does_not_pass_over_those_that_did_not_trade():
+    """One of ten made five dollars and nine did nothing: ten tries made half a dollar each, not five."""
+    rows = [
+        {"a": 1, "b": 1, "c": c, "total_pnl": None if c else 5.0, "win_rate": None if c else 0.8}
+        for c in range(10)
+    ]
+    trace = sweep_figures.heat_figure(rows, "a", "b", "total_pnl")["data"][0]
+    assert (trace["z"], trace["text"]) == ([[0.5]], [["mean of all 10, of which 1 traded"]])
+    trace = sweep_figures.heat_figure(rows, "a", "b", "win_rate")["data"][0]
+    assert (trace["z"], trace["text"]) == ([[0.8]], [["mean of the 1 of 10 that have it"]])
+    assert "%{text}" in trace["hovertemplate"]
+
+
+def test_the_page_says_what_spoils_a_hold_out(counter, told):
+    """Looked at before, cut through, or chosen by: then it is no hold-out, and no figure shows that."""
+    report = copy.deepcopy(told)
+    report["looked_at_before"] = {"sweeps": 9, "configurations": 240}
+    report["tried_in_all"] = 244
+    report["data"]["windows_dropped"] = 3
+    report["chosen"]["deflated_sharpe"] = {"probability": 0.5}
+    report["chosen"]["held_out_wins"]["arrival"] = {"bets": 40, "won": 39, "expected": 38.25, "chance": 0.31}
+    ended(counter, "20260901-000000", report)
+    page = opened("sweep.py")
+    words = said(page).replace("\\", "")
+    assert "looked at by 9 earlier sweeps of 240 configurations" in words
+    assert "best of 244 tries" in words
+    assert "3 windows that began before the last one to choose on had ended" in words
+    assert "39 of 40 bets won" in words
+    assert "with a chance of 0.310" in words
+    in_sample = "to choose a row by them is to choose in-sample"
+    assert in_sample not in words, "the windows to choose on are for choosing"
+    page.selectbox(key="sweep-part").set_value("held_out").run()
+    assert in_sample in said(page)
+
+
+def test_a_report_of_a_version_before_is_still_shown(counter, told):
+    """It has no wins against prices, and knows no sweep before it."""
+    report = copy.deepcopy(told)
+    for name in ("looked_at_before", "tried_in_all"):
+        del report[name]
+    del report["data"]["windows_dropped"], report["chosen"]["held_out_wins"]
+    ended(counter, "20260901-000000", report)
+    page = opened("sweep.py")
+    assert not page.exception, page.exception
+    assert "Verdict" in said(page)
+    assert "looked at by" not in said(page)

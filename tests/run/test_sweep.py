@@ -34,8 +34,8 @@ from engine.run.sweep.play import (
 )
 from engine.run.sweep.run import Plan, Watch, chunks_of, play_chunk, play_one, run
 from engine.run.sweep.spread import here, over_dask
-from engine.run.sweep.trace import trace_of
-from engine.run.sweep.words import render, still_words
+from engine.run.sweep.trace import Window, trace_of
+from engine.run.sweep.words import SHAPES, render, still_words
 from engine.run.wide_csv import read_rows
 from tests.run.sweep_files import EAGER_GRID, SEED_GRID, files_in, swept
 from tests.run.sweep_workers import DEADLY, AllDie, Dies, buried
@@ -218,8 +218,13 @@ def test_a_fee_in_the_grid_replaces_the_schedule_and_says_so(trace):
 
 def test_held_out_windows_are_the_last_ones_and_folds_follow_each_other():
     """Nothing may be chosen on what came later."""
-    parts = honesty.split(100)
-    assert (parts.chosen_on, parts.held_out) == (range(70), range(70, 100))
+    windows = [
+        Window(f"w{n}", n * 300, (n + 1) * 300, 0, 0, 0.07, 1.0, 0.0, None, fee_known=True)
+        for n in range(100)
+    ]
+    parts = honesty.split_in_time(windows)
+    assert (list(parts.chosen_on), list(parts.held_out)) == (list(range(70)), list(range(70, 100)))
+    assert not parts.dropped
     assert [one for fold in parts.folds for one in fold] == list(range(100))
 
 
@@ -245,19 +250,34 @@ def test_the_expected_luck_is_that_of_a_simulation():
 
 def test_intervals_verdicts_and_plateaus_in_words():
     """Each word stands for one case."""
-    assert honesty.interval(np.full(50, 2.0), 1) == (2.0, 2.0)
-    low, high = honesty.interval(np.random.default_rng(1).normal(0, 1, 400), 1)
+    assert honesty.interval(np.full(50, 2.0), range(50), 1) == (2.0, 2.0)
+    low, high = honesty.interval(np.random.default_rng(1).normal(0, 1, 400), range(400), 1)
     assert low < 0 < high
-    assert honesty.verdict(0, None, None).endswith(honesty.NO_DIFFERENCE)
-    assert honesty.verdict(5, (1.0, 2.0), 0.99).startswith("too few to say")
-    assert honesty.verdict(50, (1.0, 2.0), 0.99).startswith("better")
-    assert "luck" in honesty.verdict(50, (1.0, 2.0), 0.5)
-    assert honesty.verdict(50, (-2.0, -1.0), 0.99).startswith("worse")
-    assert honesty.verdict(50, (-2.0, 1.0), 0.99) == honesty.NO_DIFFERENCE
+    sure, expected = honesty.Wins(50, 49, 40.0, 0.049), honesty.Wins(50, 50, 49.0, 0.31)
+    assert honesty.verdict(0, None, None, sure).endswith(honesty.NO_DIFFERENCE)
+    assert honesty.verdict(5, (1.0, 2.0), 0.99, sure).startswith("too few to say")
+    assert honesty.verdict(50, (1.0, 2.0), 0.99, sure).startswith("better")
+    assert honesty.verdict(50, (1.0, 2.0), 0.5, sure).endswith("no more than the luck of so many tries")
+    assert honesty.verdict(50, (1.0, 2.0), 0.99, expected).endswith("at these prices: chance 0.31")
+    assert honesty.verdict(50, (1.0, 2.0), None, expected).count(";") == 1, "both doubts are said"
+    assert honesty.verdict(50, (-2.0, -1.0), 0.99, sure).startswith("worse")
+    assert honesty.verdict(50, (-2.0, 1.0), 0.99, sure) == honesty.NO_DIFFERENCE
     grid = grid_of('{"hammer_secs": [5, 10, 15]}')
     profits = {(5.0,): 8.0, (10.0,): 10.0, (15.0,): 9.0}
     assert honesty.plateau(grid, (10.0,), profits)["shape"] == "plateau"
     assert honesty.plateau(grid, (10.0,), profits | {(5.0,): -5.0})["shape"] == "peak"
+
+
+@pytest.mark.parametrize("around", [-3.0, None])
+@pytest.mark.parametrize("own", [-1.0, 0.0])
+def test_a_best_one_that_lost_money_is_no_peak(own, around):
+    """Its neighbours lost more, or did not trade at all: that they did much worse is not its virtue."""
+    grid = grid_of('{"hammer_secs": [5, 10, 15]}')
+    told = honesty.plateau(grid, (10.0,), {(5.0,): around, (10.0,): own, (15.0,): around})
+    assert (told["shape"], told["neighbours"], told["neighbours_mean"]) == ("loss", 2, around or 0.0)
+    assert "lost money on the windows to choose on" in SHAPES[told["shape"]]
+    alone = honesty.plateau(grid_of('{"hammer_secs": 10}'), (10.0,), {(10.0,): own})
+    assert (alone["shape"], alone["neighbours_mean"]) == ("loss", None)
 
 
 def test_robust_ranges_of_nothing_are_undefined():

@@ -101,6 +101,61 @@ def test_the_fingerprint_is_of_the_table_beside_a_csv_too(files, tmp_path):
     assert files_of(Source(tmp_path / "rows.csv")) == [tmp_path / "rows.csv", beside]
 
 
+PLAN = {
+    "fingerprint": "f", "data": "d", "grid": {"a": [1, 2], "b": [1, 2, 3]}, "search": ["grid"],
+    "planned_ms": 5, "hypothesis": "", "later_hypotheses": [], "earlier_sweeps": [],
+}  # fmt: skip
+
+
+def test_a_hold_out_that_was_looked_at_is_said_and_its_tries_count(files, tmp_path, capsys):
+    """Ten grids over one data said each that nobody had seen what they held out: the best of ten is luck."""
+    first = swept(files, tmp_path)[1]
+    assert first["looked_at_before"] == {"sweeps": 0, "configurations": 0}
+    assert "looked at by" not in capsys.readouterr().out
+    second = swept(files, tmp_path, grid=SEED_GRID)[1]  # takes the first one's place under its name
+    third = swept(files, tmp_path, "--output-prefix", str(tmp_path / "out" / "other"), "--seed", "2")
+    assert third[0] == 0
+    told = json.loads((tmp_path / "out" / "other.json").read_text())
+    assert second["looked_at_before"] == {"sweeps": 1, "configurations": 8}
+    assert told["looked_at_before"] == {"sweeps": 2, "configurations": 56}
+    assert (told["tried"], told["tried_in_all"]) == (8, 64)
+    assert "This hold-out was looked at by 2 earlier sweeps of 56 configurations" in capsys.readouterr().out
+    again = swept(files, tmp_path)[1]
+    assert again["plan"]["fingerprint"] == first["plan"]["fingerprint"], "what came before is no part of it"
+    assert again["looked_at_before"]["sweeps"] == 2, "the same sweep is not another one"
+    other = swept(files_in(tmp_path, 5), tmp_path)[1]
+    assert other["looked_at_before"]["sweeps"] == 0, "nobody looked at other data"
+    assert len(other["plan"]["earlier_sweeps"]) == 3, "and yet none is forgotten where a plan takes its place"
+
+
+def test_plans_beside_it_count_as_they_were_planned(tmp_path):
+    """Of every name, once each, a search by its trials; plans that cannot be read say nothing."""
+    folder = tmp_path / "sweeps" / "this"
+    others = {
+        "this/a": PLAN, "b/sweep": PLAN | {"fingerprint": "g", "search": ["tpe", 70, "4.0"]},
+        "c/sweep": PLAN | {"fingerprint": "h", "data": "of other data"}, "d/sweep": {"grid": 1},
+        "e/sweep": PLAN | {"fingerprint": "mine"}, "f/x": PLAN,
+    }  # fmt: skip
+    for name, told in others.items():
+        path = tmp_path / "sweeps" / f"{name}.plan.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(told))
+    mine = plans.kept(PLAN | {"fingerprint": "mine"}, folder / "sweep")
+    assert [one["fingerprint"] for one in mine["earlier_sweeps"]] == ["f", "g", "h"]
+    assert plans.looked_at_before(mine) == plans.Before(2, 6 + 70)
+
+
+def test_a_plan_of_a_version_before_is_read_as_it_was(tmp_path):
+    """It lists no earlier sweeps; its words, its configurations and its fingerprint count as ever."""
+    old = {name: told for name, told in PLAN.items() if name != "earlier_sweeps"}
+    old |= {"hypothesis": "late pays"}
+    (tmp_path / "sweep.plan.json").write_text(json.dumps(old))
+    same = plans.kept(PLAN | {"planned_ms": 9, "hypothesis": "early pays"}, tmp_path / "sweep")
+    assert (same["hypothesis"], same["planned_ms"], same["earlier_sweeps"]) == ("late pays", 5, [])
+    another = plans.kept(PLAN | {"fingerprint": "g"}, tmp_path / "sweep")
+    assert plans.looked_at_before(another) == plans.Before(1, 6)
+
+
 # --- what is read -------------------------------------------------------------------------------------------
 
 
@@ -235,7 +290,7 @@ def test_a_disk_that_fills_up_ends_it_with_a_word_and_keeps_what_was_done(
 
 def test_the_words_hold_every_doubt_that_the_report_has(files, tmp_path, capsys):
     """Who reads the terminal alone must not know less."""
-    files = files_in(tmp_path, 4)  # a market in which the held-out window is traded
+    files = files_in(tmp_path, 4, 6)  # a market in which the held-out windows are traded
     lines = Path(files[1]).read_text().splitlines()
     lines[40] = "NaN," + lines[40]
     Path(files[1]).write_text("\n".join(lines) + "\n")
@@ -243,8 +298,9 @@ def test_the_words_hold_every_doubt_that_the_report_has(files, tmp_path, capsys)
     told = capsys.readouterr().out
     for words in (
         "miss probability 0 (no order misses what the book shows)", "latency 80 ms",
-        "late and far pays", "1 window overlapping", "1 row that could not be used; the first: ", "line 41",
-        "held out: the last 1 window, from 2026-09-01 00:10:00 UTC to 2026-09-01 00:15:00 UTC",
+        "late and far pays", "2 windows overlapping", "1 row that could not be used; the first: ", "line 41",
+        "held out: the last 2 windows, from 2026-09-01 00:15:00 UTC to 2026-09-01 00:30:00 UTC",
+        "one counted a moment of settlement",
         f"of these {report['robust']['configurations']} traded, P&L mean",
         "walk forward: P&L ", "stretch 4: by run", "mean a window within",
     ):  # fmt: skip

@@ -17,15 +17,16 @@ from engine.core.book import Book
 from engine.core.fees import taker_fee_e6
 from engine.core.ledger import cost_of
 from engine.core.trading import OrderIntent
-from engine.events import BookReplaced
+from engine.events import BookReplaced, ClockMeasured, LevelChange, LevelsChanged, Record
 from engine.params import Params
+from engine.run.calibration.moments import terms_of
 from engine.run.market_rows import MarketRow, WindowTerms
 from engine.run.markets_table import read_markets
 from engine.run.recordings import records_of_file
 from engine.run.row_records import records_of_rows
 from engine.run.sweep import report as sweep_report
 from engine.run.sweep.asks import Met, met, touched, walk
-from engine.run.sweep.kernel import ASSUMPTIONS, OUT
+from engine.run.sweep.kernel import ASSUMPTIONS, OUT, first_in_time
 from engine.run.sweep.play import Configuration, draws_of, loaded, numba_is_there, play, watched
 from engine.run.sweep.run import Plan, Watch, run
 from engine.run.sweep.spread import here, over_cores
@@ -111,10 +112,10 @@ def sample_records(windows):
     return list(records_of_rows(rows, table))
 
 
-def random_rows(seed):
+def random_rows(seed, later_s=0):
     """Return rows of two windows that end together: a wild market with holes, thin and one-sided books."""
     rng = random.Random(seed)
-    end_s = 1_788_220_800 + 900
+    end_s = 1_788_220_800 + 900 + later_s
     slugs = {f"btc-updown-15m-{end_s - 900}": 900, f"btc-updown-5m-{end_s - 300}": 300}
     price, rows = 65_000.0, []
     table = {}
@@ -170,6 +171,47 @@ def test_every_decision_on_random_data_is_the_live_cores(seed, path):
     counts = np.sum([compared(records, one, path) for one in CONFIGURATIONS[:2]], axis=0)
     assert counts[0] > 1_000
     assert counts[1] > 0
+
+
+@pytest.mark.parametrize(
+    "skews_ms", [(-1_500.0,), (1_500.0,), (-1_500.0, 1_500.0)], ids=["behind", "ahead", "measured anew"]
+)
+def test_a_clock_that_is_off_jumps_over_no_decision(skews_ms):
+    """A window ends by the venue's time: hammer time is looked for by that, however our clock goes."""
+    rows, table = random_rows(0)
+    records = with_clock(list(records_of_rows(rows, table)), skews_ms)
+    counts = compared(records, CONFIGURATIONS[0], "plain", ["arrival"])
+    assert counts[0] > 500
+    assert counts[1] > 0
+    trace = trace_of(records, EAGER)
+    assert not trace.columns.decides.all(), "else no row of a book alone was compared"
+    for window, hammer_s in itertools.product(trace.windows, range(3, 60)):
+        left = trace.columns.seconds_left[window.first : window.last]
+        within = (left <= hammer_s) & (trace.columns.decides[window.first : window.last] == 1)
+        first = window.first + int(np.flatnonzero(within)[0])
+        params = EAGER._replace(hammer_s=float(hammer_s))
+        assert first_in_time(trace.columns, terms_of(window), params) <= first, (window.slug, hammer_s)
+
+
+def with_clock(records, skews_ms):
+    """Put in a measurement of our clock every ten seconds, and depth that changes without a decision."""
+    made, next_ms, which = [], 0, itertools.cycle(skews_ms)
+    for record in records:
+        event, now_ms = record.event, record.event.ts_recv_ms
+        if now_ms >= next_ms:
+            next_ms = now_ms + 10_000
+            made.append(
+                ClockMeasured(ts_recv_ms=now_ms, skew_ms=next(which), round_trip_ms=40.0, source="time")
+            )
+        made.append(event)
+        if isinstance(event, BookReplaced) and event.asks:
+            deep = LevelChange(event.token, "SELL", 9_900, 1_000_000 + len(made))
+            made.append(
+                LevelsChanged(
+                    ts_recv_ms=now_ms, market=event.market, changes=(deep,), ts_venue_ms=event.ts_venue_ms
+                )
+            )
+    return [Record(seq, event) for seq, event in enumerate(made, start=1)]
 
 
 asks = st.lists(

@@ -31,7 +31,7 @@ from engine.run.sweep.grid import (
     grid_of,
     model_of,
 )
-from engine.run.sweep.honesty import split
+from engine.run.sweep.honesty import split_in_time
 from engine.run.sweep.inputs import Opened, Usable
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.options import parser
@@ -302,10 +302,11 @@ def _report(
     values = (rows[0] if one is None else one).values
     usable = traces.of(configuration(plan.names, values, plan.base))
     windows = usable.trace.windows
-    held = split(len(windows)).held_out
+    parts = split_in_time(windows)
     facts = usable.facts | {
-        "windows_held_out": len(held),
-        "held_out_from_s": windows[held.start].start_s if held else None,
+        "windows_held_out": len(parts.held_out),
+        "windows_dropped": len(parts.dropped),
+        "held_out_from_s": min((windows[place].start_s for place in parts.held_out), default=None),
         "held_out_until_s": windows[-1].end_s,
     }
     chosen = None
@@ -313,7 +314,8 @@ def _report(
         tried, ready = configuration(plan.names, values, plan.base), loaded(usable.trace, plan.path)
         out = {name: play(ready, tried, place) for place, name in enumerate(ASSUMPTIONS)}
         chosen = Chosen(out, windows, usable.trace.columns.ts_ms)
-    found = Found(asked.grid, rows, bool(partial), asked.options.seed, asked.options.search == "grid")
+    options, before = asked.options, plans.looked_at_before(plan_told)
+    found = Found(asked.grid, rows, bool(partial), options.seed, options.search == "grid", before)
     told = {"plan": plan_told, "why_partial": partial, "data": facts, "sessions": usable.sessions}
     return told | sweep_report.analysed(found, chosen)
 

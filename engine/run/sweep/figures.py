@@ -9,6 +9,12 @@ from engine.run.calibration.figures import HEAT, OURS, Figure
 BANDS: Final = ("#c2571a", "#d9925f", "#8d99a6", "#6f9fd0", "#2a78d6")
 """Fifths of the configurations, from the lowest figure to the highest."""
 PARTS: Final = {"chosen_on": "windows to choose on", "held_out": "held-out windows", "all": "all windows"}
+PARTS_HELD_OUT: Final = ("held_out", "all")
+"""Those with windows in them that nothing may be chosen on."""
+
+OF_ALL: Final = ("total_pnl",)
+"""Figures that are 0 where nothing was traded: not trading earns nothing."""
+
 SHOWN: Final = ("total_pnl", "trades", "win_rate", "ev_error", "drawdown", "fill_rate", "trade_frequency")
 
 
@@ -27,15 +33,18 @@ def swept(report: Mapping[str, Any]) -> list[str]:
 
 
 def heat_figure(rows: Sequence[Mapping[str, Any]], x: str, y: str, figure: str) -> Figure:
-    """Draw a figure over two parameters; each cell is the mean over all values of the others."""
+    """Draw a figure over two parameters; each cell is the mean over all values of the others.
+
+    Dollars of a configuration that did not trade are 0 in it, else the few that did would stand for all;
+    other figures are of those that have one, and the cell says of how many. Empty where none traded.
+    """
     across = sorted({row[x] for row in rows})
     up = sorted({row[y] for row in rows})
-    held: dict[tuple[float, float], list[float]] = {}
+    held: dict[tuple[float, float], list[float | None]] = {}
     for row in rows:
-        if row[figure] is not None:
-            held.setdefault((row[x], row[y]), []).append(row[figure])
-    table = [[mean(held[a, b]) if (a, b) in held else None for a in across] for b in up]
-    counts = [[str(len(held.get((a, b), ()))) for a in across] for b in up]
+        held.setdefault((row[x], row[y]), []).append(row[figure])
+    table = [[_mean(held.get((a, b), ()), figure) for a in across] for b in up]
+    counts = [[_of_how_many(held.get((a, b), ()), figure) for a in across] for b in up]
     trace: Figure = {
         "type": "heatmap",
         "x": [f"{value:g}" for value in across],
@@ -43,7 +52,7 @@ def heat_figure(rows: Sequence[Mapping[str, Any]], x: str, y: str, figure: str) 
         "z": table,
         "text": counts,
         "colorscale": HEAT,
-        "hovertemplate": x + " %{x}, " + y + " %{y}: %{z:.4f}, mean of %{text}<extra></extra>",
+        "hovertemplate": x + " %{x}, " + y + " %{y}: %{z:.4f}, %{text}<extra></extra>",
     }
     if figure in ("total_pnl", "ev_error"):
         trace["zmid"] = 0.0
@@ -56,6 +65,20 @@ def heat_figure(rows: Sequence[Mapping[str, Any]], x: str, y: str, figure: str) 
             "height": 420,
         },
     }
+
+
+def _mean(told: Sequence[float | None], figure: str) -> float | None:
+    known = [value for value in told if value is not None]
+    if not known:
+        return None
+    return sum(known) / len(told) if figure in OF_ALL else mean(known)
+
+
+def _of_how_many(told: Sequence[float | None], figure: str) -> str:
+    known = sum(value is not None for value in told)
+    if figure in OF_ALL:
+        return f"mean of all {len(told)}, of which {known} traded"
+    return f"mean of the {known} of {len(told)} that have it"
 
 
 def line_figure(rows: Sequence[Mapping[str, Any]], name: str, figure: str) -> Figure:

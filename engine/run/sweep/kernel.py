@@ -72,12 +72,17 @@ class Seen(NamedTuple):
     ev_down: Any
 
 
-def first_in_time(columns: Any, terms: Terms, seconds_left: float) -> int:
-    """Return the first moment of a window with so many seconds left or fewer, by bisection."""
+def first_in_time(columns: Any, terms: Terms, params: Params) -> int:
+    """Return a moment of a window, by bisection, before which nothing is within hammer time.
+
+    By our clock, whose times never fall; seconds left do where the venue's clock was measured anew. Where the
+    two are further apart than ``max_clock_skew_ms``, the state's gates refuse whatever comes.
+    """
     low, high = terms.first, terms.last
+    begins_ms = terms.end_ms - params.hammer_s * 1000.0 - params.max_clock_skew_ms
     while low < high:
         middle = (low + high) // 2
-        if columns.seconds_left[middle] <= seconds_left:
+        if columns.ts_ms[middle] >= begins_ms:
             high = middle
         else:
             low = middle + 1
@@ -145,7 +150,7 @@ def play_window(
     plays_all = tells or trial.every_moment == 1
     decides, refused, peaks = columns.decides, columns.blocks, columns.peak
     times_ms, lefts_s = columns.ts_ms, columns.seconds_left
-    row = terms.first if plays_all else first_in_time(columns, terms, params.hammer_s)
+    row = terms.first if plays_all else first_in_time(columns, terms, params)
     attempts = 0
     free_ms = 0
     done = False

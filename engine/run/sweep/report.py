@@ -17,6 +17,7 @@ from engine.run.sweep import honesty
 from engine.run.sweep.grid import Grid, Values
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.metrics import FIGURES, column, rounded
+from engine.run.sweep.plans import NOBODY, Before
 from engine.run.sweep.run import Row
 from engine.run.sweep.trace import Floats, Window
 from engine.run.whole_file import write_whole
@@ -26,18 +27,20 @@ BOOKED: Final = "arrival"
 
 SIDES: Final = tuple(name for name in ASSUMPTIONS if name != BOOKED)
 BESIDE: Final = ("total_pnl", "fill_rate", "trades")
+NO_TRADE: Final = honesty.verdict(0, None, None, honesty.Wins(0, 0, 0.0, None))
 TRADES_MOST: Final = 2_000
 """Trades of the chosen configuration that the report lists."""
 
 
 class Found(NamedTuple):
-    """What was played. ``tried`` counts configurations, those of an interrupted sweep's rest left out."""
+    """What was played: of an interrupted sweep the rest is left out. ``before`` looked at the same data."""
 
     grid: Grid
     rows: Sequence[Row]
     partial: bool
     seed: int
     steps_apart: bool
+    before: Before = NOBODY
 
 
 class Chosen(NamedTuple):
@@ -69,9 +72,11 @@ def analysed(found: Found, chosen: Chosen | None) -> dict[str, Any]:
     one = _one(found, chosen) if chosen is not None else None
     return {
         "tried": len(rows),
+        "tried_in_all": tried_in_all(found),
         "traded": sum(profit is not None for profit in profits),
         "partial": found.partial,
-        "verdict": honesty.verdict(0, None, None) if one is None else one["verdict"],
+        "looked_at_before": found.before._asdict(),
+        "verdict": NO_TRADE if one is None else one["verdict"],
         "chosen": one,
         "robust": {
             "share": honesty.TOP_SHARE,
@@ -87,18 +92,26 @@ def analysed(found: Found, chosen: Chosen | None) -> dict[str, Any]:
     }
 
 
+def tried_in_all(found: Found) -> int:
+    """Return how many configurations were tried on this data, by the sweeps before this one too."""
+    return len(found.rows) + found.before.configurations
+
+
 def _one(found: Found, chosen: Chosen) -> dict[str, Any]:
     """Return the chosen configuration with its doubts."""
     rows = found.rows
     row = chosen_of(rows)
     assert row is not None
-    parts = honesty.split(len(chosen.windows))
+    parts = honesty.split_in_time(chosen.windows)
+    later = [chosen.windows[place] for place in parts.held_out]
+    ends = [window.end_s for window in later]
     profit = {name: column(out, "profit") for name, out in chosen.out.items()}
-    held = {name: honesty.interval(profit[name][parts.held_out], found.seed) for name in ASSUMPTIONS}
+    held = {name: honesty.interval(profit[name][parts.held_out], ends, found.seed) for name in ASSUMPTIONS}
+    won = {name: honesty.wins(chosen.out[name][parts.held_out], later) for name in ASSUMPTIONS}
     luck = honesty.deflated(
         [one.by_assumption[BOOKED]["chosen_on"]["sharpe"] for one in rows],
         profit[BOOKED][parts.chosen_on],
-        len(rows),
+        tried_in_all(found),
     )
     trades = int(row.by_assumption[BOOKED]["held_out"]["trades"])
     by_values = dict(zip((one.values for one in rows), _profits(rows), strict=True))
@@ -107,18 +120,24 @@ def _one(found: Found, chosen: Chosen) -> dict[str, Any]:
             name: None if told is None else [round(told[0], 6), round(told[1], 6)]
             for name, told in held.items()
         },
+        "held_out_wins": {name: rounded(told._asdict()) for name, told in won.items()},
         "deflated_sharpe": rounded(dict(luck)),
         "plateau": rounded(honesty.plateau(found.grid, row.values, by_values))
         if found.steps_apart
         else {"shape": "undefined"},
-        "verdict": honesty.verdict(trades, held[BOOKED], luck["probability"]),
-        "trades": trades_of(chosen, parts.chosen_on.stop),
+        "verdict": honesty.verdict(trades, held[BOOKED], luck["probability"], won[BOOKED]),
+        "trades": trades_of(chosen, parts.held_out),
     }
 
 
-def trades_of(chosen: Chosen, held_out_from: int) -> list[dict[str, Any]]:
-    """List the trades of the booked assumption, each with the moment of its decision."""
-    out = chosen.out[BOOKED]
+def trades_of(chosen: Chosen, held_out: Sequence[int]) -> list[dict[str, Any]]:
+    """List the trades of the booked assumption, each with the moment of its decision.
+
+    Args:
+        chosen: What was played.
+        held_out: Places of the windows that are reported on.
+    """
+    out, reported = chosen.out[BOOKED], frozenset(held_out)
     told = []
     for place in np.flatnonzero(column(out, "filled") > 0)[:TRADES_MOST].tolist():
         window = chosen.windows[place]
@@ -128,7 +147,7 @@ def trades_of(chosen: Chosen, held_out_from: int) -> list[dict[str, Any]]:
                 "at_ms": int(chosen.ts_ms[int(column(out, "row")[place])]),
                 "outcome": "UP" if column(out, "side")[place] == 1 else "DOWN",
                 "settled": "UP" if window.up else "DOWN",
-                "held_out": place >= held_out_from,
+                "held_out": place in reported,
             }
             | {
                 name: round(float(column(out, name)[place]), 6)

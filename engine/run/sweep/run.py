@@ -18,7 +18,7 @@ from engine.decoded import from_json
 from engine.errors import DecodingError
 from engine.private_files import make_folder
 from engine.run.sweep.grid import Values, configuration
-from engine.run.sweep.honesty import split
+from engine.run.sweep.honesty import split_in_time
 from engine.run.sweep.kernel import ASSUMPTIONS
 from engine.run.sweep.metrics import column, figures, rounded
 from engine.run.sweep.play import Configuration, Loaded, loaded, play
@@ -99,7 +99,7 @@ def play_one(ready: Loaded, plan: Plan, numbered: Run, up: Any) -> Row:
     """Play one configuration under every assumption."""
     run, values = numbered
     tried = configuration(plan.names, values, plan.base)
-    parts = split(len(ready.windows))
+    parts = split_in_time(ready.windows)
     told: dict[str, dict[str, dict[str, Any]]] = {}
     fold_profit: tuple[float, ...] = ()
     fold_trades: tuple[int, ...] = ()

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from engine import events as e
 from engine.contract import Outcome
 from engine.core import decide as gate
+from engine.core import health
 from engine.core.assess import fee_terms
 from engine.core.book import Book
 from engine.core.orders import LEVELS_KEPT
@@ -67,6 +68,7 @@ _OURS: Final = (
 class Columns(NamedTuple):
     """Every moment of every window, window after window; shape (n,), or (n * depth,) for levels.
 
+    ``ts_ms`` is by our clock and never falls; ``seconds_left`` by the venue's, as it was measured then.
     ``peak`` is the largest absolute return of the watch rule in this window so far (-1 before the first).
     ``decides`` is 0 where only depth changed and the core does not decide. A level's price is 0 where there
     is none; prices are ten-thousandths, sizes millionths. ``depth`` is how many levels of asks a side has.
@@ -211,8 +213,9 @@ class Tracer:
             market, rows = self._state.markets[slug], self._rows.get(slug)
             if slug not in decided and rows is not None and self._state.now_ms < market.contract.end_s * 1000:
                 rows.add(market, decides=False, depth=self._depth)
-                at_ms = self._state.now_ms
-                rows.numbers[-1] = (at_ms, market.contract.end_s - at_ms / 1000, *rows.numbers[-1][2:])
+                # By the venue's time, as the decisions' rows: by ours the column would run to and fro.
+                left_s = market.contract.end_s - health.venue_ms(self._state) / 1000
+                rows.numbers[-1] = (self._state.now_ms, left_s, *rows.numbers[-1][2:])
 
     def finished(self) -> Trace:
         """Return everything as arrays."""

@@ -138,7 +138,7 @@ def played(ready: Loaded, ts_ms: Any, run: Mapping[str, Any], base: Configuratio
         "run": run["run"],
         "count": now["trades"],
         "trades": trades_of(
-            Chosen({BOOKED: out}, ready.windows, ts_ms), honesty.split(len(ready.windows)).chosen_on.stop
+            Chosen({BOOKED: out}, ready.windows, ts_ms), honesty.split_in_time(ready.windows).held_out
         ),
         "problem": f"data or code changed since the sweep: {'; '.join(differs)}" if differs else "",
     }

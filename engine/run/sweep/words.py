@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from engine.nouns import counted
 from engine.run.sweep.kernel import ASSUMPTIONS
+from engine.run.sweep.report import BOOKED
 
 
 def render(report: dict[str, Any]) -> str:
@@ -18,9 +19,10 @@ def render(report: dict[str, Any]) -> str:
         *still_words(report),
         *_of_plan(report["plan"]),
         *_of_data(data),
+        *looked_at_words(report),
     ]
     if one is not None:
-        lines += _of_chosen(one, report["tried"])
+        lines += _of_chosen(one, tries_of(report))
     ranges = report["robust"]["ranges"]
     lines.append(
         "robust ranges: "
@@ -46,6 +48,42 @@ def still_words(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def looked_at_words(report: dict[str, Any]) -> list[str]:
+    """Say how many sweeps looked at the same hold-out before; nothing where none is known."""
+    before = report.get("looked_at_before")  # not in a report of a version before
+    if not before or not before["sweeps"]:
+        return []
+    return [
+        f"This hold-out was looked at by {counted(before['sweeps'], 'earlier sweep')} of "
+        f"{counted(before['configurations'], 'configuration')} in all: they count as tries, and to choose "
+        "among sweeps by it is to choose in-sample"
+    ]
+
+
+def tries_of(report: dict[str, Any]) -> int:
+    """Return how many tries luck had on this data, those of earlier sweeps too."""
+    tries: int = report.get("tried_in_all", report["tried"])
+    return tries
+
+
+def wins_words(one: dict[str, Any]) -> str:
+    """Say how the chosen one's wins out of sample stand to their prices; empty where it has no bet there."""
+    won = one.get("held_out_wins", {}).get(BOOKED)  # not in a report of a version before
+    if won is None or won["chance"] is None:
+        return ""
+    return (
+        f"Held out, {won['won']:,} of {counted(won['bets'], 'bet')} won, one counted a moment of settlement; "
+        f"without an edge {won['expected']:.1f} would on average at these prices and fees, and so many or "
+        f"more with a chance of {won['chance']:.3f}."
+    )
+
+
+CHOOSING_HERE: Final = (
+    "These figures are of held-out windows: to choose a row by them is to choose in-sample, and then nothing "
+    "is left to judge it by."
+)
+
+
 def luck_words(probability: float | None, tried: int) -> str:
     """Say whether the chosen configuration is better than the best of as many worthless ones would look."""
     if probability is None:
@@ -60,6 +98,7 @@ def luck_words(probability: float | None, tried: int) -> str:
 
 SHAPES: Final = {
     "plateau": "Its neighbours in the grid, one step away, did about as well: small changes do little harm.",
+    "loss": "The best one lost money on the windows to choose on: its neighbours say nothing for it.",
     "peak": "Its neighbours in the grid, one step away, did much worse: a lone peak is more likely luck.",
     "undefined": "There is nothing one step away in the grid to compare it with.",
 }
@@ -116,7 +155,17 @@ def _of_data(data: dict[str, Any]) -> list[str]:
         lines.append(
             f"held out: the last {counted(data['windows_held_out'], 'window')}, from {first} to {last}"
         )
+    if data["windows_dropped"]:
+        lines.append(dropped_words(data["windows_dropped"]))
     return lines
+
+
+def dropped_words(dropped: int) -> str:
+    """Say how many windows are neither chosen on nor held out."""
+    return (
+        f"neither chosen on nor held out: {counted(dropped, 'window')} that began before the last one to "
+        "choose on had ended"
+    )
 
 
 def _of_chosen(one: dict[str, Any], tried: int) -> list[str]:
@@ -129,7 +178,8 @@ def _of_chosen(one: dict[str, Any], tried: int) -> list[str]:
             f"mean a window within {_interval(one['held_out_interval'][assumption])}"
         )
     luck = luck_words(one["deflated_sharpe"]["probability"], tried)
-    return [*lines, f"  {luck}", f"  {SHAPES[one['plateau']['shape']]}"]
+    told = [luck, wins_words(one), SHAPES[one["plateau"]["shape"]]]
+    return [*lines, *(f"  {words}" for words in told if words)]
 
 
 def _of_robust(robust: dict[str, Any]) -> list[str]:
