@@ -82,6 +82,19 @@ def test_a_kept_layer_is_taken_up_by_name_or_path(
     assert "layer 3 (temperature 1.500" in layer.words
 
 
+def test_what_a_file_says_of_its_fit_changes_no_decision(tmp_path: Path) -> None:
+    """A file of before the times of its fit were told is the same layer to the engine, word for word."""
+    told = msgspec.structs.replace(LAYER, taus=(5, 10, 15), hammer_s=15.0)
+    new = layering.keep(told, tmp_path / "new")
+    old = layering.keep(LAYER, tmp_path / "old")
+    facts = msgspec.json.decode(old.read_bytes())
+    old.write_bytes(
+        msgspec.json.encode({name: facts[name] for name in facts if name not in {"taus", "hammer_s"}})
+    )
+    assert kept_layer(new) == kept_layer(old)
+    assert kept_layer(new).words == "calibration layer 3 (temperature 1.500, 150 windows)"
+
+
 def test_the_smoke_decides_with_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It writes to a folder of its own, and the layer is one of the data folder's."""
     layering.keep(LAYER, tmp_path / "data")

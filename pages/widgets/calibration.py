@@ -7,6 +7,7 @@ import streamlit as st
 
 from engine import desk
 from engine.run.calibration import figures
+from engine.run.calibration import words as said
 from engine.run.sweep import job as sweep_job
 from engine.run.sweep import opening
 from pages import access
@@ -14,6 +15,10 @@ from pages.widgets import mode, plain, tables
 from pages.widgets.sweep_findings import link
 
 LOOK_S: Final = 1.0
+OLD_REPORT: Final = (
+    "The report here was made by an earlier version, which took the ask of Up for the market's forecast. "
+    "Make it anew."
+)
 
 
 def form() -> None:
@@ -66,24 +71,38 @@ def shown() -> None:
         if not sweep_job.calibration_runs(counter.settings):  # else that is said above
             st.info("No report has been made here yet.")
         return
+    if "asks" not in report:
+        st.warning(OLD_REPORT)
+        return
     st.markdown(f"**Verdict: {plain.marked_down(report['verdict'])}**")
     sources = ", ".join(plain.marked_down(Path(source).name) for source in report["sources"][:3])
     st.caption(f"{report['windows']:,} windows, {report['moments']:,} moments of {sources}.")
+    st.caption(f"{plain.marked_down(said.asks_words(report['asks']))}.")
     for told in report["data"].get("sources_left_out", ()):
         st.warning(f"Left out: {plain.marked_down(told)}")
+    if report["layer_problem"]:
+        st.warning(f"Layer: {plain.marked_down(report['layer_problem'])}.")
     if report["layer"]:
-        st.warning(
-            f"Layer on: {plain.marked_down(report['layer']['words'])}. It is shown, and trades nothing."
-        )
+        st.warning(f"Layer: {plain.marked_down(said.layer_words(report['layer']))}.")
     if report.get("decides_with"):
         st.info(
             f"The engine decides with {plain.marked_down(report['decides_with'])}; scored is the raw p_hat."
         )
     tables.shown(report["scores"], _score_columns(), "calibration-scores")
+    _layer(report)
     _charts(report)
     _cell(report)
     tables.file(lambda: sweep_job.calibration_html(counter.settings), "calibration.html",
         "Make one HTML file")  # fmt: skip
+
+
+def _layer(report: dict[str, Any]) -> None:
+    """Show the later windows without the layer and with it."""
+    if report["layer"]:
+        st.markdown("**Later windows without the layer**")
+        tables.shown(report["layer"]["raw"], _score_columns(), "calibration-raw")
+        st.markdown("**The same windows with the layer**")
+        tables.shown(report["layer"]["layered"], _score_columns(), "calibration-layered")
 
 
 def _charts(report: dict[str, Any]) -> None:
@@ -99,9 +118,11 @@ def _charts(report: dict[str, Any]) -> None:
     tables.shown(rows, _bin_columns(), "calibration-bins")
     st.plotly_chart(figures.scores_figure(report, pair[0]), key="calibration-log-loss")
     st.plotly_chart(figures.edge_figure(report), key="calibration-edge")
+    tables.shown(said.edge_rows(report), _edge_columns(), "calibration-edges")
     for name in ("claimed", "realised"):
         st.plotly_chart(figures.heat_figure(report, name), key=f"calibration-{name}")
     st.plotly_chart(figures.gates_figure(report), key="calibration-gates")
+    tables.shown(said.gate_rows(report), _gate_columns(), "calibration-gate-rows")
 
 
 def _cell(report: dict[str, Any]) -> None:
@@ -129,11 +150,35 @@ def _score_columns() -> dict[str, Any]:
         "horizon": tables.text("window"),
         "tau": tables.count("seconds before", "seconds before the end"),
         "n": tables.count("windows", "with a forecast"),
-        "n_with_ask": tables.count("with ask", "of these, with an ask of Up: both are scored on these"),
+        "n_both_asks": tables.count(
+            "both asks", "of these, with an ask of Up and of Down: both are scored on these"
+        ),
         "brier": tables.number("Brier p_hat", "lower is better", "%.4f"),
-        "brier_ask": tables.number("Brier ask", "the ask of Up taken as a forecast", "%.4f"),
+        "brier_middle": tables.number("Brier middle", "of (ask of Up + 1 - ask of Down) / 2", "%.4f"),
         "log_loss": tables.number("log-loss p_hat", "lower is better", "%.4f"),
-        "log_loss_ask": tables.number("log-loss ask", "the same of the ask", "%.4f"),
+        "log_loss_middle": tables.number("log-loss middle", "the same of the middle of both asks", "%.4f"),
+    }
+
+
+def _edge_columns() -> dict[str, Any]:
+    return {
+        "claimed edge": tables.text("claimed edge", "EV of the better side after fee, USD a share"),
+        "moments": tables.text("moments"),
+        "windows": tables.text("windows", "each counts as one bet"),
+        "claimed": tables.text("claimed", "mean of windows, USD a share"),
+        "realised": tables.text("realised", "mean of windows, USD a share"),
+        "95 % interval": tables.text("95 % interval", "of realised; exact, of windows"),
+    }
+
+
+def _gate_columns() -> dict[str, Any]:
+    return {
+        "gate": tables.text("gate"),
+        "windows": tables.text("windows", "whose first candidate it refused"),
+        "alone": tables.text("alone", "of these, refused by no other gate"),
+        "all orders": tables.text("all orders", "what they would have come to, USD"),
+        "a share": tables.text("a share", "mean of windows, USD"),
+        "95 % interval": tables.text("95 % interval", "of a share's mean; exact, of windows"),
     }
 
 

@@ -16,10 +16,11 @@ from engine.core.decide import DISTANCE, WATCH
 from engine.params import Params
 from engine.run.calibration import layer as layering
 from engine.run.calibration.command import html_of, main, words
-from engine.run.calibration.figures import cell_words, figures_of
-from engine.run.calibration.moments import Candidate, Moment, candidates_of, moments_of
+from engine.run.calibration.figures import cell_words, edge_figure, figures_of, gates_figure, heat_figure
+from engine.run.calibration.moments import TAUS, Candidate, Moment, candidates_of, moments_of
 from engine.run.calibration.report import (
     CELL_MOMENTS,
+    asks,
     by_gate,
     edge_decay,
     heat,
@@ -27,18 +28,19 @@ from engine.run.calibration.report import (
     report_of,
     scores,
     verdict,
-    wilson,
 )
+from engine.run.calibration.words import asks_words, edge_rows, gate_rows
+from engine.run.intervals import exact_share, wilson
 from engine.run.sweep import inputs as sweep_input
 from tests.run.test_sweep_parity import random_rows
 from tests.shared_data import SHARED, needs_recordings
 
 
 def moment(slug="a", p_up=0.9, ask_up=0.85, *, up=True, tau=15, z=1.5):
-    """Return a moment of a window."""
-    fee = 0.07 * ask_up * (1 - ask_up)
+    """Return a moment of a window, without a spread; nobody claims an EV of Down."""
+    fee, down = 0.07 * ask_up * (1 - ask_up), 1.0 - ask_up
     return Moment(
-        slug, 1_000_000, "5m", tau, float(tau), z, p_up, ask_up, None, p_up - ask_up - fee, None, fee, 0.0, up
+        slug, 1_000_000, "5m", tau, float(tau), z, p_up, ask_up, down, p_up - ask_up - fee, None, fee, 0.0, up
     )
 
 
@@ -57,12 +59,28 @@ def test_wilsons_band_is_scipys(case):
 
 def test_both_forecasters_are_scored_on_the_same_moments():
     """An ask that is missing where it would have been wrong must not make the market look better."""
-    moments = [moment("a", 0.9, 0.8), moment("b", 0.4, 0.3, up=False), moment("c", 0.2)._replace(ask_up=None)]
+    moments = [
+        moment("a", 0.9, 0.85)._replace(ask_down=0.25),
+        moment("b", 0.4, 0.3, up=False),
+        moment("c", 0.2)._replace(ask_up=None),
+        moment("d", 0.2)._replace(ask_down=None),
+    ]
     row = scores(moments)[0]
-    assert (row["n"], row["n_with_ask"]) == (3, 2)
+    assert (row["n"], row["n_both_asks"]) == (4, 2)
     assert row["brier"] == pytest.approx((0.1**2 + 0.4**2) / 2)
-    assert row["brier_ask"] == pytest.approx((0.2**2 + 0.3**2) / 2)
-    assert row["log_loss_ask"] == pytest.approx(-(math.log(0.8) + math.log(0.7)) / 2)
+    assert row["brier_middle"] == pytest.approx((0.2**2 + 0.3**2) / 2), "(.85 + 1 - .25) / 2 is .8"
+    assert row["log_loss_middle"] == pytest.approx(-(math.log(0.8) + math.log(0.7)) / 2)
+    assert {one["n"] for one in reliability(moments) if one["forecast"] == "middle"} == {1}
+
+
+def test_moments_without_both_asks_are_counted_by_what_is_missing():
+    """The sure favourites that nobody sells are the ones that leave, and a reader has to know how many."""
+    sure, other = moment("a", 0.999, 0.99)._replace(ask_up=None), moment("b", 0.4)._replace(ask_up=None)
+    down = moment("c", 0.01)._replace(ask_down=None)
+    none = moment("d")._replace(ask_up=None, ask_down=None)
+    told = asks([sure, other, down, none, moment("e")])
+    assert told == {"both": 1, "one": 3, "favourite_unsold": 2, "none": 1}
+    assert "Left out: 3 moments with one ask alone (in 2 of them nobody sold" in asks_words(told)
 
 
 def test_reliability_counts_every_moment_once():
@@ -90,6 +108,34 @@ def test_edge_decay_is_of_windows_and_after_fee():
     )
 
 
+def test_a_run_of_wins_does_not_make_an_edge_certain():
+    """Five favourites at 95 cents that all won say next to nothing; an interval of width 0 says all."""
+    won = [moment(f"w{n}", 0.97, 0.95) for n in range(5)]
+    (row,) = edge_decay(won)
+    cost = 0.95 + 0.07 * 0.95 * 0.05
+    low, high = exact_share(5, 5)
+    assert row["realised"] == pytest.approx(1.0 - cost)
+    assert (row["low"], row["high"]) == (pytest.approx(low - cost), pytest.approx(high - cost))
+    assert row["low"] < -0.4
+    (gate,) = by_gate([Candidate(f"w{n}", 1, WATCH, 0.2 + n / 100, True, cost) for n in range(5)])
+    assert (gate["mean"], gate["low"]) == (pytest.approx(1.0 - cost), pytest.approx(low - cost))
+
+
+def test_an_interval_that_there_is_too_little_for_is_said_to_be():
+    """On the page, in the file and in the terminal: an empty cell looks like a narrow one."""
+    report = {"edge_decay": edge_decay(windows(1)), "gates": by_gate([Candidate("a", 1, 0, 1.0, True, 0.9)])}
+    assert [row["95 % interval"] for row in (*edge_rows(report), *gate_rows(report))] == ["too few"] * 2
+    assert "too few" in edge_figure(report)["data"][1]["customdata"][0]
+    assert "too few" in gates_figure(report)["data"][0]["customdata"][0]
+    report["edge_decay"] = edge_decay(windows(100))
+    (row,) = report["edge_decay"]
+    assert edge_rows(report)[0]["claimed edge"] == "0.02 to 0.05"
+    assert edge_rows(report)[0]["95 % interval"] == f"{row['low']:+.4f} to {row['high']:+.4f}"
+    error = edge_figure(report)["data"][1]["error_y"]
+    assert error["array"] == [row["high"] - row["realised"]]
+    assert error["arrayminus"] == [row["realised"] - row["low"]], "an exact interval is not symmetric"
+
+
 def test_claimed_and_realised_edge_are_means_of_the_same():
     """A window with many moments in a bucket must not pull what was claimed and leave what came: else an edge
     decays that never did."""
@@ -115,7 +161,16 @@ def test_a_cell_that_is_cut_says_of_how_many():
     assert len(cell["moments"]) == CELL_MOMENTS
     assert cell_words(cell).endswith(f"the first {CELL_MOMENTS} of {CELL_MOMENTS + 1} moments")
     (whole,) = heat(windows(3, z=9.0))
-    assert cell_words(whole) == "15-30 s left, |z| over 5: 3 moments"
+    assert cell_words(whole) == "15 s before the end, |z| over 5: 3 moments"
+
+
+def test_the_heat_maps_columns_are_the_times_that_are_looked_at():
+    """A column "0-2 s" that can hold nothing looks like seconds without an edge."""
+    told = [moment(f"w{tau}", tau=tau)._replace(seconds_left=tau + 2.9) for tau in TAUS]
+    assert [cell["tau"] for cell in heat(told)] == list(TAUS)
+    figure = heat_figure({"heat": heat(told)}, "claimed")
+    assert figure["data"][0]["x"] == ["120 s", "60 s", "30 s", "15 s", "10 s", "5 s"]
+    assert None not in figure["data"][0]["z"][0]
 
 
 def test_a_cell_of_the_heat_map_names_its_moments():
@@ -128,7 +183,11 @@ def test_a_cell_of_the_heat_map_names_its_moments():
 def test_profit_by_gate_counts_a_candidate_for_each_gate_that_refused_it():
     """And says how many it alone kept out."""
     rows = by_gate(
-        [Candidate("a", 1, WATCH | DISTANCE, -3.0), Candidate("b", 1, WATCH, 1.0), Candidate("c", 1, 0, 2.0)]
+        [
+            Candidate("a", 1, WATCH | DISTANCE, -3.0, False, 0.9),
+            Candidate("b", 1, WATCH, 1.0, True, 0.8),
+            Candidate("c", 1, 0, 2.0, True, 0.7),
+        ]
     )
     told = {row["gate"]: (row["n"], row["alone"], row["total"]) for row in rows}
     assert told == {"watch": (2, 1, -2.0), "distance": (1, 0, -3.0), "trade": (1, 1, 2.0)}
@@ -137,9 +196,14 @@ def test_profit_by_gate_counts_a_candidate_for_each_gate_that_refused_it():
 def test_the_verdict_has_a_word_for_each_case():
     """Few windows say nothing, however good they look."""
     assert verdict(windows(10)).startswith("too few to say")
-    assert verdict([moment(f"w{n}", 0.99, 0.6) for n in range(100)]) == "p_hat beats the market's ask"
-    assert verdict([moment(f"w{n}", 0.6, 0.99) for n in range(100)]) == "the market's ask beats p_hat"
-    assert verdict(windows(100, ask_up=0.9)) == "p_hat and the market's ask cannot be told apart"
+    assert (
+        verdict([moment(f"w{n}", 0.99, 0.6) for n in range(100)])
+        == "p_hat beats the middle of the market's asks"
+    )
+    lost = [moment(f"w{n}", 0.6, 0.99) for n in range(100)]
+    assert verdict(lost) == "the middle of the market's asks beats p_hat"
+    same = verdict(windows(100, ask_up=0.9))
+    assert same == "p_hat and the middle of the market's asks cannot be told apart"
 
 
 def test_a_window_is_looked_at_once_for_each_time():
@@ -162,6 +226,8 @@ def test_candidates_say_which_gates_refused():
     gates = [one.gates for one in candidates_of(trace, loose)]
     assert gates
     assert 0 in gates
+    for one in candidates_of(trace, loose):
+        assert (one.profit > 0) == (one.won - one.cost > 0), "a share and its order end alike"
 
 
 def test_the_html_file_needs_nothing_else():
@@ -197,7 +263,7 @@ def overconfident(count, seed=1):
 def test_a_layer_mends_an_overconfident_forecast_on_later_windows(kind):
     """Fitted on the past, judged on what came after."""
     moments = overconfident(4_000)
-    layer = layering.fit(moments[:2_000], kind, 1)
+    layer = layering.fit(moments[:2_000], kind, 1, 15.0)
     later = [one for one in moments if one.at_ms > layer.fitted_until_ms]
     raw, mended = scores(later)[0], scores(layering.applied(moments, layer))[0]
     assert mended["n"] == raw["n"] < 2_001
@@ -214,7 +280,7 @@ def test_a_layer_keeps_the_order_of_forecasts(low, high):
         assert layer.apply(first) <= layer.apply(second) + 1e-12
 
 
-LAYERS = [layering.fit(overconfident(300), kind, 1) for kind in ("temperature", "isotonic")]
+LAYERS = [layering.fit(overconfident(300), kind, 1, 15.0) for kind in ("temperature", "isotonic")]
 
 
 def test_a_layer_is_kept_under_its_number_and_never_changed(tmp_path):
@@ -232,7 +298,7 @@ def test_a_layer_is_not_judged_on_what_it_was_fitted_on():
     with pytest.raises(layering.LayerError, match="later ones only"):
         layering.applied(moments, LAYERS[0])
     with pytest.raises(layering.LayerError, match="too few"):
-        layering.fit(moments[:50], "isotonic", 1)
+        layering.fit(moments[:50], "isotonic", 1, 15.0)
 
 
 # --- the command --------------------------------------------------------------------------------------------
@@ -297,4 +363,4 @@ def test_recorded_windows_with_price_and_book_are_too_few_to_say(tmp_path):
     )  # fmt: skip
     report = json.loads(done.stdout)
     assert report["verdict"].startswith("too few to say")
-    assert any(row["n_with_ask"] for row in report["scores"])
+    assert any(row["n_both_asks"] for row in report["scores"])

@@ -15,22 +15,26 @@ import msgspec
 
 from engine.config import Settings, load_settings
 from engine.errors import EngineError, SettingsError
+from engine.layer import Kept
 from engine.nouns import counted
 from engine.private_files import FILE_MODE, make_folder
 from engine.run.calibration import layer as layering
 from engine.run.calibration.figures import cell_words, figures_of
-from engine.run.calibration.moments import Moment, moments_of
+from engine.run.calibration.moments import TAUS, Moment, hammer_taus, moments_of
 from engine.run.calibration.report import report_of, scores
+from engine.run.calibration.words import aligned, asks_words, edge_rows, gate_rows, layer_words, score_rows
 from engine.run.giving_way import give_way
 from engine.run.options import OneLine, add_output_prefix, add_recorded
 from engine.run.sweep import inputs as sweep_input
 from engine.run.sweep import report as sweep_report
 from engine.run.sweep.grid import SweepError
-from engine.run.sweep.honesty import split
+from engine.run.sweep.honesty import split_in_time
 from engine.run.sweep.trace import Trace
 from engine.run.table_text import typed
 
 PREFIX: Final = Path("reports/calibration/report")
+EDGE_TITLE: Final = "Edge, USD a share after fee"
+GATES_TITLE: Final = "What refused candidates would have come to, USD"
 EXAMPLES: Final = """examples:
   python -m engine calibration --replay-csv data/replay.csv --markets-json data/markets.json
   python -m engine calibration --sessions '2026*' --fit temperature"""
@@ -65,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     made = OneLine(
         prog="python -m engine calibration",
-        description="Score p_hat and the market's ask on recorded windows.",
+        description="Score p_hat and the middle of the market's asks on recorded windows.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=EXAMPLES,
     )
@@ -145,28 +149,40 @@ def layered(options: argparse.Namespace, settings: Settings, trace: Trace) -> di
 def layer_of(options: argparse.Namespace, settings: Settings, trace: Trace) -> dict[str, Any] | None:
     """Fit a layer on the earlier windows, or take one up; return what it does to the later ones.
 
+    It is scored at the times before the end that it was fitted for, where its file tells them.
+
     Raises:
         LayerError: No layer was fitted, or it cannot be judged on these windows.
     """
-    moments = moments_of(trace, settings.params())
+    params = settings.params()
     if options.fit:
-        before, after = parted(moments, trace)
+        before, after = parted(moments_of(trace, params, hammer_taus(params.hammer_s)), trace)
         known = layering.layers(settings.data_dir)
         try:
-            layer = layering.fit(before, options.fit, 1 + max((one.version for one in known), default=0))
+            number = 1 + max((one.version for one in known), default=0)
+            layer = layering.fit(before, options.fit, number, params.hammer_s)
         except layering.LayerError as error:
             raise layering.LayerError(f"no layer was fitted: {error}") from None
         layering.keep(layer, settings.data_dir)
     elif options.layer is not None:
-        layer, after = _kept(options.layer, settings), moments
+        layer = _kept(options.layer, settings)
+        after = moments_of(trace, params, layer.taus or TAUS)
     else:
         return None
     later = [one for one in after if one.at_ms > layer.fitted_until_ms]
     return {
         "words": layer.words,
+        "decides": settings.layer() == _deciding(layer),
+        "hammer_s": layer.hammer_s,
+        "hammer_s_now": params.hammer_s,
         "raw": scores(later),
         "layered": scores(layering.applied(after, layer)),
     }
+
+
+def _deciding(layer: layering.Layer) -> Kept:
+    """Return what the setting would read of a layer's file."""
+    return Kept(layer.version, layer.kind, layer.fitted_until_ms, layer.windows, layer.temperature)
 
 
 def _kept(version: int, settings: Settings) -> layering.Layer:
@@ -177,9 +193,15 @@ def _kept(version: int, settings: Settings) -> layering.Layer:
 
 
 def parted(moments: Sequence[Moment], trace: Trace) -> tuple[list[Moment], list[Moment]]:
-    """Part moments by time: those of the windows to choose on, and those of the ones held out."""
-    held = {trace.windows[place].slug for place in split(len(trace.windows)).held_out}
-    return [one for one in moments if one.slug not in held], [one for one in moments if one.slug in held]
+    """Part moments by time: those of the windows to choose on, and those of the ones held out.
+
+    Windows that share prices with those to choose on are in neither (``split_in_time``).
+    """
+    parts = split_in_time(trace.windows)
+    chosen_on, held_out = (
+        {trace.windows[place].slug for place in places} for places in (parts.chosen_on, parts.held_out)
+    )
+    return [one for one in moments if one.slug in chosen_on], [one for one in moments if one.slug in held_out]
 
 
 def html_of(report: dict[str, Any]) -> str:
@@ -198,12 +220,23 @@ def html_of(report: dict[str, Any]) -> str:
             "td,th{padding:.2rem .6rem;text-align:right}</style>",
             f"<script>{plotly_js()}</script></head><body><h1>Calibration</h1>",
             *(f"<p>{html.escape(line)}</p>" for line in words(report)),
-            table(report["scores"]),
+            *(f"<h2>{html.escape(title)}</h2>{table(rows)}" for title, rows in tables(report)),
             *charts,
             *cells(report),
             "</body></html>",
         ]
     )
+
+
+def tables(report: dict[str, Any]) -> list[tuple[str, Sequence[dict[str, Any]]]]:
+    """Return the tables of a report with their titles, in order; of a layer one without and one with it."""
+    layer = report.get("layer")
+    both = "where both asks exist"
+    told = [(f"p_hat and the middle of the market's asks, {both}", report["scores"])]
+    if layer:
+        told.append((f"Later windows without the layer, {both}", layer["raw"]))
+        told.append((f"The same windows with the layer, {both}", layer["layered"]))
+    return [*told, (EDGE_TITLE, edge_rows(report)), (GATES_TITLE, gate_rows(report))]
 
 
 def cells(report: dict[str, Any]) -> list[str]:
@@ -232,6 +265,7 @@ def words(report: dict[str, Any]) -> list[str]:
     size = f"{counted(report['windows'], 'window')}, {counted(report['moments'], 'moment')}"
     lines = [
         f"{size}; verdict: {report['verdict']}.",
+        f"{asks_words(report['asks'])}.",
         f"Left out: {counted(data['windows_without_outcome'], 'window')} without an outcome, "
         f"{counted(data['rows_refused'], 'row')}.",
         "Practice and paper data prove nothing of the real market. Formulas: docs/calibration.md.",
@@ -240,7 +274,7 @@ def words(report: dict[str, Any]) -> list[str]:
     if report.get("layer_problem"):
         lines.append(f"Layer: {report['layer_problem']}.")
     if report.get("layer"):
-        lines.append(f"Shown beside the raw forecast: {report['layer']['words']}.")
+        lines.append(f"Layer: {layer_words(report['layer'])}.")
     if report.get("decides_with"):
         lines.append(f"The engine decides with {report['decides_with']}; scores are of the raw forecast.")
     return lines
@@ -258,12 +292,11 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def render(report: dict[str, Any]) -> str:
     """Write a report in lines for people."""
-    lines = [*words(report), "horizon tau     n  with ask   brier  of ask  log-loss  of ask"]
-    for row in report["scores"]:
-        figures = [row[name] for name in ("brier", "brier_ask", "log_loss", "log_loss_ask")]
-        told = " ".join("      -" if figure is None else f"{figure:7.4f}" for figure in figures)
-        lines.append(f"{row['horizon']:7s} {row['tau']:3d} {row['n']:5d} {row['n_with_ask']:9d} {told}")
-    return "\n".join([*lines, f"file: {report['html']}"])
+    lines = words(report)
+    for title, rows in tables(report):
+        shown = rows if title in (EDGE_TITLE, GATES_TITLE) else score_rows(rows)
+        lines += ["", title, *(aligned(shown) or ["nothing to show"])]
+    return "\n".join([*lines, "", f"file: {report['html']}"])
 
 
 def _cell(value: Any) -> str:

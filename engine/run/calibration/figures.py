@@ -6,6 +6,8 @@ One description for both, so that they cannot differ. What it does not know: Plo
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from engine.run.calibration.words import interval_words
+
 Figure = dict[str, Any]
 
 OURS: Final = "#2a78d6"
@@ -15,14 +17,14 @@ HEAT: Final = [[0.0, "#c2571a"], [0.5, "#f4f4f4"], [1.0, "#2a78d6"]]
 
 
 def reliability_figure(report: Mapping[str, Any], horizon: str, tau: int) -> Figure:
-    """Draw what was said against what came, with Wilson bands; the market's ask as second curve."""
+    """Draw what was said against what came, with Wilson bands; the middle of both asks as second curve."""
     traces: list[Figure] = [
         {
             "type": "scatter", "mode": "lines", "x": [0, 1], "y": [0, 1], "name": "perfect",
             "line": {"color": GREY, "dash": "dot"}, "hoverinfo": "skip",
         }
     ]  # fmt: skip
-    for name, color in (("p_hat", OURS), ("ask", THEIRS)):
+    for name, color in (("p_hat", OURS), ("middle", THEIRS)):
         rows = [
             row
             for row in report["reliability"]
@@ -48,23 +50,24 @@ def reliability_figure(report: Mapping[str, Any], horizon: str, tau: int) -> Fig
                 + "</extra>",
             }
         )
-    title = f"{horizon}, {tau} s before the end"
+    title = f"{horizon}, {tau} s before the end: p_hat, and the middle where both asks exist"
     return _figure(traces, title, "mean forecast of Up", "share that settled Up (95 % Wilson band)")
 
 
 def scores_figure(report: Mapping[str, Any], horizon: str) -> Figure:
-    """Draw the log-loss of ``p_hat`` and of the ask by seconds before the end."""
-    rows = [row for row in report["scores"] if row["horizon"] == horizon and row["n_with_ask"]]
+    """Draw the log-loss of ``p_hat`` and of the middle of both asks by seconds before the end."""
+    rows = [row for row in report["scores"] if row["horizon"] == horizon and row["n_both_asks"]]
     traces = [
         {
             "type": "scatter", "mode": "lines+markers", "name": label, "line": {"color": color},
             "x": [row["tau"] for row in rows], "y": [row[name] for row in rows],
-            "customdata": [row["n_with_ask"] for row in rows],
+            "customdata": [row["n_both_asks"] for row in rows],
             "hovertemplate": "%{x} s: %{y:.4f}, n %{customdata}<extra>" + label + "</extra>",
         }
-        for name, label, color in (("log_loss", "p_hat", OURS), ("log_loss_ask", "ask", THEIRS))
+        for name, label, color in (("log_loss", "p_hat", OURS), ("log_loss_middle", "middle", THEIRS))
     ]  # fmt: skip
-    return _figure(traces, f"{horizon}: log-loss, lower is better", "seconds before the end", "log-loss")
+    title = f"{horizon}: log-loss where both asks exist, lower is better"
+    return _figure(traces, title, "seconds before the end", "log-loss")
 
 
 def edge_figure(report: Mapping[str, Any]) -> Figure:
@@ -72,38 +75,40 @@ def edge_figure(report: Mapping[str, Any]) -> Figure:
     rows = report["edge_decay"]
     line = [row["claimed"] for row in rows]
     above = [0.0 if row["high"] is None else row["high"] - row["realised"] for row in rows]
+    below = [0.0 if row["low"] is None else row["realised"] - row["low"] for row in rows]
     traces: list[Figure] = [
         {"type": "scatter", "mode": "lines", "x": line, "y": line, "name": "as claimed",
          "line": {"color": GREY, "dash": "dot"}, "hoverinfo": "skip"},
         {"type": "scatter", "mode": "lines+markers", "name": "realised", "line": {"color": OURS},
          "x": line, "y": [row["realised"] for row in rows],
-         "error_y": {"type": "data", "array": above},
-         "customdata": [[row["n"], row["windows"]] for row in rows],
-         "hovertemplate": "claimed %{x:.4f}, realised %{y:.4f}, %{customdata[0]} moments of "
-                          "%{customdata[1]} windows<extra></extra>"},
+         "error_y": {"type": "data", "symmetric": False, "array": above, "arrayminus": below},
+         "customdata": [[row["n"], row["windows"], interval_words(row)] for row in rows],
+         "hovertemplate": "claimed %{x:.4f}, realised %{y:.4f} (95 %: %{customdata[2]}), "
+                          "%{customdata[0]} moments of %{customdata[1]} windows<extra></extra>"},
     ]  # fmt: skip
-    return _figure(traces, "Edge: realised against claimed", "claimed, USD a share", "realised, USD a share")
+    title = "Edge: realised against claimed, exact 95 % intervals of windows"
+    return _figure(traces, title, "claimed, USD a share", "realised, USD a share")
 
 
 def heat_figure(report: Mapping[str, Any], name: str) -> Figure:
-    """Draw ``claimed`` or ``realised`` EV by seconds left and |z|; a cell's text is its count."""
+    """Draw ``claimed`` or ``realised`` EV by seconds before the end and |z|; a cell's text is its count."""
     rows = report["heat"]
-    across = sorted({(row["left_from"], row["left_to"]) for row in rows}, reverse=True)
+    across = sorted({row["tau"] for row in rows}, reverse=True)
     up = sorted({(row["z_from"], row["z_to"] or float("inf")) for row in rows})
-    cell = {((r["left_from"], r["left_to"]), (r["z_from"], r["z_to"] or float("inf"))): r for r in rows}
-    table = [[cell.get((left, z)) for left in across] for z in up]
+    cell = {(row["tau"], (row["z_from"], row["z_to"] or float("inf"))): row for row in rows}
+    table = [[cell.get((tau, z)) for tau in across] for z in up]
     trace = {
         "type": "heatmap",
-        "x": [f"{a:g}-{b:g} s" for a, b in across],
+        "x": [f"{tau} s" for tau in across],
         "y": [f"{a:g}-{b:g}" if b < float("inf") else f"over {a:g}" for a, b in up],
         "z": [[None if one is None else one[name] for one in line] for line in table],
         "text": [["" if one is None else str(one["n"]) for one in line] for line in table],
         "texttemplate": "n %{text}",
         "colorscale": HEAT,
         "zmid": 0.0,
-        "hovertemplate": "%{x} left, |z| %{y}: %{z:.4f} USD a share, n %{text}<extra></extra>",
+        "hovertemplate": "%{x} before the end, |z| %{y}: %{z:.4f} USD a share, n %{text}<extra></extra>",
     }
-    return _figure([trace], f"EV {name}, the better side", "seconds left", "|z|")
+    return _figure([trace], f"EV {name}, the better side", "seconds before the end", "|z|")
 
 
 def cell_words(cell: Mapping[str, Any]) -> str:
@@ -112,7 +117,7 @@ def cell_words(cell: Mapping[str, Any]) -> str:
     z = f"{above}{cell['z_from']:g}" + ("" if cell["z_to"] is None else f"-{cell['z_to']:g}")
     listed, count = len(cell["moments"]), cell["n"]
     moments = f"{count:,} moments" if listed == count else f"the first {listed:,} of {count:,} moments"
-    return f"{cell['left_from']:g}-{cell['left_to']:g} s left, |z| {z}: {moments}"
+    return f"{cell['tau']} s before the end, |z| {z}: {moments}"
 
 
 def gates_figure(report: Mapping[str, Any]) -> Figure:
@@ -121,7 +126,9 @@ def gates_figure(report: Mapping[str, Any]) -> Figure:
     trace = {
         "type": "bar", "orientation": "h", "marker": {"color": OURS},
         "x": [row["total"] for row in rows], "y": [f"{row['gate']} (n {row['n']})" for row in rows],
-        "hovertemplate": "%{y}: %{x:+.2f} USD<extra></extra>",
+        "customdata": [[row["mean"], interval_words(row)] for row in rows],
+        "hovertemplate": "%{y}: %{x:+.2f} USD; a share %{customdata[0]:+.4f} (95 %: %{customdata[1]})"
+                         "<extra></extra>",
     }  # fmt: skip
     return _figure([trace], "What refused candidates would have come to", "USD in all", "")
 

@@ -1,11 +1,13 @@
 """A layer over ``p_hat``: fitted on past windows, kept as a numbered file, never applied unasked.
 
 *Temperature* divides the log-odds by one number; *isotonic* replaces probabilities by a rising step function.
-A layer says on what and until when it was fitted, and refuses to score windows that it was fitted on. What it
-does not know: trading. A temperature layer decides only where a setting names it (``engine.layer``).
+It is fitted on the seconds in which the engine decides, every window counting as one. A layer says on what
+and until when it was fitted, and refuses to score windows that it was fitted on. What it does not know:
+trading. A temperature layer decides only where a setting names it (``engine.layer``).
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -20,10 +22,10 @@ from engine.errors import DecodingError, EngineError
 from engine.layer import FOLDER
 from engine.nouns import counted
 from engine.private_files import make_folder, private
-from engine.run.calibration.moments import Moment
+from engine.run.calibration.moments import Moment, hammer_taus
 
 LEAST: Final = 200
-"""Moments that a fit asks for."""
+"""Windows that a fit asks for; a window's moments share its outcome, and are no more than one."""
 
 Kind = Literal["temperature", "isotonic"]
 
@@ -33,7 +35,11 @@ class LayerError(EngineError):
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """What was fitted: ``points`` (said, corrected) of an isotonic layer, ``temperature`` of the other."""
+    """What was fitted: ``points`` (said, corrected) of an isotonic layer, ``temperature`` of the other.
+
+    ``taus`` are the seconds before the end that it was fitted on, those within ``hammer_s``; a file of before
+    they were told has none.
+    """
 
     version: int
     kind: Kind
@@ -42,6 +48,8 @@ class Layer(msgspec.Struct, frozen=True):
     windows: int
     temperature: float = 1.0
     points: tuple[tuple[float, float], ...] = ()
+    taus: tuple[int, ...] = ()
+    hammer_s: float | None = None
 
     def apply(self, probability: float) -> float:
         """Return a corrected probability."""
@@ -54,33 +62,51 @@ class Layer(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """What is to be shown wherever the layer is on."""
         what = f"temperature {self.temperature:.3f}" if self.kind == "temperature" else "isotonic"
-        return f"calibration layer {self.version} ({what}, fitted on {counted(self.windows, 'window')})"
+        when = f", {', '.join(map(str, self.taus))} s before their end" if self.taus else ""
+        size = counted(self.windows, "window")
+        return f"calibration layer {self.version} ({what}, fitted on {size}{when})"
 
 
-def fit(moments: Sequence[Moment], kind: Kind, version: int) -> Layer:
-    """Fit a layer.
+def fit(moments: Sequence[Moment], kind: Kind, version: int, hammer_s: float) -> Layer:
+    """Fit a layer on the moments at which the engine would decide, every window counting as one.
+
+    Args:
+        moments: At any times before the end; earlier ones than ``hammer_s`` are left out, for a forecast that
+            is twice too sure a minute before may be right ten seconds before.
+        kind: Which correction.
+        version: Its number.
+        hammer_s: Seconds before the end within which the engine decides.
 
     Raises:
-        LayerError: Too few moments.
+        LayerError: Too few windows.
     """
-    if len(moments) < LEAST:
-        raise LayerError(f"{len(moments)} moments are too few to fit a layer on: {LEAST} are asked for")
-    said = np.array([one.p_up for one in moments])
-    came = np.array([float(one.up) for one in moments])
+    taus = hammer_taus(hammer_s)
+    chosen = [one for one in moments if one.tau in taus]
+    by_window = Counter(one.slug for one in chosen)
+    if len(by_window) < LEAST:
+        raise LayerError(
+            f"{counted(len(by_window), 'window')} with a forecast in hammer time are too few to fit a layer "
+            f"on: {LEAST} are asked for"
+        )
+    said = np.array([one.p_up for one in chosen])
+    came = np.array([float(one.up) for one in chosen])
+    weights = np.array([1.0 / by_window[one.slug] for one in chosen])
     facts: dict[str, Any] = {
         "version": version,
         "kind": kind,
-        "fitted_until_ms": max(int(one.at_ms + one.seconds_left * 1000) for one in moments),
-        "moments": len(moments),
-        "windows": len({one.slug for one in moments}),
+        "fitted_until_ms": max(int(one.at_ms + one.seconds_left * 1000) for one in chosen),
+        "moments": len(chosen),
+        "windows": len(by_window),
+        "taus": taus,
+        "hammer_s": hammer_s,
     }
     if kind == "temperature":
         found = minimize_scalar(
-            lambda log: _loss(said, came, math.exp(log)), bounds=(-3.0, 3.0), method="bounded"
+            lambda log: _loss(said, came, weights, math.exp(log)), bounds=(-3.0, 3.0), method="bounded"
         )
         return Layer(temperature=float(math.exp(found.x)), **facts)
     order = np.argsort(said, kind="stable")
-    fitted = isotonic_regression(came[order]).x
+    fitted = isotonic_regression(came[order], weights=weights[order]).x
     points = {float(p): float(c) for p, c in zip(said[order], fitted, strict=True)}
     return Layer(points=tuple(sorted(points.items())), **facts)
 
@@ -129,8 +155,9 @@ def layers(data_dir: Path) -> list[Layer]:
     return sorted(found, key=lambda layer: layer.version)
 
 
-def _loss(said: Any, came: Any, temperature: float) -> float:
+def _loss(said: Any, came: Any, weights: Any, temperature: float) -> float:
     p = np.clip(said, LAYER_CLIP, 1.0 - LAYER_CLIP)
     made = 1.0 / (1.0 + np.exp(-np.log(p / (1.0 - p)) / temperature))
     made = np.clip(made, LAYER_CLIP, 1.0 - LAYER_CLIP)
-    return float(-(came * np.log(made) + (1.0 - came) * np.log(1.0 - made)).mean())
+    losses = -(came * np.log(made) + (1.0 - came) * np.log(1.0 - made))
+    return float(np.average(losses, weights=weights))

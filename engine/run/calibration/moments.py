@@ -29,7 +29,7 @@ from engine.run.sweep.kernel import Terms, numbers_at
 from engine.run.sweep.trace import Trace, Window
 
 TAUS: Final = (5, 10, 15, 30, 60, 120)
-"""Seconds before the end."""
+"""Seconds before the end, shortest first."""
 
 UNSAID: Final = RULE | STRIKE | PRICE | VOLATILITY
 """Gates without which there is no forecast that anybody would have believed."""
@@ -37,6 +37,14 @@ UNSAID: Final = RULE | STRIKE | PRICE | VOLATILITY
 NO_BOOK: Final = BOOK | ACCEPTING
 OLDER_S: Final = 3.0
 """A moment stands for a time before the end if it is no older than this then."""
+
+
+class Bet(NamedTuple):
+    """A share of one side: its claimed EV after fee, what it paid (1 or 0), its cost with fee; dollars."""
+
+    claimed: float
+    won: float
+    cost: float
 
 
 class Moment(NamedTuple):
@@ -58,27 +66,51 @@ class Moment(NamedTuple):
     up: bool
 
     @property
-    def edge(self) -> tuple[float, float] | None:
-        """The better side's claimed EV, and what a share of it came to; None without any ask."""
+    def middle(self) -> float | None:
+        """What the market says of Up: between Up's ask and what Down's ask leaves; None without both asks.
+
+        One ask alone says too much: it holds the seller's margin, and is never below a tick.
+        """
+        if self.ask_up is None or self.ask_down is None:
+            return None
+        return (self.ask_up + 1.0 - self.ask_down) / 2.0
+
+    @property
+    def bet(self) -> Bet | None:
+        """The better side; None without any ask."""
         sides = []
         if self.ev_up is not None and self.ask_up is not None:
-            sides.append((self.ev_up, float(self.up) - self.ask_up - self.fee_up))
+            sides.append(Bet(self.ev_up, float(self.up), self.ask_up + self.fee_up))
         if self.ev_down is not None and self.ask_down is not None:
-            sides.append((self.ev_down, float(not self.up) - self.ask_down - self.fee_down))
+            sides.append(Bet(self.ev_down, float(not self.up), self.ask_down + self.fee_down))
         # By the EV alone, Up of equals: the result was not known when a side was taken.
-        return max(sides, key=lambda side: side[0], default=None)
+        return max(sides, key=lambda side: side.claimed, default=None)
+
+    @property
+    def edge(self) -> tuple[float, float] | None:
+        """The better side's claimed EV, and what a share of it came to; None without any ask."""
+        bet = self.bet
+        return None if bet is None else (bet.claimed, bet.won - bet.cost)
 
 
 class Candidate(NamedTuple):
     """The first moment of a window's hammer time with an EV above the least, whatever else refused it.
 
-    ``gates`` are those that refused; ``profit`` what an order would have come to at the asks of that moment.
+    ``gates`` are those that refused; ``profit`` what an order would have come to at the asks of that moment,
+    dollars. ``won`` and ``cost`` (with fee, dollars) are of one share of it.
     """
 
     slug: str
     at_ms: int
     gates: int
     profit: float
+    won: bool
+    cost: float
+
+
+def hammer_taus(hammer_s: float) -> tuple[int, ...]:
+    """Return those of ``TAUS`` at which an order may leave; the last whole second where all are earlier."""
+    return tuple(tau for tau in TAUS if tau <= hammer_s) or (max(1, int(hammer_s)),)
 
 
 def moments_of(trace: Trace, params: Params, taus: Sequence[int] = TAUS) -> list[Moment]:
@@ -165,10 +197,12 @@ def _candidate(trace: Trace, window: Window, params: Params) -> Candidate | None
         if ev <= params.min_ev:
             continue
         fee = -expected_value(cost, cost, numbers)
-        share = float(up == window.up) - cost - fee
+        won = up == window.up
+        share = float(won) - cost - fee
         gates = int(columns.blocks[row]) | (WATCH if columns.peak[row] < params.watch_return_threshold else 0)
         gates |= int(judge(plain(numbers_at(columns, row, terms, params)), params).gates)
-        return Candidate(window.slug, int(columns.ts_ms[row]), gates, share * depth / cost)
+        profit = float(share * depth / cost)
+        return Candidate(window.slug, int(columns.ts_ms[row]), gates, profit, won, float(cost + fee))
     return None
 
 

@@ -1,4 +1,4 @@
-"""Does ``p_hat`` beat the market's own price? The figures of a calibration report, from moments.
+"""Does ``p_hat`` beat the middle of the market's asks? The figures of a calibration report, from moments.
 
 Formulas: docs/calibration.md. Every figure carries its count; what is too little to say is said to be. What
 it does not know: how moments were made, charts, files.
@@ -6,13 +6,13 @@ it does not know: how moments were made, charts, files.
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from statistics import fmean
 from typing import Any, Final
 
-import numpy as np
-
 from engine.params import Params
-from engine.run.calibration.moments import Candidate, Moment, candidates_of, gates_in, moments_of
+from engine.run.calibration.moments import Bet, Candidate, Moment, candidates_of, gates_in, moments_of
+from engine.run.intervals import Interval, of_bets, of_values, wilson
 from engine.run.sweep.trace import Trace
 
 CLIP: Final = 1e-6
@@ -20,11 +20,12 @@ BINS: Final = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.9
 EDGES: Final = (-math.inf, -0.05, -0.02, 0.0, 0.01, 0.02, 0.05, math.inf)
 """Claimed edge, dollars a share."""
 
-LEFT: Final = (0.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 900.0)
 Z: Final = (0.0, 0.5, 1.0, 2.0, 3.0, 5.0, math.inf)
-Z95: Final = 1.959963984540054
 LEAST_WINDOWS: Final = 30
 """Fewer windows than this are too few to say anything."""
+
+DIGITS: Final = 9
+"""Decimals of a gain: two forecasts that differ by rounding alone are the same forecast."""
 
 CELL_MOMENTS: Final = 200
 """Moments that a cell of the heat map leads to, the first ones; a cell says how many it has."""
@@ -42,6 +43,7 @@ def report_of(trace: Trace, params: Params) -> dict[str, Any]:
         "windows": len({moment.slug for moment in moments}),
         "moments": len(moments),
         "verdict": verdict(moments),
+        "asks": asks(moments),
         "scores": scores(moments),
         "reliability": reliability(moments),
         "edge_decay": edge_decay(moments),
@@ -54,23 +56,26 @@ def report_of(trace: Trace, params: Params) -> dict[str, Any]:
 
 
 def scores(moments: Sequence[Moment]) -> list[dict[str, Any]]:
-    """Return Brier and log-loss of ``p_hat`` and of the ask, by horizon and time, on the same moments."""
+    """Return Brier and log-loss of ``p_hat`` and of the middle of both asks, by horizon and time.
+
+    Both are of the same moments, those with both asks; ``brier_all`` is ``p_hat``'s on all of them.
+    """
     rows = []
     for horizon, tau in sorted({(one.horizon, one.tau) for one in moments}):
         chosen = [one for one in moments if (one.horizon, one.tau) == (horizon, tau)]
-        both = [one for one in chosen if one.ask_up is not None]
-        ours, theirs = [one.p_up for one in both], [one.ask_up or 0.0 for one in both]
-        came = [one.up for one in both]
+        both = [(one, middle) for one in chosen if (middle := one.middle) is not None]
+        ours, theirs = [one.p_up for one, _ in both], [middle for _, middle in both]
+        came = [one.up for one, _ in both]
         rows.append(
             {
                 "horizon": horizon,
                 "tau": tau,
                 "n": len(chosen),
-                "n_with_ask": len(both),
+                "n_both_asks": len(both),
                 "brier": brier(ours, came),
-                "brier_ask": brier(theirs, came),
+                "brier_middle": brier(theirs, came),
                 "log_loss": log_loss(ours, came),
-                "log_loss_ask": log_loss(theirs, came),
+                "log_loss_middle": log_loss(theirs, came),
                 "brier_all": brier([one.p_up for one in chosen], [one.up for one in chosen]),
             }
         )
@@ -90,34 +95,64 @@ def log_loss(said: Sequence[float], came: Sequence[bool]) -> float | None:
     return -sum(map(math.log, clipped)) / len(clipped)
 
 
+def asks(moments: Sequence[Moment]) -> dict[str, int]:
+    """Count moments by what the book held: ``both`` are compared with the market, the others are left out.
+
+    ``favourite_unsold`` are those of ``one`` in which nobody sold the side that ``p_hat`` thought likelier.
+    """
+    one_ask = [one for one in moments if (one.ask_up is None) != (one.ask_down is None)]
+    both = sum(one.middle is not None for one in moments)
+    unsold = sum((one.ask_up if one.p_up >= 0.5 else one.ask_down) is None for one in one_ask)
+    none = len(moments) - both - len(one_ask)
+    return {"both": both, "one": len(one_ask), "favourite_unsold": unsold, "none": none}
+
+
 def verdict(moments: Sequence[Moment]) -> str:
-    """Say in words whether ``p_hat`` beats the ask, by the log-loss of windows drawn whole."""
-    by_window: dict[str, list[float]] = {}
+    """Say in words whether ``p_hat`` beats the middle of both asks, by the log-loss of windows drawn whole.
+
+    A sample in which nothing rare has happened says little of what is rare. So whoever is to win is given one
+    more window first: the worst for it that these forecasts allow, whichever side had come. A chance of which
+    no case was seen then decides only where its absence is itself a surprise (three expected cases or so).
+    """
+    by_window: dict[str, list[tuple[float, float]]] = {}
     for one in moments:
-        if one.ask_up is not None:
-            ours, theirs = log_loss([one.p_up], [one.up]), log_loss([one.ask_up], [one.up])
-            assert ours is not None
-            assert theirs is not None
-            by_window.setdefault(one.slug, []).append(theirs - ours)
-    gains = [sum(told) / len(told) for told in by_window.values()]
+        if one.middle is not None:
+            told = (_gain(one.p_up, one.middle, one.up), _gain(one.p_up, one.middle, not one.up))
+            by_window.setdefault(one.slug, []).append(told)
+    gains = [_mean_gain(came for came, _ in told) for told in by_window.values()]
     if len(gains) < LEAST_WINDOWS:
-        return f"too few to say: {len(gains)} windows with price and book, {LEAST_WINDOWS} are asked for"
-    mean, half = mean_and_half(gains)
-    if mean - half > 0.0:
-        return "p_hat beats the market's ask"
-    if mean + half < 0.0:
-        return "the market's ask beats p_hat"
-    return "p_hat and the market's ask cannot be told apart"
+        return f"too few to say: {len(gains)} windows with both asks, {LEAST_WINDOWS} are asked for"
+    possible = [*gains, *(_mean_gain(other for _, other in told) for told in by_window.values())]
+    low = of_values([*gains, min(possible)]).low
+    high = of_values([*gains, max(possible)]).high
+    if low is not None and low > 0.0:
+        return "p_hat beats the middle of the market's asks"
+    if high is not None and high < 0.0:
+        return "the middle of the market's asks beats p_hat"
+    return "p_hat and the middle of the market's asks cannot be told apart"
+
+
+def _gain(ours: float, theirs: float, up: bool) -> float:
+    """Return by how much log-loss of what the market said is above that of ours."""
+    losses = [log_loss([p], [up]) or 0.0 for p in (theirs, ours)]
+    return losses[0] - losses[1]
+
+
+def _mean_gain(gains: Iterable[float]) -> float:
+    return round(fmean(gains), DIGITS)
 
 
 # --- reliability --------------------------------------------------------------------------------------------
 
 
 def reliability(moments: Sequence[Moment]) -> list[dict[str, Any]]:
-    """Return what was said against what came, by forecaster, horizon, time and bin, with Wilson bands."""
+    """Return what was said against what came, by forecaster, horizon, time and bin, with Wilson bands.
+
+    ``p_hat`` is of all moments, ``middle`` of those with both asks.
+    """
     sources: dict[str, Callable[[Moment], float | None]] = {
         "p_hat": lambda one: one.p_up,
-        "ask": lambda one: one.ask_up,
+        "middle": lambda one: one.middle,
     }
     rows = []
     for horizon, tau in sorted({(one.horizon, one.tau) for one in moments}):
@@ -153,14 +188,6 @@ def binned(told: Sequence[tuple[float, bool]]) -> list[dict[str, Any]]:
     return rows
 
 
-def wilson(came: int, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share. Source: Wilson, JASA 22 (1927), 209-212."""
-    share, square = came / n, Z95 * Z95
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = Z95 / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 # --- edge ---------------------------------------------------------------------------------------------------
 
 
@@ -168,48 +195,49 @@ def edge_decay(moments: Sequence[Moment]) -> list[dict[str, Any]]:
     """Return realised against claimed edge, by bucket of claimed edge: dollars a share, after fee.
 
     Both are means of windows: a window's moments in a bucket are averaged first, for they share its outcome.
+    The interval is exact (``engine.run.intervals.of_bets``): windows that all won do not make it narrow.
     """
-    held: list[dict[str, list[tuple[float, float]]]] = [{} for _ in EDGES[1:]]
+    held: list[dict[str, list[Bet]]] = [{} for _ in EDGES[1:]]
     for one in moments:
-        if one.edge is not None:
-            held[bisect_right(EDGES, one.edge[0]) - 1].setdefault(one.slug, []).append(one.edge)
+        bet = one.bet
+        if bet is not None:
+            held[bisect_right(EDGES, bet.claimed) - 1].setdefault(one.slug, []).append(bet)
     rows = []
     for place, windows in enumerate(held):
         if not windows:
             continue
-        claimed, realised = (
-            [sum(edge[side] for edge in told) / len(told) for told in windows.values()] for side in (0, 1)
+        claimed = [fmean(bet.claimed for bet in told) for told in windows.values()]
+        realised = _of_windows(
+            [(fmean(bet.won for bet in told), fmean(bet.cost for bet in told)) for told in windows.values()]
         )
-        mean, half = mean_and_half(realised)
         rows.append(
             {
                 "from": _known(EDGES[place]),
                 "to": _known(EDGES[place + 1]),
                 "n": sum(map(len, windows.values())),
                 "windows": len(windows),
-                "claimed": sum(claimed) / len(claimed),
-                "realised": mean,
-                "low": _known(mean - half),
-                "high": _known(mean + half),
+                "claimed": fmean(claimed),
+                "realised": realised.mean,
+                "low": realised.low,
+                "high": realised.high,
             }
         )
     return rows
 
 
 def heat(moments: Sequence[Moment]) -> list[dict[str, Any]]:
-    """Return the better side's EV by seconds left and ``|z|``; each cell names its moments."""
+    """Return the better side's EV by seconds before the end and ``|z|``; each cell names its moments."""
     cells: dict[tuple[int, int], list[Moment]] = {}
     for one in moments:
         if one.edge is not None:
-            place = (bisect_right(LEFT, one.seconds_left) - 1, bisect_right(Z, abs(one.z)) - 1)
-            cells.setdefault((place[0], min(place[1], len(Z) - 2)), []).append(one)
+            z = bisect_right(Z, abs(one.z)) - 1
+            cells.setdefault((one.tau, min(z, len(Z) - 2)), []).append(one)
     rows = []
-    for (left, z), held in sorted(cells.items()):
+    for (tau, z), held in sorted(cells.items()):
         edges = [one.edge for one in held if one.edge is not None]
         rows.append(
             {
-                "left_from": LEFT[left],
-                "left_to": LEFT[left + 1],
+                "tau": tau,
                 "z_from": Z[z],
                 "z_to": _known(Z[z + 1]),
                 "n": len(held),
@@ -222,38 +250,38 @@ def heat(moments: Sequence[Moment]) -> list[dict[str, Any]]:
 
 
 def by_gate(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """Return what each gate's refusals would have come to, and what passed; dollars an order.
+    """Return what each gate's refusals would have come to, and what passed.
 
-    A candidate counts for every gate that refused it; ``alone`` counts those that no other gate refused.
+    ``total`` is dollars of whole orders; ``mean`` and its exact interval are dollars a share, each window one
+    bet, so that neither an order's size nor a run of wins makes it narrow. A candidate counts for every gate
+    that refused it; ``alone`` counts those that no other gate refused.
     """
-    named: dict[str, list[tuple[float, bool]]] = {}
+    named: dict[str, list[tuple[Candidate, bool]]] = {}
     for one in candidates:
         names = gates_in(one.gates) or ["trade"]
         for name in names:
-            named.setdefault(name, []).append((one.profit, len(names) == 1))
+            named.setdefault(name, []).append((one, len(names) == 1))
     rows = []
     for name, held in named.items():
-        mean, half = mean_and_half([profit for profit, _ in held])
+        share = _of_windows([(float(one.won), one.cost) for one, _ in held])
         rows.append(
             {
                 "gate": name,
                 "n": len(held),
                 "alone": sum(alone for _, alone in held),
-                "total": sum(profit for profit, _ in held),
-                "mean": mean,
-                "low": mean - half if len(held) > 1 else None,
-                "high": mean + half if len(held) > 1 else None,
+                "total": sum(one.profit for one, _ in held),
+                "mean": share.mean,
+                "low": share.low,
+                "high": share.high,
             }
         )
     return sorted(rows, key=lambda row: -int(row["n"]))
 
 
-def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
-    """Return a mean and half its 95 % interval (normal); infinite half of a single value."""
-    told = np.array(values)
-    if len(told) < 2:
-        return float(told.mean()), math.inf
-    return float(told.mean()), Z95 * float(told.std(ddof=1)) / math.sqrt(len(told))
+def _of_windows(bets: Sequence[tuple[float, float]]) -> Interval:
+    """Return a mean and its interval; one window alone has none that says anything."""
+    told = of_bets(bets)
+    return told if len(bets) > 1 else Interval(told.mean, None, None)
 
 
 def _known(value: float) -> float | None:
