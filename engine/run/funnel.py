@@ -37,8 +37,10 @@ RISK: Final = (
 )  # fmt: skip
 STAGES: Final[tuple[tuple[str, int], ...]] = (
     ("windows seen", 0),
+    # First: without it nothing is reckoned, and "volatility" refuses too, which the feeds have to answer for.
+    ("rule known", gate.RULE),
     ("feed fresh", FEED),
-    ("strike exact", gate.STRIKE | gate.RULE),
+    ("strike exact", gate.STRIKE),
     ("watch fired", gate.WATCH),
     ("in hammer time", gate.HAMMER),
     ("distance", gate.DISTANCE),
@@ -60,9 +62,10 @@ UNKNOWN_EV: Final = -2.0
 
 class Looked(NamedTuple):
     """One side of a contract at one decision, all gates asked. EV in dollars a share, -1 without an ask;
-    None while it is not known what a share is worth."""
+    None while it is not known what a share is worth. ``depth_usd`` is what the order could have bought."""
 
     slug: str
+    end_s: int
     outcome: Outcome
     at_ms: Milliseconds
     seq: int
@@ -206,8 +209,8 @@ def _looked(
             tick = market.book_of(outcome).tick_e4 or market.contract.tick_e4
             limit = best_limit_e4(probability, numbers, params, tick) / ONE_E4
     return Looked(
-        market.contract.slug, outcome, market.view.at_ms, market.view.seq, gates, numbers, probability, cost,
-        depth, ev, limit,
+        market.contract.slug, market.contract.end_s, outcome, market.view.at_ms, market.view.seq, gates,
+        numbers, probability, cost, depth, ev, limit,
     )  # fmt: skip
 
 
@@ -259,6 +262,7 @@ def _miss(window: _Window, stopped: str) -> str:
             f"moved at most {window.most_return:.3%} in {params.watch_window_s:g} s, "
             f"{params.watch_return_threshold:.3%} are asked for"
         ),
+        GATE_NAMES[gate.RULE]: "its settlement rule was not known, or had just changed",
         GATE_NAMES[gate.STRIKE]: (
             f"strike estimated ± ${window.strike_error:.2f}" if window.strike_known else "no strike was known"
         ),

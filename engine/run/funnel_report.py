@@ -9,7 +9,7 @@ from engine.contract import Outcome
 from engine.events import Record
 from engine.nouns import counted
 from engine.run import journal_pages
-from engine.run.counterfactual import Refusals, Refused, ledger
+from engine.run.counterfactual import Refusals, Refused, add, ledger
 from engine.run.export import Progress, nothing, records_of
 from engine.run.funnel import NAMES, Funnel, WindowWay, came_further, counts
 from engine.run.recordings import records_of_file
@@ -26,7 +26,7 @@ def why_no_trade(
     """Play sessions and say how far their windows came.
 
     A window that a restart cut in two, or that two sessions recorded, counts once: by the way that came
-    furthest, and with each refusal at its first moment.
+    furthest, and with each refusal once.
 
     Args:
         sources: Journals, or recordings as ``engine.run.recordings`` reads them.
@@ -50,7 +50,7 @@ def why_no_trade(
             if way.slug not in ways or came_further(way, ways[way.slug][1]):
                 ways[way.slug] = path.name.split(".")[0], way
         outcomes |= {way.slug: way.outcome for way in chosen if way.outcome is not None}
-        _add(refused, refusals.found)
+        add(refused, refusals.found)
     rows = [_row(session, way, outcomes.get(way.slug)) for session, way in ways.values()]
     return {
         "sessions": [path.name.split(".")[0] for path in sources],
@@ -59,13 +59,6 @@ def why_no_trade(
         "ways": rows,
         "gates": ledger([one for one in refused.values() if one.slug in ways], outcomes),
     }
-
-
-def _add(refused: Refused, found: Refused) -> None:
-    """Add what one source refused; of a side that two sources refused by one gate, the first moment."""
-    for key, one in found.items():
-        if key not in refused or one.at_ms < refused[key].at_ms:
-            refused[key] = one
 
 
 def _told(sources: Sequence[Path], progress: Progress) -> Iterator[tuple[Path, Iterator[Record]]]:
@@ -122,11 +115,15 @@ def render(report: dict[str, Any], day: str = "") -> str:
         at = "" if row["t_ms"] is None else typed(row["t_ms"])
         lines.append(f"  {row['slug']:<26}{at:<21}{row['reached']:<16}{row['miss'] or row['blocked_by']}")
     if report["gates"]:
-        lines.append("refused candidates, settled (dollars after fee; below zero the gate saved it)")
-        lines.append("  gate                   n  won   a share      95 %      USD at quote size")
-    for row in report["gates"]:
-        share = "-" if row["per_share"] is None else f"{row['per_share']:+.4f}"
-        reach = "too few" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"
-        usd = "-" if row["usd"] is None else f"{row['usd']:+,.2f}"
-        lines.append(f"  {row['gate']:<20}{row['n']:>4}{row['won']:>5}   {share:<10} {reach:<19}{usd:>10}")
+        lines.append("what each gate saved or cost: money of what it alone refused (below zero it saved)")
+        lines.append("  gate                 refused  alone  won   a share    95 %                      USD")
+        lines += [_gate_line(row) for row in report["gates"]]
     return "\n".join(lines)
+
+
+def _gate_line(row: dict[str, Any]) -> str:
+    share = "-" if row["per_share"] is None else f"{row['per_share']:+.4f}"
+    reach = "too few" if row["low"] is None else f"{row['low']:+.3f} to {row['high']:+.3f}"
+    usd = "-" if row["usd"] is None else f"{row['usd']:+,.2f}"
+    told = f"{row['n']:>8}{row['alone']:>7}{row['won']:>5}"
+    return f"  {row['gate']:<20}{told}   {share:<10} {reach if row['alone'] else 'no bet':<19}{usd:>10}"

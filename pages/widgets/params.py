@@ -15,6 +15,7 @@ from engine.run.commands import SetParams
 from engine.run.params_of import PARAM_OF, Version, changed, values_of, versions_of_this_run
 from engine.run.settings_view import in_words
 from engine.run.what_if import job as what_if_job
+from engine.run.what_if.change import SAME_WINDOWS
 from pages import access
 from pages.widgets import mode, plain, stream, tables
 
@@ -171,6 +172,7 @@ def _effect(values: dict[str, float], wish: dict[str, float]) -> None:
         words = f"{job.result['said']} ({counted(job.result['windows'], 'window')}, simulated fills)"
         as_of = plain.utc(job.began_ms)
         st.info(f"Over the last day's sessions, as of {as_of}: {plain.marked_down(words)}")
+        st.caption(SAME_WINDOWS)
 
 
 @mode.anew("params")

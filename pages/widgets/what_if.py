@@ -14,6 +14,7 @@ from engine.run.sessions import folder as store
 from engine.run.settings_view import in_words
 from engine.run.what_if import job as what_if_job
 from engine.run.what_if.answer import MODEL
+from engine.run.what_if.change import SAME_WINDOWS
 from engine.run.what_if.command import Wish
 from pages import access
 from pages.widgets import mode, params, plain, tables
@@ -162,6 +163,7 @@ def _report(report: dict[str, Any]) -> None:
         st.caption(
             "Decided by the seed's spot formula, which no engine trades by: nothing of it can be proposed."
         )
+    st.caption(SAME_WINDOWS)
     wish = _wish(report)
     about = access.why_locked("opens the form on the Mode page, filled in")
     if wish and st.button("Propose as new parameters", help=about, disabled=access.locked()):
@@ -212,4 +214,5 @@ def _columns() -> dict[str, Any]:
         "would_be": tables.text("changed", width=170),
         "was_usd": tables.dollars("profit", "dollars after fee, by the parameters in force", signed=True),
         "would_be_usd": tables.dollars("changed to", "dollars after fee, by the changed ones", signed=True),
+        "change_usd": tables.dollars("change", "dollars; empty while a trade has not settled", signed=True),
     }

@@ -82,8 +82,9 @@ def _report(report: dict[str, Any]) -> None:
     tables.export(lambda: report["ways"], "why-no-trade", of=report["sessions"])
     st.markdown("**What each gate saved or cost**")
     st.caption(
-        "Every candidate that a gate refused, bought at the ask shown, settled with the real outcome. "
-        "Below zero the gate saved it. No latency, no competition: the true figure is lower."
+        "Money is of the bets that a gate alone refused: bought at the ask shown, as much as was shown, "
+        "settled with the real outcome. Below zero the gate saved it. What other gates refused too is only "
+        "counted. No latency, no competition: the true figure is lower."
     )
     if report["gates"]:
         tables.shown(report["gates"], GATES, "why-gates")
@@ -106,16 +107,18 @@ def _ways() -> dict[str, Any]:
 
 GATES: Final[dict[str, Any]] = {
     "gate": tables.text("gate", "the first that refused, in asking order"),
-    "n": tables.count("settled", "candidates, one for each window and side"),
-    "alone": tables.count("alone", "of these, no other gate refused"),
+    "n": tables.count("refused", "settled candidates, one for each window and side; most by other gates too"),
+    "unsettled": tables.count("open", "candidates whose outcome is not known yet"),
+    "alone": tables.count("alone", "settled ones that no other gate refused: what follows is of these"),
     "windows": tables.count("windows", "they are of"),
-    "unsettled": tables.count("open", "outcome not known yet"),
+    "moments": tables.count("moments", "of settlement; windows that end together share one"),
     "won": tables.count("won", "would have paid a dollar a share"),
     "claimed": tables.number("claimed", "mean probability of the side, 0 to 1", "%.3f"),
-    "win_low": tables.number("won, low", "Wilson's 95 % interval, 0 to 1", "%.3f"),
-    "win_high": tables.number("won, high", "Wilson's 95 % interval, 0 to 1", "%.3f"),
-    "per_share": tables.number("a share", "mean, dollars after fee", "%+.4f"),
-    "low": tables.number("low", "95 % by resampled windows, dollars a share; empty of few", "%+.4f"),
-    "high": tables.number("high", "95 % by resampled windows, dollars a share; empty of few", "%+.4f"),
-    "usd": tables.dollars("USD at quote size", "sum of all, dollars after fee", signed=True),
+    "win_low": tables.number("won, low", "exact 95 % interval, 0 to 1; empty of too few", "%.3f"),
+    "win_high": tables.number("won, high", "exact 95 % interval, 0 to 1; empty of too few", "%.3f"),
+    "per_share": tables.number("a share", "mean over moments, dollars after fee", "%+.4f"),
+    "low": tables.number("low", "exact 95 % interval, dollars a share; empty of too few", "%+.4f"),
+    "high": tables.number("high", "exact 95 % interval, dollars a share; empty of too few", "%+.4f"),
+    "usd": tables.dollars("USD as shown", "sum for what was shown, dollars after fee", signed=True),
+    "said": tables.text("in words", width=330),
 }

@@ -16,6 +16,7 @@ from engine.run.funnel_report import why_no_trade
 from engine.run.market_rows import Faults
 from engine.run.what_if import job as what_if_job
 from engine.run.what_if.answer import compare, variant_of, with_values
+from engine.run.what_if.change import SAME_WINDOWS
 from engine.run.what_if.sources import windows_of
 from pages.widgets import params, plain, tables
 from tests.books import keep_journal, traded
@@ -81,6 +82,8 @@ def test_an_answer_shows_both_and_every_window_that_came_out_otherwise(open_scri
     page = opened()
     words = said(page).replace("\\", "")
     assert "1 of 1 trade skipped" in words
+    assert "over 1 window that differs (too few to say, 20 are asked for)" in words
+    assert SAME_WINDOWS in words
     assert "HAMMER_SECS 15 → 5" in words
     assert "a fault of *some* file" in words
     tables = [table.value for table in page.dataframe]
@@ -149,6 +152,7 @@ def test_a_proposal_fills_the_form_in_and_changes_nothing(
     words = said(page).replace("\\", "")
     at = plain.utc(worker.last("told").began_ms)  # type: ignore[union-attr]
     assert f"Over the last day's sessions, as of {at}: 9 of 14 trades skipped" in words
+    assert SAME_WINDOWS in words
     assert params.in_force(counter)[1]["HAMMER_SECS"] == 15.0
 
 
@@ -227,7 +231,9 @@ def test_why_no_trade_shows_the_way_the_miss_and_the_gates(open_script: Open) ->
     assert stages["stage"].tolist()[0] == "windows seen"
     ways = next(table for table in tables if "miss" in table.columns)
     assert ways["link"].notna().all()
-    assert any("per_share" in table.columns for table in tables)
+    gates = next(table for table in tables if "per_share" in table.columns)
+    assert [words.split(":")[0] for words in gates["said"]] == ["too few to say", "too few to say"]
+    assert gates["low"].isna().all()
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,21 @@ from typing import Any
 import pytest
 
 from engine.core import decide as gate
+from engine.events import MarketDescribed, Record
 from engine.params import Params
 from engine.run import export
-from engine.run.counterfactual import Candidate, Refusals, ledger, wilson
-from engine.run.funnel import NAMES, STAGES, Funnel, WindowWay, blocking, came_further, counts, stage_of
+from engine.run.counterfactual import LEAST_MOMENTS, NO_BET, Candidate, Refusals, add, ledger
+from engine.run.funnel import (
+    NAMES,
+    STAGES,
+    Funnel,
+    Looked,
+    WindowWay,
+    blocking,
+    came_further,
+    counts,
+    stage_of,
+)
 from engine.run.funnel_report import render, why_no_trade
 from engine.run.wide_csv import markets_beside
 from tests.books import keep_journal
@@ -47,6 +58,31 @@ def test_the_first_stage_that_refuses_stops_a_window() -> None:
     assert (NAMES[stage_of(0)], blocking(0)) == ("risk", "")
 
 
+def test_where_the_settlement_rule_is_unknown_no_feed_is_blamed() -> None:
+    """Without it nothing is reckoned, and "volatility" refuses too: a feed's fault comes after that."""
+    gates = gate.RULE | gate.VOLATILITY | gate.PRICE | gate.STRIKE
+    assert (NAMES[stage_of(gates)], blocking(gates)) == ("windows seen", "settlement rule")
+    assert blocking(gates & ~gate.RULE) == "stale price"
+
+
+def test_a_session_without_settlement_rules_says_so() -> None:
+    """Its feeds were in order; each window says what was missing."""
+    made = Funnel()
+    made.play([_without_rule(record) for record in staged()])
+    ways = made.ways()
+    assert {(NAMES[way.stage], way.blocked_by) for way in ways} == {("windows seen", "settlement rule")}
+    assert {way.miss for way in ways} == {"its settlement rule was not known, or had just changed"}
+
+
+def _without_rule(record: Record) -> Record:
+    from msgspec.structs import replace
+
+    event = record.event
+    if isinstance(event, MarketDescribed):
+        event = replace(event, contract=replace(event.contract, rule=None))
+    return Record(record.seq, event)
+
+
 def test_the_staged_session_comes_as_far_as_it_was_staged(funnel: Funnel) -> None:
     """Made by hand: one window passes every gate; its 15m sister began before the engine did."""
     ways = {way.slug: way for way in funnel.ways()}
@@ -73,7 +109,7 @@ def test_an_order_that_was_sent_and_filled_is_counted_as_such() -> None:
     orders, _ = played(staged())
     assert orders[0].intent.slug == TRADED
     made = Funnel()
-    from engine.events import OrderFilled, OrderSubmitted, Record
+    from engine.events import OrderFilled, OrderSubmitted
 
     intent = orders[0].intent
     for record in staged():
@@ -109,39 +145,122 @@ def _with(event: object, **params: float) -> object:
     return replace(event, params=event.params | params)  # type: ignore[attr-defined, type-var]
 
 
-def candidate(slug: str, cost: float, fee: float, alone: bool = True) -> Candidate:
-    return Candidate(slug, "UP", "watch", alone, 0, cost, fee, 0.9, 20.0)
+def candidate(
+    slug: str, cost: float, fee: float, *, alone: bool = True, end_s: int | None = None, usd: float = 20.0
+) -> Candidate:
+    end_s = sum(map(ord, slug)) if end_s is None else end_s
+    return Candidate(slug, end_s, "UP", "watch", alone, 0, cost, fee, 0.9, usd)
 
 
 def test_the_ledger_equals_a_reckoning_by_hand() -> None:
-    """Two won at .90 and .80, one lost at .95, one open: dollars a share, and for the quote size."""
+    """Two won at .90 and .80, one lost at .95, one open: dollars a share, and for what was shown."""
     found = [
-        candidate("a", 0.90, 0.006), candidate("b", 0.80, 0.011), candidate("c", 0.95, 0.003, alone=False),
+        candidate("a", 0.90, 0.006), candidate("b", 0.80, 0.011), candidate("c", 0.95, 0.003, usd=4.0),
         candidate("d", 0.90, 0.006),
     ]  # fmt: skip
     (row,) = ledger(found, {"a": "UP", "b": "UP", "c": "DOWN", "d": None})
-    assert (row["gate"], row["n"], row["won"], row["unsettled"], row["alone"]) == ("watch", 3, 2, 1, 2)
+    assert (row["gate"], row["n"], row["won"], row["unsettled"], row["alone"]) == ("watch", 3, 2, 1, 3)
     assert row["per_share"] == pytest.approx((0.094 + 0.189 - 0.953) / 3)
-    assert row["usd"] == pytest.approx(0.094 * 20 / 0.9 + 0.189 * 20 / 0.8 - 0.953 * 20 / 0.95)
+    assert row["usd"] == pytest.approx(0.094 * 20 / 0.9 + 0.189 * 20 / 0.8 - 0.953 * 4 / 0.95)
     assert (row["low"], row["high"]) == (None, None)  # three windows say nothing
+    assert row["said"] == "too few to say: 3 moments of settlement, 20 are asked for"
+
+
+def test_a_gate_earns_nothing_by_bets_that_others_would_have_refused_too() -> None:
+    """A side without an edge is nobody's bet: what it would have lost, no gate saved. It is counted."""
+    lost = [candidate(f"x{n}", 0.60, 0.0, alone=False) for n in range(100)]
+    outcomes: dict[str, Any] = {one.slug: "DOWN" for one in lost} | {"a": "UP"}
+    (row,) = ledger([*lost, candidate("a", 0.90, 0.006)], outcomes)
+    assert (row["n"], row["alone"], row["windows"], row["won"]) == (101, 1, 1, 1)
+    assert row["per_share"] == pytest.approx(0.094)
+    assert row["usd"] == pytest.approx(0.094 * 20 / 0.9)
+    (row,) = ledger(lost, outcomes)
+    assert (row["n"], row["alone"], row["per_share"], row["usd"], row["said"]) == (100, 0, None, None, NO_BET)
 
 
 def test_the_interval_holds_the_mean_and_is_the_same_each_time() -> None:
     """An interval that changes with each look is none."""
-    found = [candidate(str(n), 0.9, 0.006) for n in range(40)]
+    found = [candidate(str(n), 0.9, 0.006, end_s=n) for n in range(40)]
     outcomes = {str(n): "DOWN" if n % 8 == 0 else "UP" for n in range(40)}
     first, second = ledger(found, outcomes), ledger(found, outcomes)  # type: ignore[arg-type]
     assert first == second
     assert first[0]["low"] < first[0]["per_share"] < first[0]["high"]
     assert first[0]["win_low"] < 35 / 40 < first[0]["win_high"]
+    # Clopper and Pearson, of 35 in 40, as every table has it; less what a share cost.
+    assert (first[0]["win_low"], first[0]["win_high"]) == pytest.approx((0.7320, 0.9581), abs=1e-4)
+    assert (first[0]["low"], first[0]["high"]) == pytest.approx((0.7320 - 0.906, 0.9581 - 0.906), abs=1e-4)
+    assert first[0]["said"] == "not to be told from nought"
 
 
-def test_wilsons_interval_is_the_text_books() -> None:
-    """9 of 10: 0.596 to 0.982 (Wilson 1927, as every table has it)."""
-    low, high = wilson(9, 10)
-    assert low == pytest.approx(0.5958, abs=1e-4)
-    assert high == pytest.approx(0.9821, abs=1e-4)
-    assert wilson(0, 0) == (None, None)
+@pytest.mark.parametrize(("cost", "said"), [(0.5, "it cost"), (0.95, "not to be told from nought")])
+def test_a_run_of_wins_proves_no_more_than_it_does(cost: float, said: str) -> None:
+    """Favourites lose seldom: forty that won have seen no loss, and the interval knows that one may come."""
+    found = [candidate(str(n), cost, 0.0, end_s=n) for n in range(40)]
+    (row,) = ledger(found, {one.slug: "UP" for one in found})
+    assert row["said"].startswith(said)
+    assert row["high"] == pytest.approx(1.0 - cost)
+    (row,) = ledger(found, {one.slug: "DOWN" for one in found})
+    assert row["said"].startswith("it saved")
+
+
+def test_windows_that_end_together_are_one_moment() -> None:
+    """The last price decides 5m and 15m alike: two bets on it are one experience."""
+    single = [candidate(f"five{n}", 0.9, 0.006, end_s=n) for n in range(LEAST_MOMENTS)]
+    double = [*single, *(candidate(f"fifteen{n}", 0.9, 0.006, end_s=n) for n in range(LEAST_MOMENTS))]
+    outcomes: dict[str, Any] = {one.slug: "DOWN" if one.end_s % 8 == 0 else "UP" for one in double}
+    (once,), (twice,) = ledger(single, outcomes), ledger(double, outcomes)
+    assert once["low"] is not None
+    for name in ("moments", "low", "high", "win_low", "win_high", "per_share"):
+        assert twice[name] == pytest.approx(once[name]), name
+    assert (twice["windows"], twice["alone"]) == (2 * LEAST_MOMENTS, 2 * LEAST_MOMENTS)
+    (few,) = ledger([one for one in double if one.end_s], outcomes)
+    assert (few["moments"], few["low"], few["win_low"]) == (LEAST_MOMENTS - 1, None, None)
+    assert few["said"].startswith("too few to say")
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Bets at the fair price, so that the truth is nought; most samples of favourites hold no loss at all."""
+    import random
+
+    rng, held = random.Random(11), 0
+    for _ in range(200):
+        found = [candidate(str(n), 0.95, 0.0, end_s=n) for n in range(LEAST_MOMENTS)]
+        outcomes: dict[str, Any] = {one.slug: "UP" if rng.random() < 0.95 else "DOWN" for one in found}
+        (row,) = ledger(found, outcomes)
+        held += row["low"] <= 0.0 <= row["high"]
+    assert held >= 190
+
+
+def test_a_refusal_counts_from_the_moment_at_which_no_other_gate_refused() -> None:
+    """Watch and EV, then watch alone: that is the bet which watch kept from being made."""
+    looked = Looked(
+        "w", 300, "UP", 1, 1, gate.WATCH | gate.EV, _numbers(), 0.5, 0.9, 5.0, -0.4, 0.0,
+    )  # fmt: skip
+    refusals = Refusals()
+    refusals.see(looked, Params())
+    refusals.see(looked._replace(gates=gate.WATCH, at_ms=2, cost=0.4), Params())
+    refusals.see(looked._replace(gates=gate.WATCH, at_ms=3, cost=0.3), Params())
+    (one,) = refusals.found.values()
+    assert (one.alone, one.at_ms, one.cost, one.usd) == (True, 2, 0.4, 5.0)
+    earlier = one._replace(alone=False, at_ms=0)
+    known = {("w", one.outcome, "watch"): earlier}
+    add(known, refusals.found)
+    assert list(known.values()) == [one]
+    add(known, {("w", one.outcome, "watch"): earlier})
+    assert list(known.values()) == [one]
+
+
+def test_no_more_is_bought_than_was_shown() -> None:
+    """Nor more than an order's size."""
+    looked = Looked("w", 300, "UP", 1, 1, gate.WATCH, _numbers(), 0.9, 0.5, 5.0, 0.4, 0.6)
+    for shown, bought in ((5.0, 5.0), (1e6, Params().quote_size_usd)):
+        refusals = Refusals()
+        refusals.see(looked._replace(depth_usd=shown), Params())
+        assert [one.usd for one in refusals.found.values()] == [bought]
+
+
+def _numbers() -> gate.Numbers:
+    return gate.Numbers(0, 10.0, 1.0, 1.0, 1.0, 0.9, 0.1, 5.0, 5.0, 0.0, 1.0, 0.0)
 
 
 def test_each_window_side_and_gate_is_a_candidate_once() -> None:

@@ -1,6 +1,7 @@
 """What if: the same core, the same orders where nothing is changed, and nothing lost by what is left out."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,16 @@ from engine.params import Limits, Params
 from engine.run.export import export_parquet
 from engine.run.market_rows import Faults, MarketRowError
 from engine.run.row_records import records_of_rows
-from engine.run.what_if.answer import WhatIfError, compare, variant_of, with_values
-from engine.run.what_if.command import Wish, values_of_words, what_if
+from engine.run.what_if.answer import (
+    WhatIfError,
+    _what_differs,
+    compare,
+    trades_of,
+    variant_of,
+    with_values,
+)
+from engine.run.what_if.change import SAME_WINDOWS
+from engine.run.what_if.command import Wish, render, values_of_words, what_if
 from engine.run.what_if.feed import feed_of
 from engine.run.what_if.play import Cancelled, Variant, play
 from engine.run.what_if.sources import windows_of
@@ -108,6 +117,8 @@ def test_a_skipped_trade_is_told_with_its_second_and_its_gate(folder: Path, sett
     assert (row["slug"], row["t_ms"]) == (orders[0].intent.slug, orders[0].at_ms)
     assert (row["what"], row["why"], row["would_be"]) == ("skipped", "hammer time", "no order")
     assert report["said"].startswith("1 of 1 trade skipped; profit ")
+    assert "over 1 window that differs (too few to say, 20 are asked for)" in report["said"]
+    assert SAME_WINDOWS in render(report | {"problems": []})
     assert report["base"]["filled"] == 1
     assert report["changed"]["orders"] == 0
     assert report["changed"]["fill_rate"] is None
@@ -124,6 +135,38 @@ def test_profit_is_payout_less_cost_less_fee_under_each_assumption(folder: Path,
     assert told["profit_usd"] == pytest.approx(paid - trade["cost_usd"] - trade["fee_usd"], abs=1e-9)
     assert told["assumptions"]["arrival"]["profit_usd"] == pytest.approx(told["profit_usd"], abs=1e-9)
     assert set(told["assumptions"]) == {"touch", "arrival", "conservative"}
+
+
+def test_what_the_windows_differ_by_is_what_the_ledgers_do(eager: list[WindowRows]) -> None:
+    """The sum by window and the two totals are one; an order that was killed is no trade of a window."""
+    report = compare(eager, Variant(EAGER, OPEN_HANDED), Variant(EAGER, OPEN_HANDED, 20_000.0, 0.0))
+    totals = report["changed"]["profit_usd"] - report["base"]["profit_usd"]
+    assert report["differences"]
+    assert report["change"]["open"] == 0
+    assert report["change"]["usd"] == pytest.approx(totals, abs=1e-9)
+    assert (
+        report["said"]
+        .split(";")[0]
+        .startswith(
+            f"{report['base']['windows_traded'] - _kept(report)} of {report['base']['windows_traded']} trade"
+        )
+    )
+
+
+def _kept(report: dict[str, Any]) -> int:
+    """Count the windows that trade by both sets of numbers."""
+    both = [
+        {trade["slug"] for trade in report[name]["trades"] if trade["state"] in ("filled", "partial")}
+        for name in ("base", "changed")
+    ]
+    return len(both[0] & both[1])
+
+
+def test_another_fee_is_a_difference(folder: Path, settings: Settings) -> None:
+    """The same order for the same money, and less left of it: that window differs."""
+    (trade,) = trades_of(play(feed_of(list(read_windows(folder)), 15.0), variant_of(settings)))
+    assert _what_differs(trade, trade) == ""
+    assert _what_differs(trade, trade._replace(fee_usd=trade.fee_usd + 0.01)) == "other fee"
 
 
 def test_a_slow_way_to_the_venue_meets_another_book(eager: list[WindowRows]) -> None:

@@ -12,9 +12,9 @@ from engine.config import Settings
 from engine.core.ledger import HOUR_MS
 from engine.core.trading import Order
 from engine.errors import EngineError
-from engine.nouns import counted
 from engine.params import Limits, Params
 from engine.run.params_of import PARAM_OF, changed
+from engine.run.what_if.change import money, said
 from engine.run.what_if.feed import Feed, feed_of
 from engine.run.what_if.play import Played, Variant, play
 from engine.run.window_files import WindowRows
@@ -48,6 +48,8 @@ class Trade(NamedTuple):
     cost_usd: float
     fee_usd: float
     profit_usd: float | None
+    end_s: int
+    """When its window ends, Unix seconds."""
 
 
 def changeable() -> tuple[str, ...]:
@@ -118,8 +120,8 @@ def compare(
         sessions: Where each window is from, by slug: for links.
         told: (steps done, of how many) -> whether to go on.
     Returns:
-        ``windows, rows, first_ms, last_ms, base, changed, parameters, differences, said``; money in dollars,
-        unknown is None.
+        ``windows, rows, first_ms, last_ms, base, changed, parameters, differences, change, said``; money in
+        dollars, unknown is None.
     Raises:
         Cancelled: ``told`` said so.
     """
@@ -140,7 +142,8 @@ def compare(
         "base": figures(before, feed),
         "changed": figures(after, feed),
         "differences": differences,
-        "said": said(before, after, differences),
+        "change": money(differences),
+        "said": said(_traded(before), _traded(after), len(before.orders) + len(after.orders), differences),
     }
 
 
@@ -174,6 +177,7 @@ def _trade(order: Order) -> Trade:
     return Trade(
         intent.slug, order.at_ms, intent.end_s - order.at_ms / 1000, intent.outcome, intent.limit_e4 / 10_000,
         order.state, order.shares_e6 / ONE_E6, order.cost_e6 / ONE_E6, order.fee_e6 / ONE_E6, profit,
+        intent.end_s,
     )  # fmt: skip
 
 
@@ -229,12 +233,31 @@ def _differences(before: Played, after: Played, sessions: Mapping[str, str]) -> 
                 "would_be": _words(new),
                 "was_usd": None if old is None else old.profit_usd,
                 "would_be_usd": None if new is None else new.profit_usd,
+                "change_usd": _gain(old, new),
+                "was_filled": _is_filled(old),
+                "would_fill": _is_filled(new),
+                "end_s": (old or new or _NEVER).end_s,
             }
         )
     return sorted(rows, key=lambda row: (row["t_ms"], row["slug"]))
 
 
-_NEVER: Final = Trade("", 0, 0.0, "", 0.0, "", 0.0, 0.0, 0.0, None)
+_NEVER: Final = Trade("", 0, 0.0, "", 0.0, "", 0.0, 0.0, 0.0, None, 0)
+
+
+def _traded(played: Played) -> int:
+    """Count the windows with a fill: an order that was killed is no trade."""
+    return sum(_is_filled(trade) for trade in _by_window(played).values())
+
+
+def _is_filled(trade: Trade | None) -> bool:
+    return trade is not None and trade.state in FILLED
+
+
+def _gain(old: Trade | None, new: Trade | None) -> float | None:
+    """Return what a window would have brought more, dollars; None while a trade of it has not settled."""
+    was, would_be = (0.0 if one is None else one.profit_usd for one in (old, new))
+    return None if was is None or would_be is None else would_be - was
 
 
 def _by_window(played: Played) -> dict[str, Trade]:
@@ -253,11 +276,13 @@ def _what_differs(old: Trade | None, new: Trade | None) -> str:
         return "skipped"
     if old.outcome != new.outcome:
         return "other side"
-    if (old.state in FILLED) != (new.state in FILLED):
-        return "fills" if new.state in FILLED else "does not fill"
+    if _is_filled(old) != _is_filled(new):
+        return "fills" if _is_filled(new) else "does not fill"
     if old.at_ms != new.at_ms:
         return "earlier" if new.at_ms < old.at_ms else "later"
-    return "other size or price" if (old.shares, old.cost_usd) != (new.shares, new.cost_usd) else ""
+    if (old.shares, old.cost_usd) != (new.shares, new.cost_usd):
+        return "other size or price"
+    return "other fee" if old.fee_usd != new.fee_usd else ""
 
 
 def _words(trade: Trade | None) -> str:
@@ -266,23 +291,6 @@ def _words(trade: Trade | None) -> str:
     if trade.state not in FILLED:
         return f"{trade.outcome.title()} <= {trade.limit:g}, {trade.state}"
     return f"{trade.outcome.title()}, {trade.shares:,.2f} shares for ${trade.cost_usd:,.2f}"
-
-
-def said(before: Played, after: Played, differences: Sequence[Mapping[str, Any]]) -> str:
-    """Say in a sentence what the change would have done."""
-    was, would = len(_by_window(before)), len(_by_window(after))
-    skipped = sum(row["what"] == "skipped" for row in differences)
-    gained = sum(row["what"] == "traded" for row in differences)
-    if not was and not would:
-        return "no order before, none after"
-    others = len(differences) - skipped - gained
-    parts = [f"{skipped} of {counted(was, 'trade')} skipped" if was else "no trade before"]
-    if gained:
-        parts.append(f"{gained} new")
-    if others:
-        parts.append(f"{others} made differently")
-    change = (after.state.ledger.realised_e6 - before.state.ledger.realised_e6) / ONE_E6
-    return f"{', '.join(parts)}; profit changes by {change:+z,.2f} USD"
 
 
 def _span(feed: Feed) -> tuple[Milliseconds | None, Milliseconds | None]:

@@ -15,6 +15,7 @@ from engine.run.market_rows import Faults, MarketRowError
 from engine.run.sessions.folder import find
 from engine.run.table_text import typed
 from engine.run.what_if.answer import WhatIfError, changeable, compare, variant_of, with_values
+from engine.run.what_if.change import SAME_WINDOWS
 from engine.run.what_if.sources import between, sessions_since, windows_of, write_progress
 from engine.units import Milliseconds
 
@@ -136,5 +137,6 @@ def render(report: Mapping[str, Any]) -> str:
         because = f" ({row['why']})" if row["why"] else ""
         change = f"{row['what']}{because}: {row['was']} -> {row['would_be']}"
         lines.append(f"  {row['slug']:<26} {typed(row['t_ms'])}  {change}")
+    lines.append(f"  {SAME_WINDOWS}")
     lines += [f"!! {problem}" for problem in report["problems"]]
     return "\n".join(lines)
