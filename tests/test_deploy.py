@@ -54,11 +54,33 @@ def test_behind_a_proxy_the_console_listens_on_loopback_alone(services: dict[str
 
 def test_compose_opens_the_proxys_ports_and_no_other(services: dict[str, Any]) -> None:
     """A console or a Prometheus that is published beside nginx is a way round it."""
-    assert [port for one in services.values() for port in one.get("ports", [])] == ["80:80", "443:443"]
-    assert {name: one.get("network_mode") for name, one in services.items() if name != "console"} == {
-        "nginx": "service:console", "prometheus": "service:console"
+    assert {name: one["ports"] for name, one in services.items() if "ports" in one} == {
+        "net": ["80:80", "443:443"]
+    }
+    assert {name: one.get("network_mode") for name, one in services.items()} == {
+        "net": None, "console": "service:net", "nginx": "service:net", "prometheus": "service:net"
     }  # fmt: skip
     assert services["prometheus"]["profiles"] == ["metrics"]
+
+
+def test_no_service_that_can_end_holds_the_network_of_another(services: dict[str, Any]) -> None:
+    """Who shares a container's network keeps the dead one when that container is started again: no kill."""
+    holder = services["net"]
+    assert holder["entrypoint"] == ["sleep", "infinity"], "it does nothing that could fail"
+    assert holder["init"] is True, "sleep as process 1 ends by no signal but a kill"
+    assert holder["image"] == services["nginx"]["image"], "the console's would be made anew with each build"
+    assert "depends_on" not in holder
+    assert {one["restart"] for one in services.values()} == {"unless-stopped"}
+    for name in ("console", "nginx", "prometheus"):
+        waits = services[name]["depends_on"]["net"]
+        assert waits == {"condition": "service_started", "restart": True}, "made anew, it takes all along"
+
+
+def test_nobody_waits_for_an_engine_that_is_well(services: dict[str, Any]) -> None:
+    """When a start fails the pages say why: behind a proxy that does not start they say it to nobody."""
+    for name in ("nginx", "prometheus"):
+        assert services[name]["depends_on"]["console"] == {"condition": "service_started"}
+    assert "service_healthy" not in str(services)
 
 
 def test_compose_does_not_start_without_passwords(services: dict[str, Any]) -> None:
@@ -133,6 +155,12 @@ def test_everything_compose_reads_from_the_repository_is_there(services: dict[st
         for line in one.get("volumes", []):
             source = line.split(":")[0]
             assert source[0] != "." or source in brought or (DEPLOY / source).exists(), source
+
+
+def test_the_service_does_not_start_without_its_settings() -> None:
+    """With a ``-`` before it systemd passes over a file that is not there: no passwords then, for nobody."""
+    files = re.findall(r"^EnvironmentFile=(.*)$", UNIT.read_text(), re.MULTILINE)
+    assert files == ["/etc/updown-console.env"]
 
 
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze")

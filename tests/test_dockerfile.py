@@ -2,8 +2,15 @@
 
 import fnmatch
 import json
+import os
 import re
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+
+import pytest
 
 from pages.server import console_routes
 
@@ -83,10 +90,70 @@ def test_data_goes_to_the_volume_which_the_user_may_write():
     )
 
 
+def test_what_is_copied_is_made_readable_before_it_is_compiled():
+    """A clone under umask 077 has files for its owner alone, and COPY keeps that."""
+    told = instructions()
+    (row,) = [row for row, (word, rest) in enumerate(told) if word == "RUN" and "compileall" in rest]
+    assert row > max(row for row, (word, _) in enumerate(told) if word == "COPY")
+    assert told[row][1].startswith("chmod -R u=rwX,go=rX /app && ")
+    assert last("WORKDIR") == "/app"
+
+
+def health_check() -> list[str]:
+    """Return the command that Docker asks by."""
+    check = last("HEALTHCHECK")
+    words: list[str] = json.loads(check[check.index("CMD") + 3 :])
+    return words
+
+
 def test_health_is_asked_of_the_engine():
     """A server that answers while its engine is dead is not healthy."""
-    check = last("HEALTHCHECK")
-    (path,) = re.findall(r"http://127\.0\.0\.1:8501(/\w+)", check)
+    command = " ".join(health_check())
+    assert "'127.0.0.1', 8501" in command
+    (path,) = re.findall(r"'GET', '(/\w+)'", command)
     assert path in {getattr(route, "path", "") for route in console_routes()}
-    json.loads(check[check.index("CMD") + 3 :])
     assert "--server.port=8501" in last("CMD")
+
+
+class Answers(BaseHTTPRequestHandler):
+    """The console's ``/healthz``, with the status that is its server's."""
+
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_told: object) -> None:
+        """Say nothing."""
+
+
+class Unwell(Answers):
+    status = 503
+
+
+class NoContent(Answers):
+    status = 204
+
+
+@pytest.mark.parametrize(("console", "status"), [(Answers, 0), (Unwell, 1), (NoContent, 1), (None, 1)])
+def test_health_is_asked_of_this_machine_whatever_proxy_docker_has(console, status):
+    """Docker hands its own settings' proxy to each container: asked by that, a console is never healthy."""
+    with HTTPServer(("127.0.0.1", 0), console or Answers) as server:
+        port = server.server_port
+        answering = threading.Thread(target=server.serve_forever)
+        if console is not None:
+            answering.start()
+        else:
+            server.server_close()
+        words = [word.replace("8501", str(port)) for word in health_check()]
+        proxied = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:9")
+        kept = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"}
+        done = subprocess.run(
+            [sys.executable, *words[1:]], env=kept | proxied, capture_output=True, timeout=30, check=False
+        )
+        if console is not None:
+            server.shutdown()
+            answering.join(10)
+    assert words[0] == "python"
+    assert done.returncode == status, done.stderr

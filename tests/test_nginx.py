@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import hashlib
+import ipaddress
 import os
 import re
 import shlex
 import shutil
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -14,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -41,9 +44,9 @@ from tests.proxy import (
     certificate,
     configuration,
     free_port,
-    nginx,
     wait_for,
 )
+from tests.proxy_both import IPV6, nginx, url_v6, without_v6
 
 __all__ = ["free_port"]
 
@@ -101,7 +104,7 @@ def client(proxy: Proxy) -> Iterator[httpx.Client]:
 def test_nginx_accepts_the_file_as_it_is(tmp_path):
     """A typo would be found on the day of deployment."""
     certificate(tmp_path)
-    whole = configuration(tmp_path, {})
+    whole = configuration(tmp_path, without_v6())
     done = subprocess.run(
         [NGINX, "-t", "-p", tmp_path, "-c", whole], capture_output=True, text=True, check=False
     )
@@ -172,12 +175,7 @@ def test_old_tls_is_refused(proxy, most, accepted):
 
 def test_plain_http_is_sent_to_tls(proxy):
     """A password must not cross a network in the clear, not even once by mistake."""
-    (port,) = [
-        line.split(":")[1].rstrip(";")
-        for line in (proxy.folder / "console.conf").read_text().splitlines()
-        if line.strip().startswith("listen") and "ssl" not in line
-    ]
-    answer = httpx.get(f"http://127.0.0.1:{port}/mode?q=1")
+    answer = httpx.get(f"{proxy.plain_url}/mode?q=1")
     assert (answer.status_code, answer.headers["location"]) == (301, "https://127.0.0.1/mode?q=1")
 
 
@@ -338,6 +336,148 @@ def slow_proxy(console: int, tmp_path: Path) -> Iterator[Proxy]:
     changes |= {"burst=5 ": "burst=500 "}
     with nginx(tmp_path, console, changes=changes) as running:
         yield running
+
+
+@contextmanager
+def held(proxy: Proxy, path: str, many: int) -> Iterator[None]:
+    """Hold requests open from one address: each says that a body follows, and none does."""
+    with ExitStack() as stack:
+        for _ in range(many):
+            plain = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), timeout=20))
+            stream = stack.enter_context(proxy.trusted.wrap_socket(plain, server_hostname="127.0.0.1"))
+            stream.sendall(f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: 1\r\n\r\n".encode())
+        yield
+
+
+def wait_for_429(asked: httpx.Client, method: str, path: str) -> None:
+    """Wait until nginx has read what is held, which it does in its own time.
+
+    Each request that passes meanwhile is answered before the next one, and counts no longer.
+    """
+    deadline = time.monotonic() + 20
+    while asked.request(method, path).status_code != 429:
+        assert time.monotonic() < deadline, "the limit of connections never came"
+
+
+@pytest.fixture
+def connected_proxy(console: int, tmp_path: Path) -> Iterator[Proxy]:
+    """Run nginx with its own limits of connections, and none of requests that could be met."""
+    changes = {"50r/s": "900r/s", "burst=400": "burst=4000", "rate=30r/m": "rate=900r/s"}
+    with nginx(tmp_path, console, changes=changes | {"burst=5 ": "burst=500 "}) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/kill", "/kill-guard"])
+def test_what_an_office_holds_open_does_not_keep_the_kill_away(connected_proxy, path):
+    """32 tabs by one address hold 64 sockets: no page is answered any more, and the kill is."""
+    with (
+        held(connected_proxy, "/push", 64),
+        httpx.Client(base_url=connected_proxy.url, verify=connected_proxy.trusted) as asked,
+    ):
+        wait_for_429(asked, "GET", "/")
+        assert [asked.post(path).status_code for _ in range(5)] == [200] * 5
+        assert asked.get("/").status_code == 429, "they were held all the while"
+
+
+def test_no_more_than_eight_kills_of_an_address_are_under_way(connected_proxy):
+    """A kill has connections of its own, not without end; both ways of it share them."""
+    with (
+        held(connected_proxy, "/kill", 7),
+        httpx.Client(base_url=connected_proxy.url, verify=connected_proxy.trusted) as asked,
+    ):
+        assert [asked.post("/kill").status_code for _ in range(5)] == [200] * 5
+        with held(connected_proxy, "/kill-guard", 1):
+            wait_for_429(asked, "POST", "/kill")
+            assert asked.post("/kill-guard").status_code == 429
+            assert asked.get("/").status_code == 200
+
+
+needs_v6 = pytest.mark.skipif(not IPV6, reason="this machine has no IPv6")
+
+
+@pytest.fixture
+def client_v6(proxy: Proxy) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url_v6(proxy), verify=proxy.trusted) as made:
+        yield made
+
+
+NAMED = {"sni_hostname": "localhost"}
+
+
+@needs_v6
+@pytest.mark.parametrize(("method", "path"), [("GET", "/live"), ("POST", "/kill"), ("POST", "/kill-guard")])
+def test_who_comes_by_ipv6_reaches_the_console_as_well(proxy, client_v6, method, path):
+    """Browsers take a name's address of IPv6 first: with nothing there the console looks down."""
+    told = client_v6.request(method, path, extensions=NAMED).json()
+    assert told["path"] == path
+    assert told["headers"]["x-forwarded-for"] == "::1"
+    assert told["headers"]["host"] == url_v6(proxy).removeprefix("https://")
+
+
+@needs_v6
+def test_plain_http_by_ipv6_is_sent_to_tls_too(proxy):
+    """The same as by IPv4."""
+    (port,) = re.findall(r"listen \[::1\]:(\d+);", (proxy.folder / "console.conf").read_text())
+    answer = httpx.get(f"http://[::1]:{port}/mode")
+    assert (answer.status_code, answer.headers["location"]) == (301, "https://[::1]/mode")
+
+
+@pytest.fixture
+def told_proxy(console: int, tmp_path: Path) -> Iterator[Proxy]:
+    """Run nginx that believes an address it is told, and tells in the log whom it counts a request by."""
+    believed = "set_real_ip_from 127.0.0.1; real_ip_header X-Test-From;"
+    changes = {
+        "    ssl_session_tickets off;": f"    ssl_session_tickets off; {believed}",
+        "console_paths '$remote_addr ": "console_paths '$remote_addr by $console_visitor_by ",
+    }
+    with nginx(tmp_path, console, changes=changes) as running:
+        yield running
+
+
+def addresses() -> list[str]:
+    """Return addresses of IPv6 with rows of zeros at every place and of every length, each group 0 or not."""
+    found = []
+    for zeros in range(1, 256):
+        groups = ["0" if zeros >> place & 1 else f"{place + 1:x}a" for place in range(8)]
+        if groups[0] != "0":  # what begins with a zero is nobody's network
+            found += [str(ipaddress.IPv6Address(":".join(groups)))]
+    return found
+
+
+def test_one_network_of_ipv6_is_one_visitor(told_proxy):
+    """A customer has 2^64 addresses: each would have limits of its own. As passwords are counted."""
+    asked_from = [*addresses(), "2001:db8::1", "2001:db8:0:1::", "2001:db8:0:1::1", "192.0.2.7"]
+    with httpx.Client(base_url=told_proxy.url, verify=told_proxy.trusted) as asked:
+        for address in asked_from:
+            assert asked.get("/metrics", headers={"X-Test-From": address}).status_code == 403
+        asked.get("/")  # in the same connection: what came before it is in the log by then
+    rows = re.findall(r"^(\S+) by (\S+) \[", (told_proxy.folder / "access.log").read_text(), re.MULTILINE)
+    rows = rows[: len(asked_from)]
+    assert [address for address, _ in rows] == asked_from
+    for address, by in rows[:-1]:
+        first_four = ipaddress.IPv6Address(address).exploded.split(":")[:4]
+        assert by == ":".join(f"{int(group, 16):x}" for group in first_four), address
+    assert rows[-1][1] == r"\xC0\x00\x02\x07", "an address of IPv4 is counted by itself"
+
+
+def test_the_limits_of_a_network_of_ipv6_hold_for_all_its_addresses(told_proxy):
+    """And another network has its own."""
+    with httpx.Client(base_url=told_proxy.url, verify=told_proxy.trusted) as asked:
+
+        def tried(address: str) -> int:
+            return asked.post("/sign-in", headers={"X-Test-From": address}).status_code
+
+        answers = [tried(f"2001:db8:1:2::{number:x}") for number in range(12)]
+        assert (answers[:5], answers[-1]) == ([200] * 5, 429)
+        assert tried("2001:db8:1:3::1") == 200
+
+
+def test_every_limit_counts_by_the_same():
+    """One that counts by the bare address would let a network of IPv6 past it."""
+    zones = re.findall(r"^limit_(?:req|conn)_zone +(\S+) ", CONF.read_text(), re.MULTILINE)
+    assert len(zones) == 6
+    assert set(zones) == {"$console_visitor_by", "$sign_in_by"}
+    assert re.search(r"^    POST +\$console_visitor_by;$", CONF.read_text(), re.MULTILINE)
 
 
 GUIDE = CONF.parent / "docs/deploy/nginx.md"

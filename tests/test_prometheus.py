@@ -74,6 +74,50 @@ def test_an_alert_that_is_broken_is_noticed(tmp_path: Path) -> None:
     assert "OrderUnknown" in done.stdout + done.stderr
 
 
+BY = '{job="updown",instance="a"}'
+
+
+@pytest.mark.parametrize(
+    ("up", "age", "silent_at", "quiet_at"),
+    [
+        pytest.param("1x30", None, ("1m", "2m"), ("30s", "55s"), id="it hangs before its first snapshot"),
+        pytest.param("1x30", "_x4 0.1x26", (), ("25s", "1m", "2m"), id="it takes 20 s to its first"),
+        pytest.param(
+            "1x11 0x2 1x16",
+            "0.1x11 stale _x17",
+            ("3m30s", "4m"),
+            ("2m", "2m30s", "3m25s"),
+            id="it hangs as it comes back",
+        ),
+        pytest.param(
+            "1x11 0x2 1x16", "0.1x11 stale _x3 0.1x14", (), ("2m20s", "2m40s", "3m"), id="it comes back"
+        ),
+        pytest.param("0x30", None, (), ("1m", "2m"), id="it is not there: that is EngineGone's"),
+        pytest.param("1x30", "0.1x6 3.1+10x23", ("1m30s",), ("1m20s",), id="it stands still after 70 s"),
+    ],
+)
+def test_an_engine_that_never_spoke_is_silent_as_well(
+    tmp_path: Path, up: str, age: str | None, silent_at: tuple[str, ...], quiet_at: tuple[str, ...]
+) -> None:
+    """Before the first snapshot there is no age of one: a rule on a series that is not there never fires."""
+    (group,) = yaml.safe_load((FOLDER / "alerts.yml").read_text())["groups"]
+    (rule,) = [one for one in group["rules"] if one["alert"] == "EngineSilent"]
+    told = {
+        "exp_labels": {"job": "updown", "instance": "a", **rule["labels"]},
+        "exp_annotations": rule["annotations"],
+    }
+    series = [{"series": f"up{BY}", "values": up}]
+    series += [{"series": f"updown_snapshot_age_seconds{BY}", "values": age}] if age else []
+    cases = [{"eval_time": at, "alertname": rule["alert"], "exp_alerts": [told]} for at in silent_at]
+    cases += [{"eval_time": at, "alertname": rule["alert"], "exp_alerts": []} for at in quiet_at]
+    played = {"interval": "10s", "input_series": series, "alert_rule_test": cases}
+    document = {
+        "rule_files": [str(FOLDER / "alerts.yml")], "evaluation_interval": "5s", "tests": [played]
+    }  # fmt: skip
+    (tmp_path / "silent.yml").write_text(yaml.safe_dump(document))
+    promtool("test", "rules", str(tmp_path / "silent.yml"))
+
+
 def asked(port: int, question: str) -> list[dict[str, Any]]:
     """Ask Prometheus, once it answers."""
     try:

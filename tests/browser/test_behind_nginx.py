@@ -13,7 +13,8 @@ from engine import passwords
 from engine.kill import KillSwitch
 from engine.trail import Trail
 from tests.browser.conftest import Console, serve
-from tests.proxy import NGINX, OPENSSL, REASON, Proxy, nginx
+from tests.proxy import NGINX, OPENSSL, REASON, Proxy
+from tests.proxy_both import nginx
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(NGINX is None or OPENSSL is None, reason=REASON)]
 

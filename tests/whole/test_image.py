@@ -63,6 +63,29 @@ def test_the_code_is_there_is_roots_and_nothing_else_came_along(image: tuple[Bui
     assert (data.st_uid, data.st_mode & 0o777) == (10001, 0o750)
 
 
+class Narrow(Build):
+    """A build from a clone that was made under umask 077: its files are for their owner alone."""
+
+    def _copy(self, source: Path, place: Path, *, into: bool) -> None:
+        super()._copy(source, place, into=into)
+        copied = place / source.name if into and source.is_file() else place
+        for path in (copied, *copied.rglob("*")):
+            path.chmod(path.stat().st_mode & ~0o077)
+
+
+def test_a_clone_for_its_owner_alone_makes_an_image_that_the_user_can_read(tmp_path: Path) -> None:
+    """COPY keeps the modes of the clone: user 10001 could not have read dashboard.py."""
+    for folder in (tmp_path, tmp_path.parent):
+        folder.chmod(0o755)
+    stage = Narrow(tmp_path, {"pip install": packages_of_this_venv}).execute(DOCKERFILE)
+    assert stage.user == "10001"
+    words = ["find", "/app", "!", "-readable", "-o", "-type", "d", "!", "-executable"]
+    stage.run(["sh", "-c", f'left=$({" ".join(words)}) && test -z "$left" || {{ echo "$left"; exit 1; }}'])
+    stage.run(["cat", "/app/dashboard.py"])
+    for path in (stage.root / "app").rglob("*"):
+        assert path.stat().st_mode & 0o022 == 0, path
+
+
 @pytest.mark.parametrize("has_volume", [True, False])
 def test_it_becomes_well_and_stops_cleanly(
     image: tuple[Build, Stage], tmp_path: Path, has_volume: bool
