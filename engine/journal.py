@@ -171,6 +171,7 @@ class Journal:
 
     def _write(self) -> None:
         barriers: list[_Barrier] = []
+        status: str | None = None
         try:
             while True:
                 group, barriers, status = self._next_group()
@@ -188,20 +189,22 @@ class Journal:
             self.error = f"cannot record in {self.path}: {error}; free space or set DATA_DIR elsewhere"
             for barrier in barriers:
                 _refuse(barrier, self.error)
-            self._refuse_the_rest()
+            self._refuse_the_rest(is_ending=status is not None)
+            self._database.close()
 
     def _next_group(self) -> tuple[list[Any], list[_Barrier], str | None]:
-        """Take what waits, at once if somebody waits for it."""
+        """Take what waits, at once if somebody waits for it; what came with the word to end is taken too."""
         group: list[Any] = []
         barriers: list[_Barrier] = []
+        status: str | None = None
         for item in self._queue.take(GROUP_LIMIT, GROUP_S):
             if isinstance(item, str):
-                return group, barriers, item
-            if isinstance(item, _Barrier):
+                status = item
+            elif isinstance(item, _Barrier):
                 barriers.append(item)
             else:
                 group.append(item)
-        return group, barriers, None
+        return group, barriers, status
 
     def _commit(self, group: list[Any], *, flush: bool) -> None:
         blocks = self._packer.pack(group)
@@ -234,16 +237,21 @@ class Journal:
     def _keep_meta(self, told: dict[str, str]) -> None:
         _put_meta(self._database, told)
 
-    def _refuse_the_rest(self) -> None:
-        """Answer whoever still waits; there is no writer any more."""
+    def _refuse_the_rest(self, *, is_ending: bool) -> None:
+        """Answer whoever still waits until ``close`` asks for the end; there is no writer any more.
+
+        Args:
+            is_ending: It asked already, and will not ask again: what waits by now is the rest.
+        """
         while True:
-            for item in self._queue.take(GROUP_LIMIT, GROUP_S):
+            taken = self._queue.take(GROUP_LIMIT, 0.0 if is_ending else GROUP_S)
+            for item in taken:
                 if isinstance(item, _Barrier):
                     _refuse(item, self.error or "the recorder stopped")
-                if isinstance(item, str):
-                    self._database.close()
-                    return
+                is_ending = is_ending or isinstance(item, str)
             self._queue.done()
+            if is_ending and not taken:
+                return
 
 
 def _begin(path: Path, meta: dict[str, str]) -> None:

@@ -45,6 +45,11 @@ PATIENCE_S: Final = 5.0
 CHUNK_BLOCKS: Final = 64
 """Blocks of one look: at most 128,000 records, at 20 blocks a second three seconds' worth."""
 
+ARRIVAL: Final = (
+    "SELECT number FROM block WHERE first_seq <= ? AND events > 0 ORDER BY first_seq DESC LIMIT 1"
+)
+"""Which block holds a record, if any does: found by the index on ``first_seq``."""
+
 _intent: msgspec.msgpack.Decoder[OrderIntent] = msgspec.msgpack.Decoder(OrderIntent)
 
 OrderEnd: TypeAlias = OrderFilled | OrderKilled | OrderDenied | OrderRejected
@@ -119,9 +124,11 @@ def read_blocks(path: Path, where: str = "", values: tuple[Any, ...] = ()) -> It
         damage: Exception | None = None
         with opened(path) as database:
             try:
-                if end is None:
+                if end is None and not is_torn(database):
                     (end,) = database.execute("SELECT coalesce(max(number), 0) FROM block").fetchone()
             except UNREAD:
+                pass
+            if end is None:
                 end = 2**62  # the end is what is torn off
             try:
                 for row in database.execute(
@@ -302,8 +309,11 @@ def tag_of(event: AnyEvent) -> str:
 
 def _arrival_of(path: Path, seq: int) -> Milliseconds:
     """Return when a record arrived; 0 where it is not there (its commit was lost, not its output's)."""
-    for block in read_blocks(path, "first_seq <= ? AND last_seq >= ?", (seq, seq)):
-        return records_in(path, block)[seq - block.first_seq].event.ts_recv_ms
+    with opened(path) as database:
+        number = database.execute(ARRIVAL, (seq,)).fetchone()
+    for block in () if number is None else read_blocks(path, "number = ?", number):
+        if seq <= block.last_seq:
+            return records_in(path, block)[seq - block.first_seq].event.ts_recv_ms
     return 0
 
 
@@ -315,13 +325,23 @@ def _connected(path: Path, patience_s: float) -> sqlite3.Connection:
     database = sqlite3.connect(address, uri=True, timeout=patience_s)
     try:
         database.execute("SELECT 1 FROM meta").fetchone()
+        (page_bytes,) = database.execute("PRAGMA page_size").fetchone()
+        is_cut = path.stat().st_size % page_bytes != 0  # half a page counts as one, with noughts behind it
     except sqlite3.DatabaseError as error:
         if "malformed" not in str(error):
             database.close()
             raise
+        is_cut = True
+    if is_cut:
         # A file whose end is torn off is refused as a whole; this makes SQLite give what is there.
         database.execute("PRAGMA writable_schema = ON")
     return database
+
+
+def is_torn(database: sqlite3.Connection) -> bool:
+    """Say whether the end of an opened session's file is torn off: it is shorter than it says."""
+    (is_made_to_give,) = database.execute("PRAGMA writable_schema").fetchone()
+    return bool(is_made_to_give)
 
 
 def _outputs_in(path: Path, block: Block) -> list[Output]:

@@ -235,25 +235,41 @@ def keep_to_budget(folder: Path, budget_bytes: float) -> list[Path]:
         folder: Where the sessions are. No segment in it may be open for writing.
         budget_bytes: What the segments that stay may weigh together.
     Returns:
-        What was deleted, oldest first. Each is logged.
-    Raises:
-        OSError: A segment cannot be deleted.
+        What was deleted, oldest first. Each is logged, and so is each that cannot be looked at or deleted: it
+        stays, and the next segment tries again.
     """
     found = [path for path in folder.glob("*.raw-*.sqlite") if _NAME.fullmatch(path.name)]
     # A session's name begins with the time of its start.
     found.sort(key=_age_order)
-    sizes = {path: sum(part.stat().st_size for part in _parts(path)) for path in found}
+    sizes = {path: _bytes_of(path) for path in found}
     total = sum(sizes.values())
     deleted = []
     for path in found:
         if total <= budget_bytes:
             break
-        for part in _parts(path):
-            part.unlink(missing_ok=True)
+        try:
+            for part in _parts(path):
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("raw segment not deleted", extra={"segment": path.name, "why": str(error)})
+            continue
         total -= sizes[path]
         deleted.append(path)
         log.warning("raw segment deleted", extra={"segment": path.name, "bytes": sizes[path]})
     return deleted
+
+
+def _bytes_of(path: Path) -> int:
+    """Return what a segment weighs; a file that went meanwhile weighs nothing."""
+    total = 0
+    for part in _parts(path):
+        try:
+            total += part.stat().st_size
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            log.warning("raw segment not looked at", extra={"segment": path.name, "why": str(error)})
+    return total
 
 
 def raw_segments(path: Path) -> list[Path]:
@@ -313,6 +329,5 @@ def _age_order(path: Path) -> tuple[str, int]:
 
 
 def _parts(path: Path) -> list[Path]:
-    """Return the files of one database that exist."""
-    parts = [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]
-    return [part for part in parts if part.exists()]
+    """Return the files that one database may consist of, whether they are there or not."""
+    return [path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")]

@@ -97,7 +97,9 @@ def test_everything_a_run_leaves_is_its_owners_alone(tmp_path: Path) -> None:
         for path in found
         if path.name != "engine.lock" and mode_of(tmp_path / path) & 0o077
     }
-    assert others == {}, "engine.lock alone may be read: it holds a process number"
+    assert others == {}, (
+        "engine.lock alone may be read: it holds a process number, a port and a session's name"
+    )
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])

@@ -104,7 +104,7 @@ class Engine:
             JournalError: It could not record.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(FolderLock(self.settings.data_dir, self.port))
+            lock = stack.enter_context(FolderLock(self.settings.data_dir, self.port))
             stack.enter_context(wallet_lock(self.settings, self.port))
             stack.enter_context(self.watchers.at_work())
             venue: EmbeddedVenue | None = None
@@ -124,6 +124,7 @@ class Engine:
             if endpoints.clock_url is not None:
                 clock = await open_clock(client, endpoints.clock_url)
             journal = self._open_journal(endpoints)
+            lock.note_session(journal.path.stem)
             status = "crashed"
             try:
                 if self.settings.record_raw:

@@ -1,15 +1,19 @@
 """Look something up in a session's journal beside its writer: a bounded part at a time, never a change.
 
 The file is in WAL mode, so a reader never holds the writer up. Every function opens it read-only, waits at
-most ``PATIENCE_S`` and says why where there is nothing to read. What it does not know: formats for people.
+most ``PATIENCE_S`` and says why where there is nothing to read. A file whose end is torn off ends with the
+last block before the tear. What it does not know: formats for people.
 """
 
+import itertools
+import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -19,8 +23,8 @@ from engine.core.trading import OrderIntent
 from engine.decoded import UNDECODABLE
 from engine.errors import JournalError
 from engine.events import Record
-from engine.journal_blocks import LATE_MOST, Block, Output, block_of, outputs_in
-from engine.journal_read import holding, read_kinds, records_in
+from engine.journal_blocks import LATE_MOST, Block, Chain, Output, block_of, outputs_in
+from engine.journal_read import UNREAD, holding, is_torn, read_blocks, read_kinds, read_meta, records_in
 from engine.units import Milliseconds
 
 PATIENCE_S: Final = 0.2
@@ -37,6 +41,11 @@ INTENTS_MOST: Final = 500
 
 CHUNK: Final = 500
 """Events given at once by ``records``, at least: about 1 ms of unpacking."""
+
+TORN_KNOWN: Final = 64
+"""Torn files whose end is remembered: it is found by reading all that is left."""
+
+log = logging.getLogger("engine.journal_pages")
 
 _decision: msgspec.msgpack.Decoder[Decision] = msgspec.msgpack.Decoder(Decision)
 _intent: msgspec.msgpack.Decoder[OrderIntent] = msgspec.msgpack.Decoder(OrderIntent)
@@ -67,6 +76,16 @@ class Span(NamedTuple):
     outputs: int
 
 
+class _End(NamedTuple):
+    """The newest block that can be read: its number, its columns that tell of the end; 0 before the first."""
+
+    number: int = 0
+    last_ms: Milliseconds = 0
+    last_seq: int = 0
+    outputs: int = 0
+    is_torn: bool = False
+
+
 def last_seq(path: Path) -> int:
     """Return the number of the newest event; 0 before the first.
 
@@ -74,7 +93,7 @@ def last_seq(path: Path) -> int:
         JournalError: No such session, or it cannot be read now.
     """
     with opened(path) as database:
-        return _last(database)
+        return _end(database, path).last_seq
 
 
 def span(path: Path) -> Span:
@@ -84,11 +103,23 @@ def span(path: Path) -> Span:
         JournalError: No such session, or it cannot be read now.
     """
     with opened(path) as database:
-        first = database.execute("SELECT first_ms FROM block ORDER BY number LIMIT 1").fetchone()
-        last = database.execute(
-            "SELECT last_ms, last_seq, outputs_so_far FROM block ORDER BY number DESC LIMIT 1"
-        ).fetchone()
-        return Span(0, 0, 0, 0) if first is None else Span(*(_whole(value) for value in (*first, *last)))
+        end = _end(database, path)
+        if not end.number:
+            return Span(0, 0, 0, 0)
+        (first_ms,) = database.execute("SELECT first_ms FROM block ORDER BY number LIMIT 1").fetchone()
+        return Span(_whole(first_ms), end.last_ms, end.last_seq, end.outputs)
+
+
+def chain_at(path: Path, seq: int) -> tuple[int, bytes] | None:
+    """Return the last record of the last block that ends at or before a record, and the chain there.
+
+    Raises:
+        JournalError: No such session, or it cannot be read now.
+    """
+    with opened(path) as database:
+        for block in _blocks_backwards(database, path, "last_seq <= ?", (seq,)):
+            return block.last_seq, block.chain
+    return None
 
 
 def seq_at(path: Path, at_ms: Milliseconds) -> int:
@@ -101,13 +132,7 @@ def seq_at(path: Path, at_ms: Milliseconds) -> int:
         JournalError: No such session, or it cannot be read now.
     """
     with opened(path) as database:
-        low, high = 0, int(database.execute("SELECT coalesce(max(number), 0) FROM block").fetchone()[0])
-        while low < high:
-            middle = (low + high + 1) // 2
-            row = database.execute("SELECT first_ms FROM block WHERE number = ?", (middle,)).fetchone()
-            if row is None:
-                raise JournalError(f"block {middle:,} is missing")
-            low, high = (middle, high) if _whole(row[0]) <= at_ms else (low, middle - 1)
+        low = _halved(database, "first_ms", at_ms, _end(database, path).number)
         row = database.execute("SELECT * FROM block WHERE number = ?", (low,)).fetchone()
         if row is None:
             return 0
@@ -143,7 +168,7 @@ def records(path: Path, after_seq: int, to_seq: int) -> Iterator[Record]:
     done = after_seq
     while done < to_seq:
         with opened(path) as database:
-            blocks = _some_blocks(database, done, to_seq)
+            blocks = _some_blocks(database, path, done, to_seq)
         if not blocks:
             return
         for block in blocks:
@@ -173,7 +198,7 @@ def decisions_before(path: Path, before_seq: int | None, after_seq: int = 0) -> 
     top = _top(before_seq)
     found: list[Output] = []
     with opened(path) as database:
-        for block in _blocks_backwards(database, "out_from < ? AND out_to > ?", (top, after_seq)):
+        for block in _blocks_backwards(database, path, "out_from < ? AND out_to > ?", (top, after_seq)):
             if len(found) >= DECISIONS_SCANNED and block.out_to < found[-1].seq:
                 break
             found += [
@@ -196,10 +221,10 @@ def decisions_of_orders(path: Path, before_seq: int | None, after_seq: int = 0) 
     """
     found = []
     with opened(path) as database:
-        for seq, place, intent in _intents(database, before_seq, after_seq):
+        for seq, place, intent in _intents(database, path, before_seq, after_seq):
             same = (
                 Placed(seq, output.place, _decision.decode(output.body))
-                for output in sorted(_outputs_at(database, seq), reverse=True)
+                for output in sorted(_outputs_at(database, path, seq), reverse=True)
                 if output.place < place and output.kind == "Decision"
             )
             placed = next(
@@ -217,7 +242,7 @@ def intents(path: Path) -> list[OrderIntent]:
         JournalError: No such session, or it cannot be read now.
     """
     with opened(path) as database:
-        return [intent for _, _, intent in _intents(database, None, 0)]
+        return [intent for _, _, intent in _intents(database, path, None, 0)]
 
 
 def decision_at(path: Path, seq: int, place: int) -> Decision | None:
@@ -227,7 +252,7 @@ def decision_at(path: Path, seq: int, place: int) -> Decision | None:
         JournalError: No such session, or it cannot be read now.
     """
     with opened(path) as database:
-        for output in _outputs_at(database, seq):
+        for output in _outputs_at(database, path, seq):
             if output.place == place and output.kind == "Decision":
                 return _decision.decode(output.body)
     return None
@@ -253,15 +278,15 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise JournalError(f"{path.name}: {error}") from error
 
 
-def _some_blocks(database: sqlite3.Connection, after_seq: int, to_seq: int) -> list[Block]:
+def _some_blocks(database: sqlite3.Connection, path: Path, after_seq: int, to_seq: int) -> list[Block]:
     """Return the next blocks with events, until they have ``CHUNK`` of them."""
+    end = _end(database, path)
+    first = _number_of(database, after_seq + 1, end)
+    last = _number_of(database, to_seq, end) if end.is_torn else 2**62
+    where = "last_seq > ? AND first_seq <= ? AND events > 0"
     blocks: list[Block] = []
     count = 0
-    for row in database.execute(
-        "SELECT * FROM block WHERE number >= ? AND last_seq > ? AND first_seq <= ? AND events > 0 "
-        "ORDER BY number",
-        (_number_of(database, after_seq + 1), after_seq, to_seq),
-    ):
+    for row in _rows(database, end, (first, last), (where, after_seq, to_seq)):
         blocks.append(block_of(row))
         count += blocks[-1].events
         if count >= CHUNK:
@@ -269,38 +294,71 @@ def _some_blocks(database: sqlite3.Connection, after_seq: int, to_seq: int) -> l
     return blocks
 
 
-def _number_of(database: sqlite3.Connection, seq: int) -> int:
-    """Return the first block that may hold a record."""
+def _number_of(database: sqlite3.Connection, seq: int, end: _End) -> int:
+    """Return the first block that may hold a record; of a torn file the last one."""
+    if end.is_torn:  # parts of the index are gone too
+        return _halved(database, "first_seq", seq, end.number)
     row = database.execute(
         "SELECT number FROM block WHERE first_seq <= ? ORDER BY first_seq DESC, number LIMIT 1", (seq,)
     ).fetchone()
     return 0 if row is None else int(row[0])
 
 
+def _halved(database: sqlite3.Connection, column: str, most: int, to_number: int) -> int:
+    """Return the last block whose column is at most a value, where it grows with the blocks' numbers."""
+    low, high = 0, to_number
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = database.execute(f"SELECT {column} FROM block WHERE number = ?", (middle,)).fetchone()  # noqa: S608 (our own columns)
+        if row is None:
+            raise JournalError(f"block {middle:,} is missing")
+        low, high = (middle, high) if _whole(row[0]) <= most else (low, middle - 1)
+    return low
+
+
+def _rows(
+    database: sqlite3.Connection, end: _End, numbers: tuple[int, int], wanted: tuple[str, int, int]
+) -> Iterable[Any]:
+    """Return blocks between two numbers, in order; ``wanted`` is a condition and what its marks stand for."""
+    where, *values = wanted
+    if not end.is_torn:
+        return database.execute(
+            f"SELECT * FROM block WHERE number BETWEEN ? AND ? AND {where} ORDER BY number",  # noqa: S608 (our own conditions)
+            (*numbers, *values),
+        )
+    # One by one: SQLite looks a row ahead, and past the tear there is none.
+    one = f"SELECT * FROM block WHERE number = ? AND {where}"  # noqa: S608 (same)
+    every = range(numbers[0], min(numbers[1], end.number) + 1)
+    return itertools.chain.from_iterable(database.execute(one, (number, *values)) for number in every)
+
+
 def _blocks_backwards(
-    database: sqlite3.Connection, where: str, values: tuple[int | str, ...]
+    database: sqlite3.Connection, path: Path, where: str, values: tuple[int | str, ...]
 ) -> Iterator[Block]:
-    for row in database.execute(f"SELECT * FROM block WHERE {where} ORDER BY number DESC", values):  # noqa: S608 (our own conditions)
+    end, source = _end(database, path), "block"
+    if end.is_torn:  # parts of the indexes are gone too
+        source, where, values = "block NOT INDEXED", f"({where}) AND number <= ?", (*values, end.number)
+    for row in database.execute(f"SELECT * FROM {source} WHERE {where} ORDER BY number DESC", values):  # noqa: S608 (our own conditions)
         yield block_of(row)
 
 
-def _outputs_at(database: sqlite3.Connection, seq: int) -> list[Output]:
+def _outputs_at(database: sqlite3.Connection, path: Path, seq: int) -> list[Output]:
     """Return what a record led to; it may lie a few blocks after the record."""
-    first = _number_of(database, seq)
-    rows = database.execute(
-        "SELECT * FROM block WHERE number BETWEEN ? AND ? AND out_from <= ? AND out_to >= ?",
-        (first, first + LATE_MOST, seq, seq),
-    )
+    end = _end(database, path)
+    first = _number_of(database, seq, end)
+    wanted = ("out_from <= ? AND out_to >= ?", seq, seq)
+    rows = _rows(database, end, (first, first + LATE_MOST), wanted)
     return [output for row in rows for output in outputs_in(block_of(row)) if output.seq == seq]
 
 
 def _intents(
-    database: sqlite3.Connection, before_seq: int | None, after_seq: int
+    database: sqlite3.Connection, path: Path, before_seq: int | None, after_seq: int
 ) -> list[tuple[int, int, OrderIntent]]:
     where, values = holding(("OrderIntent",))
     found: list[Output] = []
-    bounds = (_top(before_seq), max(after_seq, _last(database) - EVENTS_SCANNED))
-    for block in _blocks_backwards(database, f"{where} AND out_from < ? AND out_to > ?", (*values, *bounds)):
+    bounds = (_top(before_seq), max(after_seq, _end(database, path).last_seq - EVENTS_SCANNED))
+    where = f"{where} AND out_from < ? AND out_to > ?"
+    for block in _blocks_backwards(database, path, where, (*values, *bounds)):
         found += [
             output
             for output in outputs_in(block)
@@ -312,6 +370,50 @@ def _intents(
     return [(one.seq, one.place, _intent.decode(one.body)) for one in found[:INTENTS_MOST]]
 
 
+def _end(database: sqlite3.Connection, path: Path) -> _End:
+    """Return where a session ends: with its last row, or before a tear with the last that can be read."""
+    if not is_torn(database):
+        try:
+            row = database.execute(
+                "SELECT number, last_ms, last_seq, outputs_so_far FROM block ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        except sqlite3.OperationalError:
+            raise  # a writer is in the way; nothing is said of the file
+        except UNREAD:
+            row = (None,)
+        if row is None:
+            return _End()
+        if None not in row:  # pages past a tear may read as noughts
+            number, last_ms, last, outputs = (_whole(value) for value in row)
+            return _End(number, last_ms, last, outputs)
+    told = path.stat()
+    return _end_before_tear(path, told.st_size, told.st_mtime_ns)
+
+
+@lru_cache(maxsize=TORN_KNOWN)
+def _end_before_tear(path: Path, size: int, changed_ns: int) -> _End:
+    """Walk to the last block that is whole. ``size`` and ``changed_ns`` tell states of a file apart.
+
+    Raises:
+        JournalError: Not even the first is whole, or the file cannot be read now.
+    """
+    del size, changed_ns
+    end, chain = _End(is_torn=True), Chain(read_meta(path))
+    try:
+        for block in read_blocks(path):
+            # Pages that are gone may read as noughts: a row is there, and what it holds is not.
+            if chain.fault_in(block):
+                break
+            end = _End(block.number, block.last_ms, block.last_seq, block.outputs_so_far, is_torn=True)
+    except JournalError as error:
+        if isinstance(error.__cause__, sqlite3.OperationalError):
+            raise
+    if not end.number:
+        raise JournalError("its end is torn off, and no block before that is whole")
+    log.warning("journal is torn", extra={"session": path.stem, "readable_to": end.last_seq})
+    return end
+
+
 def _whole(value: object) -> int:
     """Return what a column holds, if it is a whole number as it was written."""
     if type(value) is not int:
@@ -321,8 +423,3 @@ def _whole(value: object) -> int:
 
 def _top(before_seq: int | None) -> int:
     return 2**62 if before_seq is None else before_seq
-
-
-def _last(database: sqlite3.Connection) -> int:
-    row = database.execute("SELECT last_seq FROM block ORDER BY number DESC LIMIT 1").fetchone()
-    return 0 if row is None else _whole(row[0])

@@ -1,7 +1,13 @@
-"""One engine for each data folder: an operating-system lock that dies with its holder, and says who it is."""
+"""One engine for each data folder: an operating-system lock that dies with its holder, and says who it is.
+
+The file holds one line: process, port of its console, Unix seconds of its start, and behind them the session
+that it records, as soon as there is one. What it does not know: what a session is.
+"""
 
 import fcntl
+import logging
 import os
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,18 +17,26 @@ from typing import Final, NamedTuple
 from engine.errors import StartError
 
 FILE_NAME: Final = "engine.lock"
-READ_BYTES: Final = 96
-"""More than three numbers take."""
+READ_BYTES: Final = 192
+"""More than three numbers and a session's id take."""
 LOOK_S: Final = 0.05
 """Far longer than ``holding`` has the lock to itself: who starts just then is not told of another engine."""
+_SESSION: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+log = logging.getLogger("engine.lock")
 
 
 class Holder(NamedTuple):
-    """Who holds a data folder, as its lock says: process, port of its console, Unix seconds of its start."""
+    """Who holds a data folder, as its lock says: process, port of its console, Unix seconds of its start.
+
+    ``session`` is the id of the one that it records; empty where it does not say (it is only starting, it
+    records none, or it is of an older version).
+    """
 
     pid: str
     port: int | None = None
     since_s: int | None = None
+    session: str = ""
 
     @property
     def words(self) -> str:
@@ -67,6 +81,20 @@ class FolderLock:
             os.close(self._descriptor)
             raise StartError(refusal(holder, self._path.parent))
         return self
+
+    def note_session(self, session: str) -> None:
+        """Say which session is recorded here: names are of the clock, which may have been set back since.
+
+        A line that cannot be written is left as it is: then whoever asks takes every journal that says it
+        runs for the one.
+        """
+        try:
+            told = os.pread(self._descriptor, READ_BYTES, 0).split()[:3]
+            line = b" ".join([*told, session.encode()]) + b"\n"
+            os.pwrite(self._descriptor, line, 0)
+            os.ftruncate(self._descriptor, len(line))
+        except OSError as error:
+            log.warning("the lock does not say what is recorded", extra={"why": error.strerror})
 
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
@@ -127,9 +155,11 @@ def holder_of(folder: Path) -> str | None:
 
 def _read(descriptor: int) -> Holder:
     """Read who holds the lock: what stands there is that process's word, and nothing while it is written."""
-    words = os.pread(descriptor, READ_BYTES, 0).decode("ascii", "replace").split()
-    pid, port, since = [*words, "", "", ""][:3]
-    return Holder(pid or "unknown", int(port) if port.isdigit() else None, _second(since))
+    line, end, _ = os.pread(descriptor, READ_BYTES, 0).decode("ascii", "replace").partition("\n")
+    pid, port, since, session = [*line.split(), "", "", "", ""][:4]
+    if not end or not _SESSION.fullmatch(session):
+        session = ""  # half of an id would be another session's
+    return Holder(pid or "unknown", int(port) if port.isdigit() else None, _second(since), session)
 
 
 def _second(word: str) -> int | None:

@@ -110,7 +110,23 @@ def _book(book: str, path: Path) -> None:
         tables.keep(page="")
     tables.shown(read(path, view.page_part(page)).rows, columns()[book], key=f"ledger-{name}")
     st.caption(f"{counted(first.total, 'row')}, newest first.")
-    tables.export(lambda: view.every(read, path), f"ledger-{name}", "Make CSV of the whole book")
+    _export(read, path, f"ledger-{name}", view.export_label(first.total))
+
+
+def _export(read: Read, path: Path, name: str, label: str) -> None:
+    """Offer the book as a file; why there is none stays until the next try, for the page is drawn anew."""
+    key = f"not-made-{name}"
+
+    def rows() -> tuple[Mapping[str, Any], ...]:
+        st.session_state.pop(key, None)
+        return view.every(read, path)
+
+    try:
+        tables.export(rows, name, label)
+    except view.ExportError as error:
+        st.session_state[key] = str(error)
+    if key in st.session_state:
+        st.error(f"No CSV was made: {plain.marked_down(st.session_state[key])}. Try again.")
 
 
 def curve(rows: tuple[Mapping[str, Any], ...]) -> go.Figure:

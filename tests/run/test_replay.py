@@ -1,6 +1,7 @@
 """A recorded session played again: the same picture wherever the player comes from."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sqlite3
@@ -70,6 +71,26 @@ def indexed(journal: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         patch.setattr(replay_index, "CHECKPOINT_EVERY", 300)
         build(path)
         yield path
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the records that were read from a journal, in their order."""
+    seqs: list[int] = []
+    records = journal_pages.records
+
+    def noting(path: Path, after_seq: int, to_seq: int) -> Iterator[e.Record]:
+        for record in records(path, after_seq, to_seq):
+            seqs.append(record.seq)
+            yield record
+
+    monkeypatch.setattr(journal_pages, "records", noting)
+    return seqs
+
+
+def checkpoints(journal: Path) -> dict[int, bytes]:
+    with contextlib.closing(sqlite3.connect(index_path(journal))) as database:
+        return dict(database.execute("SELECT seq, body FROM checkpoint"))
 
 
 def from_the_start(events: list[e.AnyEvent], at_ms: int) -> bytes:
@@ -202,7 +223,7 @@ def test_charts_have_the_seconds_that_a_live_tab_has(indexed: Path, events: list
 
 
 def test_an_index_goes_on_where_its_builder_was_stopped(
-    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: list[int]
 ) -> None:
     """A machine that restarts must not cost an hour of building, nor leave a file with things twice."""
     monkeypatch.setattr(replay_index, "CHECKPOINT_EVERY", 300)
@@ -218,7 +239,9 @@ def test_an_index_goes_on_where_its_builder_was_stopped(
     half = index.built()
     assert half is not None
     assert 0 < half.seq < half.last_seq
+    read.clear()
     build(path)
+    assert read == list(range(half.seq + 1, half.last_seq + 1)), "nothing is played a second time"
     whole = index.built()
     assert whole is not None
     assert whole.is_whole
@@ -266,13 +289,27 @@ def test_an_index_that_is_not_ours_or_does_not_fit_is_not_used(
 
 
 def test_an_index_of_a_longer_journal_grows_with_it(
-    events: list[e.AnyEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    events: list[e.AnyEvent], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: list[int]
 ) -> None:
     """A session that ran on is indexed from where the index ends; another session of the same name is not."""
     monkeypatch.setattr(replay_index, "CHECKPOINT_EVERY", 300)
     path = tmp_path / "s.sqlite"
-    keep_journal(path, events)
+    journal = Journal(path, {"session": "s"})
+    for seq, event in enumerate(events, start=1):
+        journal.record(e.Record(seq, event))
+    asyncio.run(journal.wait_durable())
     build(path)
+    before = checkpoints(path)
+    assert max(before) == len(events)
+    journal.record(e.Record(len(events) + 1, e.SecondPassed(ts_recv_ms=(END_S + 5) * 1000)))
+    journal.close()
+    read.clear()
+    build(path)
+    after = checkpoints(path)
+    assert read == [len(events) + 1]
+    assert {seq: after.get(seq) for seq in before} == before
+    assert set(after) - set(before) == {len(events) + 1}
+    assert Player(path).seek_seq(10**9).at_ms == (END_S + 5) * 1000
     changed = [*events[:-1], e.SecondPassed(ts_recv_ms=(END_S + 9) * 1000)]
     path.unlink()
     keep_journal(path, changed)

@@ -4,15 +4,17 @@ assumption, and the match of own ledger, venue trades and balances.
 What it does not know: how rows are drawn. Unknown is None.
 """
 
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from engine.errors import JournalError
+from engine.errors import EngineError, JournalError
 from engine.events import AccountTradeTold, BalanceTold, SharesTold
 from engine.run import journal_pages
 from engine.run.ledger import read as ledger_read
-from engine.run.ledger.read import ROWS_MOST, Part
+from engine.run.ledger.read import PATIENCE_S, ROWS_MOST, Part
 from engine.snapshot import Snapshot
 from engine.units import ONE_E4, ONE_E6
 
@@ -21,6 +23,9 @@ Line = dict[str, Any]
 
 EXPORT_MOST: Final = 100_000
 """Most rows of one export; the ledger's file itself holds them all."""
+
+EXPORT_TRIES: Final = 10
+"""How often an export is read again from its start because the ledger was written meanwhile."""
 
 EQUITY_SHOWN: Final = ROWS_MOST
 """Settlements on the equity curve: at one window in five minutes, three and a half days."""
@@ -203,13 +208,57 @@ def orders(path: Path, part: Part, slug: str | None = None) -> Lines:
     return Lines(tuple(rows), page.total, page.problem)
 
 
-def every(read: Callable[[Path, Part], Lines], path: Path) -> Iterator[Line]:
-    """Yield every row of a table, page by page, at most ``EXPORT_MOST``."""
+class ExportError(EngineError):
+    """A table could not be read whole; the text says why, in one line. Half of a book is no book."""
+
+
+def export_label(total: int) -> str:
+    """Say what an export of a table of so many rows holds."""
+    if total <= EXPORT_MOST:
+        return "Make CSV of the whole book"
+    return f"Make CSV of the newest {EXPORT_MOST:,} rows"
+
+
+def every(read: Callable[[Path, Part], Lines], path: Path) -> tuple[Line, ...]:
+    """Return every row of a table as of one moment, at most ``EXPORT_MOST``.
+
+    Each page is a read of its own: where the ledger was written between two, all are read again, for a row
+    that came would have moved the others over the seams.
+
+    Raises:
+        ExportError: A page could not be read, or the ledger changes all the time.
+    """
+    if not path.is_file():
+        return _pages(read, path)
+    try:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE_S)) as watched:
+            for _ in range(EXPORT_TRIES):
+                before = _version(watched)
+                rows = _pages(read, path)
+                if _version(watched) == before:
+                    return rows
+    except sqlite3.Error as error:
+        raise ExportError(f"{path.name} cannot be read now: {error}") from error
+    raise ExportError(f"{path.name} is being written all the time")
+
+
+def _version(watched: sqlite3.Connection) -> int:
+    """Return a number that another connection's commit changes."""
+    (number,) = watched.execute("PRAGMA data_version").fetchone()
+    return int(number)
+
+
+def _pages(read: Callable[[Path, Part], Lines], path: Path) -> tuple[Line, ...]:
+    rows: list[Line] = []
     for offset in range(0, EXPORT_MOST, ROWS_MOST):
         page = read(path, Part(ROWS_MOST, offset))
-        yield from page.rows
+        if page.problem:
+            raise ExportError(page.problem)
+        rows += page.rows
         if len(page.rows) < ROWS_MOST:
-            return
+            break
+    return tuple(rows)
 
 
 def totals(path: Path) -> Line:

@@ -80,7 +80,7 @@ def answer(player: Player, ask: Ask) -> Answer:
 
 
 def serve(source: Path, data_dir: Path, asks: BinaryIO, answers: BinaryIO) -> None:
-    """Answer until the asks end.
+    """Answer until the asks end; what cannot be opened yet is tried again at each ask.
 
     Args:
         source: A journal, or a file of market data.
@@ -88,13 +88,13 @@ def serve(source: Path, data_dir: Path, asks: BinaryIO, answers: BinaryIO) -> No
         asks: Lines of JSON.
         answers: Takes msgpack, each behind its length.
     """
-    try:
-        player = Player(journal_of(data_dir, source))
-    except JournalError as error:
-        for _ in asks:
-            _send(answers, Answer(problem=str(error)))
-        return
+    player: Player | None = None
     for line in asks:
+        try:
+            player = player or Player(journal_of(data_dir, source))
+        except JournalError as error:
+            _send(answers, Answer(problem=str(error)))
+            continue
         _send(answers, answer(player, _ask.decode(line)))
 
 

@@ -17,13 +17,21 @@ from engine.core.step import step
 from engine.errors import EngineError, JournalError
 from engine.events import Record
 from engine.journal import Journal
+from engine.journal_read import SCHEMA_VERSION
 from engine.private_files import make_folder
-from engine.run.replay.index import code_digest
+from engine.run.replay.index import code_digest, digest_of_code
 
 SUFFIXES: Final = (".csv", ".json.gz", ".jsonl.gz")
 SIZE_MOST: Final = 200_000_000
 """Bytes: about two million rows, minutes of work; larger files are for the sweep, which streams them."""
 WAITING_MOST: Final = 50_000
+
+_READERS: Final = (
+    "run/recordings.py", "run/wide_csv.py", "run/row_records.py", "run/market_rows.py",
+    "run/markets_table.py", "practice/recorded.py", "practice/recording*.py", "practice/tape.py",
+    "practice/manifest.py", "practice/manifests/*",
+)  # fmt: skip
+"""What decides on the events that a file is turned into: one that was turned by other code is turned anew."""
 
 Read = Callable[[Path], Iterator[Record]]
 
@@ -77,11 +85,16 @@ def _write(path: Path, session: str, records: Iterator[Record]) -> None:
                 time.sleep(0.005)
     finally:
         journal.close()
+    if journal.error is not None:  # the last groups are written when nobody records any more
+        raise JournalError(journal.error)
 
 
 def _digest(path: Path) -> str:
-    """Return a digest of the file, of the table beside it, and of the code that plays it."""
-    digest = hashlib.sha256(code_digest().encode())
+    """Return a digest of the file, the table beside it, the code that reads and plays it, and the journal's
+    format.
+    """
+    made_by = (code_digest(), digest_of_code(_READERS), str(SCHEMA_VERSION))
+    digest = hashlib.sha256(" ".join(made_by).encode())
     for one in (path, path.with_name(f"{path.name.split('.')[0]}.markets.json")):
         if one.is_file():
             with one.open("rb") as file:

@@ -36,17 +36,17 @@ PATIENCE_S: Final = 2.0
 JUMPS_SHOWN: Final = 3_000
 """Marks of the slider; more cannot be told apart on it."""
 
-_SCHEMA: Final = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE point (seq INTEGER NOT NULL, t_s INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE INDEX point_at ON point (seq);
-CREATE TABLE mark (seq INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE INDEX mark_at ON mark (seq);
-CREATE TABLE jump (seq INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL);
-CREATE INDEX jump_at ON jump (kind, seq);
-CREATE TABLE gap (seq INTEGER NOT NULL, body BLOB NOT NULL);
-"""
+_SCHEMA: Final = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE checkpoint (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE TABLE point (seq INTEGER NOT NULL, t_s INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX point_at ON point (seq)",
+    "CREATE TABLE mark (seq INTEGER NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX mark_at ON mark (seq)",
+    "CREATE TABLE jump (seq INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL)",
+    "CREATE INDEX jump_at ON jump (kind, seq)",
+    "CREATE TABLE gap (seq INTEGER NOT NULL, body BLOB NOT NULL)",
+)
 _TABLES: Final = ("point", "mark", "jump", "gap")
 
 _CODE: Final = (
@@ -174,7 +174,7 @@ class Index:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection | None]:
-        """Open the file if it is ours alone; a broken one counts as none and is removed."""
+        """Open the file if it is ours alone and has its tables, else nothing; a broken one is removed."""
         if not _is_ours(self.path):
             yield None
             return
@@ -186,7 +186,7 @@ class Index:
             yield None
             return
         try:
-            yield database
+            yield database if _has_tables(database) else None
         except sqlite3.OperationalError as error:
             raise JournalError(f"{self.path.name} cannot be read now: {error}") from error
         except (sqlite3.DatabaseError, KeyError, *UNDECODABLE) as error:
@@ -236,9 +236,12 @@ def _begun(database: sqlite3.Connection, journal: Path) -> Scene:
                 return scene
     except (sqlite3.DatabaseError, ValueError, KeyError):
         pass  # whatever it holds is of no use
+    database.execute("BEGIN IMMEDIATE")  # who reads it meanwhile finds all tables or none
     for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         database.execute(f'DROP TABLE "{name}"')
-    database.executescript(_SCHEMA)
+    for statement in _SCHEMA:
+        database.execute(statement)
+    database.execute("COMMIT")
     return Scene()
 
 
@@ -326,6 +329,17 @@ def _is_ours(path: Path) -> bool:
     return stat.S_ISREG(told.st_mode) and told.st_uid == os.getuid() and not told.st_mode & 0o077
 
 
+def _has_tables(database: sqlite3.Connection) -> bool:
+    """Say whether a builder got as far as to write the tables; until then the file is empty."""
+    try:
+        database.execute("SELECT 1 FROM meta LIMIT 1").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        return False
+    return True
+
+
 def _fits(meta: dict[str, str], journal: Path) -> bool:
     """Say whether an index was made by this code from this very journal, as far as it goes."""
     seq = int(meta.get("seq", "0"))
@@ -343,19 +357,25 @@ def _identity(journal: Path, seq: int) -> dict[str, str]:
 
 def _chain(journal: Path, seq: int) -> str:
     """Return the journal's chain at the last block that ends at or before a record, and its number."""
-    with journal_pages.opened(journal) as database:
-        row = database.execute(
-            "SELECT last_seq, chain FROM block WHERE last_seq <= ? ORDER BY number DESC LIMIT 1", (seq,)
-        ).fetchone()
-    return "" if row is None else f"{row[0]} {row[1].hex()}"
+    found = journal_pages.chain_at(journal, seq)
+    return "" if found is None else f"{found[0]} {found[1].hex()}"
+
+
+def code_digest() -> str:
+    """Return a digest of all code that a checkpoint depends on: the core's, and the words it is made of."""
+    return digest_of_code(_CODE)
 
 
 @cache
-def code_digest() -> str:
-    """Return a digest of all code that a checkpoint depends on: the core's, and the words it is made of."""
+def digest_of_code(parts: tuple[str, ...]) -> str:
+    """Return a digest of some of the engine's files.
+
+    Args:
+        parts: Patterns of paths below the engine's folder, such as ``core/*.py``.
+    """
     digest = hashlib.sha256()
     folder = Path(engine.__file__).parent
-    for part in _CODE:
+    for part in parts:
         for path in sorted(folder.glob(part)):
             digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

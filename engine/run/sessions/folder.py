@@ -16,7 +16,7 @@ from engine.journal import read_meta
 from engine.journal_read import session_files
 from engine.nouns import counted
 from engine.run.journal_pages import Span, span
-from engine.run.lock import holder_of
+from engine.run.lock import holding
 from engine.run.sessions.clocks import newest_ms, started_ms
 from engine.run.sessions.kept import (
     Noted,
@@ -77,13 +77,42 @@ class SessionRow(msgspec.Struct, frozen=True):
 
 
 def running_session(data_dir: Path) -> str | None:
-    """Return the session that is being recorded, as the data folder's lock and the journals say."""
-    if holder_of(data_dir) is None:
+    """Return the session that is being recorded, as the data folder's lock says.
+
+    A lock that names none (an engine that is only starting, or of an older version) leaves the newest journal
+    that says it runs: which may be another one, where the clock was set back. ``delete`` minds that.
+    """
+    holder = holding(data_dir)
+    if holder is None:
         return None
+    if holder.session:
+        return holder.session
     for path in reversed(session_files(folder_of(data_dir))):
         with contextlib.suppress(JournalError):
-            return path.stem if read_meta(path).get("status") == "running" else None
+            if read_meta(path).get("status") == "running":
+                return path.stem
     return None
+
+
+def may_be_recorded(data_dir: Path, path: Path) -> bool:
+    """Say whether a journal may be being written now, whatever its place among the others.
+
+    Args:
+        data_dir: The data folder.
+        path: The journal.
+    Returns:
+        While the folder is held: whether the lock names it; of a lock that names none, whether the journal
+        says it runs, or cannot be read.
+    """
+    holder = holding(data_dir)
+    if holder is None:
+        return False
+    if holder.session:
+        return path.stem == holder.session
+    try:
+        return read_meta(path).get("status") == "running"
+    except JournalError:
+        return True
 
 
 def list_sessions(data_dir: Path, running: str | None) -> list[SessionRow]:
@@ -195,7 +224,7 @@ def delete(data_dir: Path, path: Path, typed: str, running: str | None, who: str
         data_dir: The data folder.
         path: Its journal.
         typed: The session's id, as the operator typed it.
-        running: The session that is being recorded.
+        running: The session that is being recorded, as far as is known; the lock is asked too.
         who: Whose decision it is, for the audit trail.
     Returns:
         Megabytes that were freed.
@@ -207,7 +236,7 @@ def delete(data_dir: Path, path: Path, typed: str, running: str | None, who: str
         raise SessionError(f"{path} is not one of the sessions in {folder_of(data_dir)}")
     if typed.strip() != path.stem:
         raise SessionError(f"to delete it, type its id: {path.stem}")
-    if path.stem == running:
+    if path.stem == running or may_be_recorded(data_dir, path):
         raise SessionError(f"{path.stem} is being recorded; stop the engine first")
     why = needed_sessions(data_dir).get(path.stem)
     if why is not None:
