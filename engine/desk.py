@@ -41,7 +41,6 @@ STALE_S: Final = 1.5
 HOLDER_LOOK_S: Final = 2.0
 """How often an engine that does not run looks whether another process trades on its data folder."""
 CLEAR_PHRASE: Final = kill.CLEAR_PHRASE
-ANOTHER_KILL: Final = "it is another kill by now"
 SLOW_SECTIONS: Final = ("mode", "account", "orders", "settlements", "money", "decisions", "bad_prices")
 """Parts of a snapshot that rarely change, and are sent only when they did."""
 
@@ -363,16 +362,12 @@ class Desk:
         Returns:
             None when the switch is clear now, else what was wrong.
         """
-        latch = self.host.kill.read()
         try:
-            if latch is not None and (latch.who, latch.since_ms) != (seen.who, seen.since_ms):
-                self.host.kill.trail.add("refused", who, f"clearing the kill switch: {ANOTHER_KILL}")
-                return f"Not cleared: {ANOTHER_KILL}, by {latch.who}: {latch.why}. Look at it first."
-            problem = self.host.kill.clear(phrase, who, why)
+            problem = self.host.kill.clear(phrase, who, why, seen)
         except OSError as error:
             return f"The kill switch could not be cleared: {error}"
-        if problem is None and latch is not None:
-            facts = {"who": who, "why": why.strip(), "tripped_by": latch.who}
+        if problem is None:
+            facts = {"who": who, "why": why.strip(), "tripped_by": seen.who}
             _log.warning("= kill cleared", extra=facts)
         return problem
 

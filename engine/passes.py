@@ -7,11 +7,14 @@ signed out, when the password that it was given for is another, or with its key.
 
 import base64
 import binascii
+import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +23,7 @@ import msgspec
 from engine import kill_token
 from engine.decoded import from_json
 from engine.errors import DecodingError
-from engine.private_files import private
+from engine.private_files import FILE_MODE, private
 
 KEY_FILE: Final = "access-key"
 ENDED_FILE: Final = "access-ended"
@@ -28,8 +31,6 @@ ENDED_FILE: Final = "access-ended"
 NAME_MOST: Final = 40
 PASS_MOST: Final = 1_000
 """Characters of a pass; a longer text is none."""
-ENDED_MOST: Final = 2_000
-"""Lines of passes signed out that are kept; the oldest give way."""
 
 
 class Pass(msgspec.Struct, frozen=True):
@@ -79,16 +80,64 @@ def read(folder: Path, text: str) -> Pass | None:
 def end(folder: Path, held: Pass) -> None:
     """Let a pass end now, in every process and after every restart.
 
+    Lines of passes whose time has come are left out afterwards; no other line ever is.
+
     Raises:
         OSError: It could not be written.
     """
-    now = time.time()
-    lines = [line for line in _lines(folder) if float(line.partition(" ")[2] or 0) > now]
-    lines = [*lines[-ENDED_MOST:], f"{held.id} {held.until_s}"]
-    draft = folder / f"{ENDED_FILE}.{os.getpid()}.{secrets.token_hex(4)}"
-    with open(draft, "x", encoding="ascii", opener=private) as file:
-        file.write("\n".join(lines) + "\n")
-    draft.replace(folder / ENDED_FILE)
+    path = folder / ENDED_FILE
+    line = f"{held.id} {held.until_s}\n".encode("ascii", "replace")
+    with _locked(path) as descriptor:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a write was cut off there
+        while line:
+            line = line[os.write(descriptor, line) :]
+        os.fsync(descriptor)
+        if any(map(_is_over, _lines(folder))):
+            _shorten(path)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Open the list of ended passes for one writer at a time, among threads and processes.
+
+    Who shortens it puts another file in its place: whoever waited for the old one then opens anew.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_at(path, descriptor):
+                yield descriptor
+                return
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child that was forked meanwhile has a copy of it
+            os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _shorten(path: Path) -> None:
+    """Write the list anew without what is over; its lock has to be held."""
+    draft = path.with_name(f"{ENDED_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with open(draft, "x", encoding="ascii", opener=private) as file:
+            file.writelines(f"{line}\n" for line in _lines(path.parent) if not _is_over(line))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _is_over(line: str) -> bool:
+    return float(line.partition(" ")[2] or 0) <= time.time()
 
 
 def end_all(folder: Path) -> None:
@@ -104,8 +153,23 @@ def _seal(key: str, body: str) -> str:
     return base64.urlsafe_b64encode(hmac.digest(key.encode(), body.encode(), hashlib.sha256)).decode()[:43]
 
 
-def _ended(folder: Path) -> set[str]:
-    return {line.partition(" ")[0] for line in _lines(folder)}
+_read: Final[dict[Path, tuple[tuple[int, int, int], frozenset[str]]]] = {}
+"""The list as it was read last, by its path: each request asks, and it may be long."""
+
+
+def _ended(folder: Path) -> frozenset[str]:
+    path = folder / ENDED_FILE
+    try:
+        told = os.stat(path)
+    except OSError:
+        return frozenset()
+    now = told.st_ino, told.st_size, told.st_mtime_ns
+    before = _read.get(path)
+    if before is not None and before[0] == now:
+        return before[1]
+    ended = frozenset(line.partition(" ")[0] for line in _lines(folder))
+    _read[path] = now, ended
+    return ended
 
 
 def _lines(folder: Path) -> list[str]:

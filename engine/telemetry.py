@@ -13,9 +13,10 @@ import os
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, TextIO, cast
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -84,12 +85,43 @@ class JsonLines(logging.Formatter):
         line |= {SAME.get(key, key): value for key, value in vars(record).items() if key not in _PLAIN}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return self._redactor.clean(orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode())
+        return self._redactor.clean(_json(line))
+
+    def failed(self, record: logging.LogRecord, error: BaseException | None) -> str:
+        """Return the line that says that an event's own could not be written, without what it said."""
+        reason = f"{type(error).__name__}: {error}"
+        line = {"ts": round(record.created * 1000), "level": "error", "logger": log.name}
+        told = line | {"event": "log line not written", "what": record.name, "reason": reason}
+        return self._redactor.clean(json.dumps(told))
+
+
+def _json(line: dict[str, object]) -> str:
+    """Write an object as JSON; what orjson refuses, such as half a character or 65 bits, with escapes."""
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # orjson's own error is one
+        return json.dumps(line, default=str, skipkeys=True)
+
+
+class _OneLine(logging.Handler):
+    """Says in one line, redacted, that a line could not be written; its parent writes a bare traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say so on standard error, if that can be written."""
+        formatter, error = self.formatter, sys.exception()
+        if isinstance(formatter, JsonLines):
+            with suppress(Exception):
+                sys.stderr.write(formatter.failed(record, error) + "\n")
+                sys.stderr.flush()
+
+
+class _Stream(_OneLine, logging.StreamHandler[TextIO]):
+    """Standard error."""
 
 
 def log_to_stderr(level: str, secrets: Iterable[str] = ()) -> None:
     """Send the engine's logs to standard error, from ``level`` on, and other libraries' from warnings on."""
-    _send_to([logging.StreamHandler(sys.stderr)], level, Redactor(secrets))
+    _send_to([_Stream(sys.stderr)], level, Redactor(secrets))
 
 
 def hand_over(other: logging.Logger) -> None:
@@ -108,7 +140,7 @@ def start_logs(settings: Settings) -> None:
     Raises:
         SettingsError: LOG_FILE cannot be written.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers: list[logging.Handler] = [_Stream(sys.stderr)]
     if settings.log_file is not None:
         handlers.append(_rotating(settings.log_file, settings.log_max_mb, settings.log_keep))
     _send_to(handlers, settings.log_level, Redactor(secret_values(settings).values()))
@@ -116,7 +148,7 @@ def start_logs(settings: Settings) -> None:
         log.warning("unknown setting", extra={"why": why})
 
 
-class _Rotating(logging.handlers.RotatingFileHandler):
+class _Rotating(_OneLine, logging.handlers.RotatingFileHandler):
     """A file of its owner's and his group's alone, each new one too."""
 
     def _open(self) -> TextIOWrapper:

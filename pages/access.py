@@ -6,6 +6,7 @@ A check is made when a control acts, whatever the page showed: a browser can sen
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, ParamSpec
 
 import streamlit as st
@@ -16,6 +17,7 @@ from engine.config import Settings
 from engine.run import access as rule
 from engine.run.access import Identity, Role, Rules
 from engine.run.access_rules import Door, rules_of
+from engine.run.kill_door import has_token
 from pages.oidc import signed_of_request, signed_of_session
 
 Inputs = ParamSpec("Inputs")
@@ -34,9 +36,24 @@ def rules(counter: desk.Desk) -> Rules:
     for settings, where, kept in _kept:
         if settings is counter.settings and where == address:
             return kept
-    made = rules_of(counter.settings, address)
+    made = rules_of(counter.settings, address, named())
     _kept[:] = [(counter.settings, address, made)]
     return made
+
+
+def named() -> list[str]:
+    """Return the names and origins that Streamlit's configuration says this server is asked by."""
+    origins = [str(one) for one in st.get_option("server.corsAllowedOrigins") or ()]
+    return [str(st.get_option("browser.serverAddress") or ""), *origins]
+
+
+def is_misnamed(headers: rule.Headers) -> bool:
+    """Say whether a request asks this server by a name that is none of its own, and brings no token."""
+    counter = desk.current()
+    if counter is None:
+        return False  # it serves nothing then
+    now = rules(counter)
+    return rule.is_misnamed(headers, now) and not has_token(headers, Path(now.folder))
 
 
 def of_request(asked: HTTPConnection) -> Identity:

@@ -115,7 +115,7 @@ def _with_port(make_host: Callable[[Settings, desk.Publish], desk.Host]) -> Call
 def server_rules(settings: Settings) -> Rules:
     """Return who may do what here, and say in the log what follows from it for strangers."""
     address: str | None = st.get_option("server.address")
-    rules = rules_of(settings, address)
+    rules = rules_of(settings, address, access.named())
     if not rules.local and rules.stranger == Role.VIEWER:
         facts = {"address": address or "every interface", "todo": "set VIEWER_PASSWORD_HASH (docs/access.md)"}
         log.warning("whoever reaches the console sees everything", extra=facts)

@@ -4,6 +4,8 @@
   too: ``/metrics%0a`` is ``/metrics`` to them, and another path to a proxy, whose rules it so gets past.
 * A socket that another site's page opens. Streamlit (1.67) judges its ``Origin`` by asking the internet for
   this machine's address, with the server's loop waiting: 20 sockets held it for 41 s (measured).
+* A name that is none of this console's, where it listens on loopback (``engine.run.access.is_misnamed``): a
+  page of the internet that lets its own name mean 127.0.0.1 read everything, and tripped the kill switch.
 * An upload. No page has a field for one, and Streamlit's route takes a megabyte from whoever has a session,
   as often as he likes, and keeps it in memory: 200 of them made the process 205 MB larger (measured).
 
@@ -23,6 +25,8 @@ from starlette.websockets import WebSocketClose
 from streamlit import net_util
 
 from engine.run.access import is_loopback, same_name, same_site
+from engine.run.kill_door import MISDIRECTED, WRONG_NAME
+from pages import access
 from pages.server_policy import told
 
 SAFE: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -53,6 +57,9 @@ def _refusal(scope: Scope) -> ASGIApp | None:
     if scope["type"] not in ("http", "websocket"):
         return None
     is_socket = scope["type"] == "websocket"
+    if access.is_misnamed(Headers(scope=scope)):
+        answer = PlainTextResponse(f"{WRONG_NAME}\n", MISDIRECTED, CLOSED)
+        return WebSocketClose(VIOLATION, "not a name of this console") if is_socket else answer
     if _control.search(scope["path"]):
         why = "a path has no control characters"
         return WebSocketClose(VIOLATION, why) if is_socket else PlainTextResponse(f"{why}\n", 400, SAFE)

@@ -184,7 +184,7 @@ def _lines(data: bytes, folder: Path) -> bool:
         (folder / name).write_bytes(data)
     deeds, _ = Trail(folder).read()
     found = [*deeds, *params_of.read_versions(folder), *truth_of_day._load(folder / "judged.json")]
-    assert isinstance(passes._ended(folder), set)
+    assert isinstance(passes._ended(folder), frozenset)
     return bool(found)
 
 

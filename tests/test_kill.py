@@ -1,19 +1,32 @@
 """The kill switch: a file that anybody can make and only a person removes."""
 
+import fcntl
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from engine.kill import ARM_FILE_NAME, CLEAR_PHRASE, NOT_TRIPPED, KillSwitch, Latch
-from engine.trail import TEXT_LIMIT, Trail, refusal_words
+from engine.cli import operating
+from engine.kill import (
+    ARM_FILE_NAME,
+    CLEAR_PHRASE,
+    NAMES_MOST,
+    NOT_TRIPPED,
+    REPEATS_A_MINUTE,
+    KillSwitch,
+    Latch,
+)
+from engine.trail import TEXT_LIMIT, Deed, Trail, What, refusal_words
 
 
 def test_it_survives_its_process(tmp_path: Path) -> None:
@@ -265,3 +278,197 @@ def test_a_refusal_reads_as_one(tmp_path: Path) -> None:
         "arming (first day): these checks failed: phrase"
     )
     assert refusal_words("paused", "", "give a reason") == "pausing: give a reason"
+
+
+# --- a clearing that is under way ---
+
+
+def during(switch: KillSwitch, act: Callable[[], object]) -> None:
+    """Let something happen while a clearing of the switch writes its line of the trail."""
+    add = switch.trail.add
+
+    def added(what: What, who: str, why: str) -> Deed:
+        deed = add(what, who, why)
+        if what == "cleared":
+            act()
+        return deed
+
+    switch.trail.add = added  # type: ignore[method-assign]  # between the line and the end of the clearing
+
+
+def test_a_kill_during_a_clearing_stands(tmp_path: Path) -> None:
+    """It was answered with "latched", and the clearing took the latch away a moment later."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+    during(switch, lambda: KillSwitch(tmp_path).trip("carl", "still odd"))
+    problem = switch.clear(CLEAR_PHRASE, "bob", "checked")
+    assert problem == "Not cleared: it was tripped once more meanwhile, by ann: odd. Look at it first."
+    assert switch.is_tripped()
+    assert _acts(tmp_path)[-2:] == [
+        ("tripped", "carl", "still odd (it was tripped already, by ann)"),
+        ("refused", "bob", "clearing the kill switch: it was tripped once more meanwhile, and stands"),
+    ]
+    assert KillSwitch(tmp_path).clear(CLEAR_PHRASE, "bob", "checked again") is None
+    assert not switch.is_tripped()
+
+
+def test_a_clearing_takes_no_kill_that_came_after_it_began(tmp_path: Path) -> None:
+    """Two cleared at once; between the two another person tripped it, and the second took his latch."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+
+    def between() -> None:
+        assert KillSwitch(tmp_path).clear(CLEAR_PHRASE, "dora", "checked") is None
+        KillSwitch(tmp_path).trip("carl", "new reason")
+
+    during(switch, between)
+    problem = switch.clear(CLEAR_PHRASE, "bob", "checked")
+    assert problem == "Not cleared: it is another kill by now, by carl: new reason. Look at it first."
+    latch = switch.read()
+    assert latch is not None
+    assert latch.who == "carl"
+
+
+def test_a_folder_in_its_place_stays(tmp_path: Path) -> None:
+    """It is no file that can be removed: whoever made it has to, and until then it is tripped."""
+    switch = KillSwitch(tmp_path)
+    switch.path.mkdir()
+    with pytest.raises(OSError, match="KILL"):
+        switch.clear(CLEAR_PHRASE, "bob", "checked")
+    assert switch.path.is_dir()
+    assert switch.trip("carl", "odd").who == "somebody"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not ours"])
+def test_a_touch_during_a_clearing_stands(tmp_path: Path, content: bytes | None) -> None:
+    """Whoever makes the file by hand knows nothing of locks."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+
+    def by_hand() -> None:
+        switch.path.touch() if content is None else switch.path.write_bytes(content)
+
+    during(switch, by_hand)
+    assert switch.clear(CLEAR_PHRASE, "bob", "checked") is not None
+    assert switch.is_tripped()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_change_in_the_last_instant_puts_the_latch_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    """Between the last look and the removal: who got no lock, or a hand."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+    rename = Path.rename
+
+    def late(path: Path, target: Path) -> Path:
+        os.utime(path, ns=(1, 1))
+        return rename(path, target)
+
+    def no_link(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "rename", late)
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_link)
+    assert switch.clear(CLEAR_PHRASE, "bob", "checked") is not None
+    latch = switch.read()
+    assert latch is not None
+    assert latch.who == "ann"
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith("KILL")] == ["KILL"]
+
+
+def test_a_lock_keeps_no_kill_away(tmp_path: Path) -> None:
+    """A stopped process may hold it for ever: the kill is there all the same, and a clearing sees it."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        during(switch, lambda: KillSwitch(tmp_path).trip("carl", "still odd"))
+        assert switch.clear(CLEAR_PHRASE, "bob", "checked") is not None
+        assert switch.is_tripped()
+    finally:
+        os.close(folder)
+
+
+def test_another_users_latch_is_marked_by_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is not ours to change; its reason stays the first one."""
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    switch = KillSwitch(tmp_path)
+    first = switch.trip("ann", "odd")
+    inode = switch.path.stat().st_ino
+    monkeypatch.setattr(os, "utime", refused)
+    assert switch.trip("carl", "still odd") == first
+    assert switch.path.stat().st_ino != inode
+    assert switch.read() == first
+
+
+def test_a_latch_keeps_its_date_when_it_is_marked(tmp_path: Path) -> None:
+    """Of one made by hand the date is the file's own, and who looked at it may clear it."""
+    switch = KillSwitch(tmp_path)
+    switch.path.touch()
+    os.utime(switch.path, ns=(5_000_500_000, 5_000_500_000))
+    seen = switch.read()
+    switch.trip("carl", "odd")
+    assert switch.read() == seen
+    assert switch.clear(CLEAR_PHRASE, "bob", "checked", seen) is None
+
+
+def test_the_command_clears_the_kill_it_was_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another may come while its questions are answered on a terminal."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+    monkeypatch.setattr(operating, "data_dir", lambda: tmp_path)
+    answers = {"--phrase": CLEAR_PHRASE, "--reason": "checked"}
+
+    def asked(given: str | None, option: str, _question: str) -> str:
+        if option == "--reason":
+            KillSwitch(tmp_path).clear(CLEAR_PHRASE, "dora", "checked")
+            KillSwitch(tmp_path).path.write_bytes(msgspec.json.encode(Latch("carl", "new reason", 8)))
+        return given or answers[option]
+
+    monkeypatch.setattr(operating, "ask", asked)
+    with pytest.raises(typer.Exit):
+        operating.clear_kill()
+    assert switch.is_tripped()
+    assert _acts(tmp_path)[-1][2] == "clearing the kill switch: it is another kill by now, and stands"
+
+
+# --- repeats ---
+
+
+def test_repeats_are_counted_and_not_all_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that pressed the button 300 times wrote 100 KB of trail, each line synced."""
+    now = [1000.0]
+    monkeypatch.setattr("engine.kill.time.monotonic", lambda: now[0])
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+    (tmp_path / ARM_FILE_NAME).write_text("{}")
+    for _ in range(300):
+        assert KillSwitch(tmp_path).trip("eve", "again").who == "ann"
+    assert not (tmp_path / ARM_FILE_NAME).exists()
+    noted = [act for act in _acts(tmp_path) if act[1] == "eve"]
+    assert len(noted) == 1 + REPEATS_A_MINUTE
+    KillSwitch(tmp_path).trip("bob", "seen it too")
+    assert _acts(tmp_path)[-1][2] == (
+        f"seen it too (it was tripped already, by ann; {299 - REPEATS_A_MINUTE} more trips were not noted)"
+    )
+    now[0] += 61.0
+    KillSwitch(tmp_path).trip("eve", "again")
+    assert _acts(tmp_path)[-1] == ("tripped", "eve", "again (it was tripped already, by ann)")
+
+
+def test_made_up_names_do_not_fill_the_trail(tmp_path: Path) -> None:
+    """Each person has a line, but who may call himself what he likes is not each time another one."""
+    switch = KillSwitch(tmp_path)
+    switch.trip("ann", "odd")
+    for n in range(200):
+        switch.trip(f"console at 2001:db8::{n:x}", "again")
+    assert len(_acts(tmp_path)) == 1 + NAMES_MOST + REPEATS_A_MINUTE

@@ -1,6 +1,10 @@
 """Passwords as the settings keep them, and the passes that they give."""
 
+import os
+import subprocess
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -122,3 +126,77 @@ def test_the_list_of_ended_passes_does_not_grow_for_ever(tmp_path: Path) -> None
     passes.end(tmp_path, old)
     passes.end(tmp_path, passes.Pass(1, "new", int(time.time()) + 60, "mark", "new-id"))
     assert "old-id" not in (tmp_path / passes.ENDED_FILE).read_text()
+
+
+def test_of_those_who_sign_out_at_once_each_is_out(tmp_path: Path) -> None:
+    """The list was read, changed and put back, so that one of four at once stayed signed in."""
+    until_s = int(time.time()) + 600
+    for turn in range(10):
+        passes.end(tmp_path, passes.Pass(1, "old", int(time.time()) - 1, "mark", f"old-{turn}"))  # put anew
+        held = [passes.Pass(2, "x", until_s, "mark", f"{turn}-{n}") for n in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda one: passes.end(tmp_path, one), held))
+    kept = (tmp_path / passes.ENDED_FILE).read_text().splitlines()
+    assert {line.partition(" ")[0] for line in kept} >= {
+        f"{turn}-{n}" for turn in range(10) for n in range(4)
+    }
+    assert (tmp_path / passes.ENDED_FILE).stat().st_mode & 0o777 == 0o600
+
+
+def test_processes_that_sign_out_at_once_lose_nobody(tmp_path: Path) -> None:
+    """Two consoles may have one data folder."""
+    code = (
+        "import sys, time; from pathlib import Path; from engine import passes\n"
+        "for n in range(40): passes.end(Path(sys.argv[1]), passes.Pass("
+        "1, 'x', int(time.time()) + (600 if n % 2 else -1), 'mark', f'{sys.argv[2]}-{n}'))"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(n)]) for n in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0] * 3
+    kept = {line.partition(" ")[0] for line in (tmp_path / passes.ENDED_FILE).read_text().splitlines()}
+    assert kept >= {f"{writer}-{n}" for writer in range(3) for n in range(1, 40, 2)}
+
+
+def test_no_pass_that_has_time_left_comes_back(tmp_path: Path) -> None:
+    """Who signed in and out often enough brought his first pass back to life."""
+    first = passes.issue(tmp_path, 2, "alice", "mark", 600)
+    held = passes.read(tmp_path, first)
+    assert held is not None
+    passes.end(tmp_path, held)
+    with (tmp_path / passes.ENDED_FILE).open("a") as file:
+        file.writelines(f"{n:016x} {held.until_s}\n" for n in range(5_000))
+    passes.end(tmp_path, passes.Pass(1, "last", held.until_s, "mark", "last-id"))
+    passes.end(tmp_path, passes.Pass(1, "over", 1, "mark", "over-id"))
+    assert passes.read(tmp_path, first) is None
+    assert len((tmp_path / passes.ENDED_FILE).read_text().splitlines()) == 5_002
+
+
+def test_a_line_that_was_cut_off_takes_no_other_with_it(tmp_path: Path) -> None:
+    """A full disk, or a power cut, in the middle of it."""
+    text = passes.issue(tmp_path, 2, "alice", "mark", 600)
+    held = passes.read(tmp_path, text)
+    assert held is not None
+    (tmp_path / passes.ENDED_FILE).write_text("0123456789abc")
+    passes.end(tmp_path, held)
+    assert passes.read(tmp_path, text) is None
+
+
+def test_signing_out_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a power cut takes back is no end for good."""
+    synced: list[str] = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: synced.append(os.readlink(f"/proc/self/fd/{fd}")) or fsync(fd)
+    )
+    passes.end(tmp_path, passes.Pass(1, "new", int(time.time()) + 60, "mark", "new-id"))
+    assert str(tmp_path / passes.ENDED_FILE) in synced
+
+
+def test_who_was_signed_out_by_another_process_is_out_at_once(tmp_path: Path) -> None:
+    """What was read of the list before is good as long as the list is the same."""
+    texts = [passes.issue(tmp_path, 2, "alice", "mark", 600) for _ in range(3)]
+    for n, text in enumerate(texts):
+        held = passes.read(tmp_path, text)
+        assert held is not None
+        with (tmp_path / passes.ENDED_FILE).open("a") as file:
+            file.write(f"{held.id} {held.until_s}\n")
+        assert [passes.read(tmp_path, one) is None for one in texts] == [m <= n for m in range(3)]

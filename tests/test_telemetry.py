@@ -50,6 +50,53 @@ def test_an_error_brings_its_traceback_on_the_same_line(capsys: pytest.CaptureFi
     assert "ValueError: cannot sign with [secret]" in line["traceback"]
 
 
+@pytest.mark.parametrize(
+    ("extra", "told"),
+    [
+        ({"why": "half \ud83d"}, "half \ud83d"),
+        ({"usd_e6": 2**70}, 2**70),
+        ({"bytes": -(2**70)}, -(2**70)),
+        ({"did": {"deep": ["\udcff", 2**64]}}, {"deep": ["\udcff", 2**64]}),
+        ({"did": {(1, 2): "no name", "name": 2**64}}, {"name": 2**64}),
+    ],
+)
+def test_what_json_libraries_refuse_is_a_line_all_the_same(
+    capsys: pytest.CaptureFixture[str], extra: dict[str, object], told: object
+) -> None:
+    """Odd bytes of a path, half an emoji, a large integer: the event was lost, and a traceback told of it."""
+    telemetry.log_to_stderr("info", [KEY])
+    logging.getLogger("engine.a").info("odd", extra=extra | {"text": f"with {KEY}"})
+    (line,) = lines(capsys.readouterr().err)
+    assert line["event"] == "odd"
+    assert line[next(iter(extra))] == told
+    assert line["text"] == "with [secret]"
+
+
+class Unspeakable:
+    """Cannot be written, and says a secret about it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError(f"no text\nfor {KEY}")
+
+
+def test_a_line_that_cannot_be_written_is_told_of_in_one_line_without_secrets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The library wrote its own traceback, line by line, past the redaction."""
+    telemetry.log_to_stderr("info", [KEY])
+    logging.getLogger("engine.a").info("lost", extra={"why": Unspeakable()})
+    (line,) = lines(capsys.readouterr().err)
+    assert (line["level"], line["logger"], line["event"]) == ("error", "engine.logs", "log line not written")
+    assert line["what"] == "engine.a"
+    assert line["reason"].endswith("no text\nfor [secret]")
+    handler = telemetry._rotating(tmp_path / "x.log", 1.0, 1)
+    handler.setFormatter(JsonLines(Redactor([KEY])))
+    handler.handle(logging.makeLogRecord({"name": "engine.b", "why": Unspeakable()}))
+    handler.close()
+    (line,) = lines(capsys.readouterr().err)
+    assert line["what"] == "engine.b"
+
+
 def test_one_name_finds_every_line_of_an_order(capsys: pytest.CaptureFixture[str]) -> None:
     """Some parts call it order_id."""
     telemetry.log_to_stderr("info")

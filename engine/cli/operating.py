@@ -213,7 +213,8 @@ def clear_kill(
 ) -> None:
     """Release the kill switch, with a typed phrase and a reason."""
     switch = KillSwitch(data_dir())
-    if not switch.is_tripped():
+    seen = switch.read()
+    if seen is None:
         if json:
             print_json({"latched": False, "was_latched": False})
         else:
@@ -221,7 +222,7 @@ def clear_kill(
         return
     phrase = ask(phrase, "--phrase", f"Type {CLEAR_PHRASE} to clear the kill switch")
     reason = ask(reason, "--reason", "Reason")
-    problem = switch.clear(phrase, who(), reason)
+    problem = switch.clear(phrase, who(), reason, seen)
     if json:
         print_json({"latched": problem is not None, "was_latched": True, "refused": problem})
     else:

@@ -2,7 +2,8 @@
 
 Nobody sees nothing, a viewer sees everything, an operator may change it. Who has signed in brings a pass
 (``engine.passes``). Without any password in the settings, this machine's own browser is the operator, and
-everybody else a viewer. What it does not know: Streamlit, how a pass is carried home.
+everybody else a viewer. A server that listens on loopback is asked by this machine's names, and who asks by
+another is nobody. What it does not know: Streamlit, how a pass is carried home.
 """
 
 import ipaddress
@@ -66,6 +67,8 @@ class Rules(msgspec.Struct, frozen=True):
     viewers: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     hours: float = 12.0
+    names: tuple[str, ...] = ()
+    """By which browsers may ask a local server beside ``localhost`` and its kind; lower case, no port."""
 
     @property
     def asks(self) -> bool:
@@ -113,8 +116,10 @@ def role_of(headers: Headers, peer: str, rules: Rules, signed: Signed | None = N
         rules: ``engine.run.access_rules.rules_of``.
         signed: What the OIDC provider said, where somebody signed in there.
     Returns:
-        The strongest of what the pass, the provider and the place give.
+        The strongest of what the pass, the provider and the place give; nobody where ``is_misnamed``.
     """
+    if is_misnamed(headers, rules):
+        return Identity(Role.NOBODY)
     found = Identity(rules.stranger)
     if not rules.asks and rules.local and is_local(headers, peer):
         found = Identity(Role.OPERATOR)
@@ -145,13 +150,37 @@ def may_kill(found: Identity, rules: Rules) -> bool:
     return found.role >= least
 
 
+def is_misnamed(headers: Headers, rules: Rules) -> bool:
+    """Say whether a request was sent to a name that is none of a local server's.
+
+    A page of the internet can let its own name mean 127.0.0.1. Browsers then take this server for that page's
+    site: they show it every answer, and send whatever headers it likes, a proxy's among them. So a name that
+    a proxy passes on is good only where somebody can sign in: who puts a proxy before a console without any
+    password names it (``Rules.names``). A program that names no host is no page.
+    """
+    host = headers.get("host", "")
+    if not rules.local or not host or is_of_this_machine(host) or _host(f"//{host}") in rules.names:
+        return False
+    return not (rules.asks and _was_passed_on(headers))
+
+
+def is_of_this_machine(host: str) -> bool:
+    """Say whether a ``Host``, with or without a port, is a name that no other machine can have."""
+    name = _host(f"//{host}")
+    return is_loopback(name) or name.endswith(".localhost")  # browsers ask nobody for those (RFC 6761, 6.3)
+
+
+def _was_passed_on(headers: Headers) -> bool:
+    return any(map(_is_of_a_proxy, headers.keys()))
+
+
 def is_local(headers: Headers, peer: str) -> bool:
     """Say whether a request was made on this machine and came straight here.
 
     No proxy passed it on (``FORWARDED``), and page and server are named as this machine is: a page of the
     internet whose name was made to mean 127.0.0.1 is not this machine's.
     """
-    if any(map(_is_of_a_proxy, headers.keys())):
+    if _was_passed_on(headers):
         return False
     if not is_loopback(peer) or not is_loopback(_host(f"//{headers.get('host', '')}")):
         return False

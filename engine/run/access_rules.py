@@ -4,10 +4,11 @@ Apart from it because the guard process, which has to be small, takes the rules 
 """
 
 import logging
+import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -32,12 +33,14 @@ WHY_KILLED: Final = (
 log = logging.getLogger("engine.access")
 
 
-def rules_of(settings: Settings, address: str | None) -> Rules:
+def rules_of(settings: Settings, address: str | None, named: Iterable[str] = ()) -> Rules:
     """Return the rules of a server.
 
     Args:
         settings: Those it was started with.
         address: What it listens on; None or empty is every interface.
+        named: Names or origins (``https://console.example.com``) by which browsers ask it, as its operator
+            said; this machine's own name is one by itself.
     """
     viewer, operator = settings.viewer_password_hash, settings.operator_password_hash
     return Rules(
@@ -49,6 +52,7 @@ def rules_of(settings: Settings, address: str | None) -> Rules:
         viewers=_addresses(settings.viewer_emails),
         operators=_addresses(settings.operator_emails),
         hours=settings.sign_in_hours,
+        names=tuple(sorted({name for one in (socket.gethostname(), *named) if (name := _name_in(one))})),
     )
 
 
@@ -193,6 +197,15 @@ def _matching(settings: Settings, password: str) -> tuple[Role, str]:
         if hashed is not None and is_given(hashed) and matches(password, hashed.get_secret_value()):
             found = (role, mark_of(hashed.get_secret_value()))
     return found
+
+
+def _name_in(text: str) -> str:
+    """Return the host that a name, an address or an origin names; empty where it names none."""
+    text = text.strip()
+    try:
+        return urlsplit(text if "://" in text else f"//{text}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _addresses(text: str) -> tuple[str, ...]:

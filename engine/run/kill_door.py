@@ -1,7 +1,8 @@
 """Who may trip the kill switch over HTTP: one rule for the server's route and for the guard process.
 
 Whoever brings the data folder's token may; a browser may, from the console's own page, when the role of who
-sits before it may (``KILL_BY``). What it does not know: how a role is decided (``engine.run.access``).
+sits before it may (``KILL_BY``), and only by a name of the console's.
+What it does not know: how a role is decided (``engine.run.access``).
 """
 
 import hmac
@@ -10,11 +11,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from engine import kill_token
-from engine.run.access import Headers, Identity, Role, Rules, console_at, may_kill, same_site
+from engine.run.access import Headers, Identity, Role, Rules, console_at, is_misnamed, may_kill, same_site
 
 REASON_LIMIT: Final = 200
 """Characters of a reason that are kept."""
 NO_TOKEN: Final = f"send the header Authorization: Bearer, with what DATA_DIR/{kill_token.FILE_NAME} holds"
+
+WRONG_NAME: Final = (
+    "refused: nobody asks this console by that name; open it as localhost, or name it (docs/access.md, Names)"
+)
+MISDIRECTED: Final = 421
+"""The request was sent to a server that does not answer for its name (RFC 9110, 15.5.20)."""
 
 
 class Refusal(NamedTuple):
@@ -39,6 +46,8 @@ def refusal(
     """
     if has_token(headers, Path(rules.folder)):
         return None
+    if is_misnamed(headers, rules):
+        return Refusal(MISDIRECTED, WRONG_NAME)
     if not headers.get("origin", ""):
         return Refusal(401, f"refused: {NO_TOKEN}")
     if not is_ours(headers):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
@@ -18,7 +19,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit import logger, net_util
 from streamlit.web.server import server_util
 
-from engine import telemetry
+from engine import desk, kill_token, telemetry
+from pages import access
 from pages.server_door import FrontDoor, ask_nobody, may_open
 from pages.server_logs import SILENT, take_logs
 
@@ -171,3 +173,87 @@ def test_the_servers_libraries_speak_through_our_log(
     lines = [json.loads(line) for line in err.splitlines()]
     assert [line["event"] for line in lines] == ["no\nline of ours: [secret]"] * 3
     assert not logging.getLogger(SILENT).hasHandlers(), "uvicorn would begin to tell each request"
+
+
+Local = Callable[..., TestClient]
+
+
+@pytest.fixture
+def local(
+    monkeypatch: pytest.MonkeyPatch, open_script: Callable[[str], desk.Desk], client: TestClient
+) -> Callable[..., TestClient]:
+    """Return who asks a console that listens on loopback, with some of Streamlit's options changed."""
+    counter = open_script("live")
+    usual = {
+        "server.address": "127.0.0.1",
+        "server.corsAllowedOrigins": [],
+        "browser.serverAddress": "localhost",
+    }
+    usual |= {"server.enableCORS": True}
+    asked = st.get_option
+
+    def made(**options: Any) -> TestClient:
+        told = usual | {name.replace("_", "."): value for name, value in options.items()}
+        monkeypatch.setattr(st, "get_option", lambda name: told[name] if name in told else asked(name))
+        monkeypatch.setattr(access, "_kept", [])
+        client.data = counter.settings.data_dir  # type: ignore[attr-defined]  # where its token is
+        return client
+
+    return made
+
+
+@pytest.mark.parametrize("more", [{}, {"x-forwarded-for": "203.0.113.9"}])
+def test_a_page_whose_name_was_made_to_mean_this_machine_gets_nothing(
+    local: Local, more: dict[str, str]
+) -> None:
+    """Neither a page nor an answer nor a socket, whatever headers its script adds."""
+    client = local()
+    headers = {"host": "evil.example.net:8501", "origin": "http://evil.example.net:8501"} | more
+    for answer in (client.get("/metrics", headers=headers), client.post("/metrics", headers=headers)):
+        assert answer.status_code == 421
+        assert "evil" not in answer.text
+        assert "no-store" in answer.headers["cache-control"]
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/metrics-live", headers=headers):
+        pass
+    own = {"host": "localhost:8501", "origin": "http://localhost:8501"} | more
+    assert client.get("/metrics", headers=own).status_code == 200
+    with client.websocket_connect("/metrics-live", headers=own):
+        pass
+
+
+def test_a_script_with_the_token_may_call_it_what_it_likes(local: Local) -> None:
+    """A kill by it must not fail at a name; no page has the token."""
+    client = local()
+    token = kill_token.open_token(client.data)  # type: ignore[attr-defined]  # as above
+    headers = {"host": "trader.lan:8501"}
+    assert client.get("/metrics", headers=headers).status_code == 421
+    assert client.get("/metrics", headers=headers | {"authorization": f"Bearer {token}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"browser_serverAddress": "console.example.com"},
+        {"server_corsAllowedOrigins": ["https://console.example.com"]},
+        {"server_address": "0.0.0.0"},
+        {"server_address": ""},
+    ],
+)
+def test_a_name_that_the_operator_gave_is_the_consoles(local: Local, options: dict[str, Any]) -> None:
+    """By Streamlit's own options; and where others can reach it any name is as good as another."""
+    headers = {"host": "console.example.com"}
+    assert local(**options).get("/metrics", headers=headers).status_code == 200
+
+
+def test_behind_a_proxy_whoever_can_sign_in_there_needs_no_name(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As our guides have it: both passwords, and Host as it came."""
+    client = local()
+    headers = {"host": "console.example.com", "x-forwarded-for": "203.0.113.9"}
+    assert client.get("/metrics", headers=headers).status_code == 421
+    counter = desk.current()
+    assert counter is not None
+    rules = structs.replace(access.rules(counter), viewer_mark="v", operator_mark="o")
+    monkeypatch.setattr(access, "rules", lambda _: rules)
+    assert client.get("/metrics", headers=headers).status_code == 200

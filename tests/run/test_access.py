@@ -1,5 +1,6 @@
 """Who may do what: the one rule, for every way of asking."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from starlette.datastructures import Headers
 from engine import passes, passwords
 from engine.config import load_settings
 from engine.kill import KillSwitch
+from engine.kill_token import open_token
 from engine.passwords import hash_password, mark_of
 from engine.run.access import (
     COOKIE,
@@ -22,9 +24,11 @@ from engine.run.access import (
     console_at,
     is_local,
     is_loopback,
+    is_misnamed,
     may_kill,
     of_pass,
     role_of,
+    same_name,
     same_site,
 )
 from engine.run.access_rules import (
@@ -36,6 +40,7 @@ from engine.run.access_rules import (
     share_link,
     sign_out,
 )
+from engine.run.kill_door import refusal
 from engine.run.throttle import FREE_TRIES, Origin
 from engine.trail import Trail
 
@@ -80,18 +85,71 @@ def test_who_gave_no_name_has_one_name_whichever_way_he_comes(address: str | Non
         (HERE | {"origin": "http://127.0.0.1:8501"}, "127.0.0.1", True),
         (HERE, "192.168.1.7", False),
         (HERE, "", False),
-        ({"host": "console.example.com"}, "127.0.0.1", False),
         ({}, "127.0.0.1", False),
         (HERE | {"origin": "https://evil.example.net"}, "127.0.0.1", False),
         (HERE | {"origin": "null"}, "127.0.0.1", False),
-        ({"host": "127.0.0.1.evil.example.net"}, "127.0.0.1", False),
     ],
 )
 def test_without_a_password_this_machine_alone_is_the_operator(
     tmp_path: Path, headers: dict[str, str], peer: str, is_operator: bool
 ) -> None:
-    """A page of the internet whose name was made to mean 127.0.0.1 comes from here too, by its address."""
+    """A page of another site, and who comes from elsewhere, are none."""
     assert role(headers, rules(tmp_path), peer) == (Role.OPERATOR if is_operator else Role.VIEWER)
+
+
+REBOUND = ["evil.example.net:8501", "127.0.0.1.evil.example.net", "localhost.evil.example.net", "0x7f000001",
+           "192.168.1.7:8501", "[", "evil.example.net:99999"]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", REBOUND)
+@pytest.mark.parametrize("more", [{}, {"x-forwarded-for": "203.0.113.9"}])
+def test_a_name_that_was_made_to_mean_this_machine_is_nobodys(
+    tmp_path: Path, host: str, more: dict[str, str]
+) -> None:
+    """Any page of the internet can do so: it read everything. Its script can write a proxy's header, too."""
+    now = rules(tmp_path, kill_by="anyone")
+    headers = {"host": host, "origin": f"http://{host}"} | more
+    assert is_misnamed(Headers(headers), now)
+    found = role_of(Headers(headers), "127.0.0.1", now)
+    assert found.role == Role.NOBODY
+    for is_ours in (same_site, same_name):
+        refused = refusal(Headers(headers), found, now, is_ours)
+        assert refused is not None
+        assert refused.status == 421
+    token = open_token(tmp_path)
+    assert refusal(Headers(headers | {"x-kill-token": token}), found, now) is None, "no page has that"
+
+
+@pytest.mark.parametrize(
+    ("headers", "changes"),
+    [
+        (HERE, {}),
+        ({"host": "LOCALHOST:8501"}, {}),
+        ({"host": "console.localhost:8443"}, {}),
+        ({"host": "[::1]:8501"}, {}),
+        ({"host": "127.0.0.7"}, {}),
+        ({}, {}),
+        ({"host": "Console.example.com"}, {"names": ("console.example.com",)}),
+        ({"host": "console.example.com", "x-forwarded-for": "203.0.113.9"}, {"operator_mark": "o"}),
+        ({"host": "10.0.0.7:8501"}, {"local": False}),
+    ],
+)
+def test_a_set_up_that_is_documented_has_its_names(
+    tmp_path: Path, headers: dict[str, str], changes: dict[str, object]
+) -> None:
+    """This machine's, one that is named, a proxy's before passwords, and any where others may ask."""
+    now = Rules(**({"folder": str(tmp_path), "local": True} | changes))  # type: ignore[arg-type]
+    assert not is_misnamed(Headers(headers), now)
+    assert role_of(Headers(headers), "127.0.0.1", now).role >= Role.VIEWER
+
+
+def test_the_servers_names_are_this_machines_and_those_that_are_told(tmp_path: Path) -> None:
+    """As Streamlit has them: a name, an address, an origin; what is none of these names nobody."""
+    told = ["localhost", "Console.example.com", "https://name-8501.app.example.dev", "*", "", "http://["]
+    now = rules_of(load_settings(tmp_path / "no.env", data_dir=tmp_path), "127.0.0.1", told)
+    assert set(now.names) == {
+        socket.gethostname().lower(), "localhost", "console.example.com", "name-8501.app.example.dev", "*",
+    }  # fmt: skip
 
 
 PROXIES_HEADERS = [

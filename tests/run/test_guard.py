@@ -1,7 +1,6 @@
 """The guard as its own process, asked over a real socket."""
 
 import http.client
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,16 +128,17 @@ def test_a_look_trips_nothing(guard: Guard, tmp_path: Path) -> None:
 
 
 def test_a_latch_that_cannot_be_written_is_an_error_not_a_promise(tmp_path: Path) -> None:
-    """The operator must hear that nothing was stopped."""
+    """The operator must hear that nothing was stopped: no folder can be made there, or it is a file."""
     file = tmp_path / "a file"
     file.write_text("")
-    made = Guard(Rules(str(file), local=True), 0)
-    made.start()
-    answer = httpx.post(address(made), headers=PAGE)
-    made.stop()
-    # A folder that is none counts as tripped for whoever sends orders; the answer only reports it.
-    assert answer.status_code in (200, 500)
-    assert json.loads(answer.text)["latched"] in (True, None)
+    for folder in ("/proc/no-such-place", str(file)):
+        made = Guard(Rules(folder, local=True), 0)
+        made.start()
+        answer = httpx.post(address(made), headers=PAGE)
+        made.stop()
+        assert answer.status_code == 500, folder
+        assert answer.json()["latched"] is None, folder
+        assert "could not be written" in answer.json()["error"], folder
 
 
 def test_it_ends_with_its_pipe_and_starts_on_the_same_port_again(guard: Guard) -> None:

@@ -6,13 +6,16 @@ The console's own routes are in ``tests/pages/test_routes.py``, the practice ven
 
 import http.client
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from engine import kill_token
+from engine import kill_token, metric_server
 from engine.kill import KillSwitch
 from engine.metrics import Metrics
 from engine.run.access import Rules
@@ -39,6 +42,13 @@ def asked(port: int, method: str, path: str, headers: dict[str, str] | None = No
         return Told(answer.status, {name.lower(): word for name, word in answer.getheaders()}, answer.read())
     finally:
         connection.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert holds()
 
 
 def is_sealed(told: Told) -> None:
@@ -101,6 +111,19 @@ def test_what_is_no_request_is_answered_like_one_that_is_none_of_its(guard: Guar
     assert b"python" not in told.lower()
 
 
+def test_the_guard_takes_no_kill_from_a_name_that_was_made_to_mean_this_machine(
+    guard: Guard, folder: Path
+) -> None:
+    """A page of the internet, which is its own site to the browser, was "console at this machine"."""
+    assert guard.port is not None
+    switch = KillSwitch(folder)
+    switch.path.unlink(missing_ok=True)
+    host = f"evil.example.net:{guard.port}"
+    told = asked(guard.port, "POST", "/kill", {"Host": host, "Origin": f"http://{host}"})
+    assert told.status == 421
+    assert not switch.is_tripped()
+
+
 # --- metrics ---
 
 
@@ -124,3 +147,59 @@ def test_the_metrics_server_answers_whoever_looks_and_changes_nothing(
         assert told.status == (200 if method in ("GET", "OPTIONS") else 405)
         assert "access-control-allow-origin" not in told.headers
         assert (b"updown_" in told.body) is (method == "GET")
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:9102", 200),
+        ("evil.example.net:9102", 421),
+        ("127.0.0.1.evil.net", 421),
+    ],
+)
+def test_figures_on_loopback_are_told_to_this_machines_names(
+    metrics_port: int, host: str, status: int
+) -> None:
+    """A page of the internet that lets its name mean 127.0.0.1 could read profit and positions."""
+    told = asked(metrics_port, "GET", "/metrics", {"Host": host})
+    is_sealed(told)
+    assert told.status == status
+    assert (b"updown_" in told.body) is (status == 200)
+
+
+@pytest.fixture
+def silent_ports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(metric_server._Quiet, "timeout", 0.3)
+    port = free_port()
+    with Metrics(KillSwitch(tmp_path), tmp_path).served("127.0.0.1", port):
+        yield port
+
+
+def test_who_connects_and_says_nothing_holds_few_threads_and_not_for_long(
+    silent_ports: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each held one for ever, without bound, in the engine's process. Their end is no event."""
+    before = threading.active_count()
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", silent_ports), timeout=10))
+            for _ in range(3 * metric_server.CONNECTIONS_MOST)
+        ]
+        assert all(one.recv(1) == b"" for one in silent), "the server ends them"
+        assert threading.active_count() <= before + metric_server.CONNECTIONS_MOST
+        until(lambda: threading.active_count() == before)
+    assert asked(silent_ports, "GET", "/metrics", {}).status == 200
+    assert capfd.readouterr().err == ""
+
+
+def test_who_speaks_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A letter now and then is never silent for long."""
+    monkeypatch.setattr(metric_server, "LONGEST_S", 0.2)
+    port = free_port()
+    with (
+        Metrics(KillSwitch(tmp_path), tmp_path).served("127.0.0.1", port),
+        socket.create_connection(("127.0.0.1", port), timeout=3) as slow,
+    ):
+        slow.sendall(b"GET /metr")
+        assert slow.recv(1) == b""

@@ -99,7 +99,7 @@ def test_with_every_condition_met_the_command_arms(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "checks"),
     [
-        ({"API_PASSPHRASE": "another"}, ["api key", "doctor", "truth"]),
+        ({"API_PASSPHRASE": "another"}, ["socket polybolt", "socket user", "api key", "doctor", "truth"]),
         *(
             pytest.param(*wrong, marks=pytest.mark.campaign)
             for wrong in (
