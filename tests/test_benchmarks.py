@@ -38,6 +38,8 @@ def test_the_recorder_is_measured_by_its_threads(monkeypatch: pytest.MonkeyPatch
     told = recorder.measure()
     assert told["raw_lost"] == 0
     assert told["recorder_share"] == pytest.approx(told["journal_share"] + told["raw_share"], abs=1e-3)
+    assert told["journal_share"] > 0
+    assert told["raw_share"] > 0
     assert 0 < told["recorder_share"] < 1
     assert told["raw_mb"] > 0
 

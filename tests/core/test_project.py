@@ -8,7 +8,7 @@ import pytest
 from engine import events as e
 from engine.clock import ManualClock, Walls
 from engine.core import decide as d
-from engine.core.card import SENTENCES, curves_now, point_at
+from engine.core.card import curves_now, point_at
 from engine.core.project import Outside, project
 from engine.snapshot import ContractView, Snapshot
 from tests.core.builders import END_S, START_S, Core, contract
@@ -69,9 +69,20 @@ def test_the_card_shows_what_the_decision_was_made_of() -> None:
     assert 0.7 < view.locked_share < 0.9
 
 
-def test_a_stale_price_names_the_topic_that_its_gate_looks_at() -> None:
-    """A window may settle on another topic, which is fresh beside it."""
-    assert SENTENCES["stale price"] == "The price reports of chainlink are stale."
+@pytest.mark.parametrize(("fresh", "is_refused"), [("twap", True), ("chainlink", False)])
+def test_a_stale_price_names_the_topic_that_its_gate_looks_at(fresh: e.Source, *, is_refused: bool) -> None:
+    """A window may settle on another topic, which is fresh beside it; that one's silence is none of this."""
+    core = Core()
+    story(core, END_S - 20)
+    for second in range(END_S - 20, END_S - 8):
+        core.price(second, 70_400, fresh)
+        core.second(second + 2)
+    quote(core, END_S - 6)
+    decision = card(core, END_S - 6).decision
+    assert decision is not None
+    assert {gate.name: gate.passed for gate in decision.gates}["stale price"] is not is_refused
+    sentence = "The price reports of chainlink are stale."
+    assert (decision.reason == "stale price", decision.sentence == sentence) == (is_refused, is_refused)
 
 
 def test_every_refusal_has_a_sentence() -> None:

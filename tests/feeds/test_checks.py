@@ -107,10 +107,11 @@ async def test_failures_in_a_row_double_the_pause_and_say_so_once(caplog):
     """The venue is down: it is not helped by being asked."""
     caplog.set_level(logging.WARNING)
     rest = Rest()
-    rest.answers = [httpx.Response(503)] * 6
-    await check(rest, ["1", "2", "3", "4"], 200.0)
-    gaps = [later - sooner for (sooner, _), (later, _) in zip(rest.asked[:6], rest.asked[1:7], strict=True)]
-    assert all(gap >= pause for gap, pause in zip(gaps, (2, 4, 8, 16, 32, 60), strict=True))
+    rest.answers = [httpx.Response(503)] * 8
+    await check(rest, ["1", "2", "3", "4"], 300.0)
+    gaps = [later - sooner for (sooner, _), (later, _) in itertools.pairwise(rest.asked[:9])]
+    assert all(gap >= pause for gap, pause in zip(gaps[:5], (2, 4, 8, 16, 32), strict=True))
+    assert gaps[5:] == [60.0] * 3, "a minute, and no more"
     assert caplog.text.count("no answer") == 1
 
 

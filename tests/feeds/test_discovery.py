@@ -9,7 +9,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from engine.clock import ManualClock, SystemClock
+from engine.clock import ManualClock
 from engine.events import (
     AnyEvent,
     FeedClosed,
@@ -112,11 +112,16 @@ async def test_the_outcome_is_fetched_until_both_prices_are_served() -> None:
 
 
 async def test_a_gamma_that_does_not_answer_is_a_closed_feed_and_is_asked_again() -> None:
-    """Nothing listens there: one event that says so, and the windows stay unavailable."""
+    """Nothing listens there: one event that says so; the windows stay unavailable, answer by answer."""
+    clock = ManualClock((START_S + 10) * 1000)
     async with httpx.AsyncClient() as client:
-        seeker = Seeker(client, "http://127.0.0.1:1", SystemClock())
+        seeker = Seeker(client, "http://127.0.0.1:1", clock)
+        seeker.discovery.wall = lambda: clock.now_ms() / 1000
         task = asyncio.create_task(seeker.discovery.run())
-        await seeker.until(lambda event: isinstance(event, MarketUnavailable) and "15m" in event.slug)
+        missing = lambda event: isinstance(event, MarketUnavailable) and "15m" in event.slug  # noqa: E731
+        first = await seeker.until(missing)
+        clock.advance(3.0)
+        await seeker.until(lambda event: missing(event) and event.ts_recv_ms > first.ts_recv_ms)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     assert [type(event) for event in seeker.events].count(FeedClosed) == 1

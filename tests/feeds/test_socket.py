@@ -6,6 +6,7 @@ import itertools
 import logging
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
@@ -80,10 +81,13 @@ async def test_it_does_not_connect_before_there_is_something_to_ask_for():
         reader = Reader(port, PATIENT)
         reader.feed.wanted.clear()
         async with running(reader.feed.run()):
-            await asyncio.sleep(0)
-            assert (clients, reader.events) == (0, [])
+            for others in (1, 2):  # each connects after it and is served: there was time to connect
+                async with connect(f"ws://127.0.0.1:{port}") as other:
+                    await (await other.ping())
+                assert (clients, reader.events) == (others, [])
             reader.feed.wanted.set()
             await reader.until(lambda: reader.count(FeedOpened) == 1)
+    assert clients == 3
 
 
 async def test_nothing_of_a_connection_is_told_after_its_end():

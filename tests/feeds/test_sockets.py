@@ -6,6 +6,7 @@ import json
 import logging
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -164,8 +165,13 @@ async def test_books_follow_the_tokens_that_are_wanted():
         clob = ClobFeed(f"ws://127.0.0.1:{port}", door.clock, door.accept, door.accept_frame)
         Pauses(clob.socket)
         async with running(clob.socket.run()):
-            await asyncio.sleep(0)
-            assert door.events == []
+            for others in (1, 2):  # each connects after it and is served: there was time to connect
+                async with connect(f"ws://127.0.0.1:{port}") as other:
+                    await (await other.ping())
+                await venue.until(lambda others=others: venue.left == others)
+                assert (len(venue.asked), door.events) == (others, [])
+            venue.asked.clear()
+            venue.left = 0
             await clob.want({"1", "2"})
             await venue.until(lambda: len(venue.asked) == 1 and len(venue.asked[0]) == 1)
             await door.until(lambda: door.count(BookReplaced) == 1)
@@ -342,8 +348,8 @@ async def test_no_secret_leaves_the_frames_that_are_sent(caplog):
 
 @pytest.mark.parametrize("path", ["", "/ws/user"], ids=["its host", "its whole address"])
 async def test_the_account_is_subscribed_to_at_once_and_our_own_orders_are_known(path):
-    """The key marks them, and does not go further than that."""
-    door, heard, paths = Door(), [], []
+    """The key marks them, and does not go further than that. Quiet for hours, it is no outage."""
+    door, heard, paths, looks = Door(), [], [], []
 
     async def on_client(client: ServerConnection) -> None:
         paths.append(client.request.path if client.request else "")
@@ -356,8 +362,17 @@ async def test_the_account_is_subscribed_to_at_once_and_our_own_orders_are_known
         feed = user_feed(f"ws://127.0.0.1:{port}{path}", door.clock, door.accept, door.accept_frame, OURS)
         async with running(feed.run()):
             await door.until(lambda: len(door.frames) == 2)
-            # An account may be quiet for hours: that is no outage.
+            silent = feed._watchdog.silent
+
+            def looked(now_ms, wall_s):
+                looks.append(silent(now_ms, wall_s))
+                door._changed.set()
+                return looks[-1]
+
+            feed._watchdog.silent = looked
             door.clock.advance(36_000.0)
+            await door.until(lambda: len(looks) >= 2)
+            assert (looks, door.count(FeedClosed)) == ([None] * len(looks), 0)
     assert paths == ["/ws/user"]
     assert (heard[0]["type"], heard[0]["auth"]["apiKey"]) == ("user", SECRETS[0])
     assert [type(event) for event in door.events][:2] == [FeedOpened, AccountOrderTold]

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine import desk
 from engine.snapshot import ClockView, Snapshot, TopicView
+from pages import component
 from pages.component import message
 from pages.widgets import plain
 from tests.browser.fake_scripts import FALLBACK_S
@@ -90,11 +91,25 @@ def test_the_fallback_is_in_the_mode_that_a_new_tab_gets(open_script: Open) -> N
     assert mode["fallback_since_ms"] == FALLBACK_S * 1000
 
 
-def test_a_browser_that_missed_something_gets_the_whole_again(open_script: Open) -> None:
+def test_a_browser_that_missed_something_gets_the_whole_again(
+    open_script: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The browser asks by a trigger, whose callback forgets what was sent."""
+    shown, asks = component.live, []
+
+    def live(message: bytes, on_resync: Callable[[], None], on_kill: Callable[[], None]) -> None:
+        shown(message, on_resync, on_kill)
+        if asks:  # a session's state is there only within its run
+            asks.pop()
+            on_resync()
+
+    monkeypatch.setattr(component, "live", live)
     open_script("live")
     page = run()
-    page.session_state["live"] = {}
+    assert sent(page.run(), "live")["since"] > 0
+    asks.append("resync")
+    assert sent(page.run(), "live")["since"] > 0
+    assert not asks
     assert sent(page.run(), "live")["since"] == 0
 
 

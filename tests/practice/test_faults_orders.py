@@ -66,6 +66,11 @@ async def test_a_slow_order_outlasts_the_clients_patience(what, executed):
                 await buy(client, "10", "0.61")
         assert (await figures(urls))["orders"] == executed
 
+        async def is_done():
+            return (await figures(urls))["orders"] == 1 and await cash(client) == START - 10_273_000
+
+        await until(is_done)
+
 
 @pytest.mark.parametrize("name", ["execution", "balance", "duplicate", "order-manager", "old-client", "oom"])
 async def test_any_text_of_the_catalogue_can_be_answered(name):

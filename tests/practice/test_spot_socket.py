@@ -27,12 +27,14 @@ async def test_a_subscription_is_acknowledged_and_followed_by_tickers():
 
 async def test_nothing_comes_before_the_subscription_or_after_its_end():
     """And a price of another source is not the exchange's."""
-    tape = HandMadeTape([price(second, source) for second in range(40) for source in ("spot", "chainlink")])
+    values = {"spot": Decimal("71480.10"), "chainlink": Decimal("71500.25")}
+    tape = HandMadeTape([price(second, *one) for second in range(40) for one in values.items()])
     async with served(tape, speed=20) as urls, websockets.connect(urls["SPOT_URL"]) as socket:
         assert await silence(socket)
         await socket.send(json.dumps(SUBSCRIBE))
         seen = await frames_until(socket, lambda frame: frame["type"] == "ticker" and frame["sequence"] > 2)
         assert {frame["type"] for frame in seen} == {"subscriptions", "ticker"}
+        assert {frame["price"] for frame in seen if frame["type"] == "ticker"} == {"71480.10"}
         await socket.send(json.dumps({**SUBSCRIBE, "type": "unsubscribe"}))
         await frames_until(socket, lambda frame: frame == {"type": "subscriptions", "channels": []})
         assert await silence(socket)

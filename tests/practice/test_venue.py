@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from engine.errors import StartError
 from engine.practice.serve import serving
 from engine.practice.tape import BookMoment, PriceMoment
-from engine.practice.venue import Lateness, Venue, without_repeats
+from engine.practice.venue import Lateness, without_repeats
 from tests.practice.hand_made import (
     SLUG,
     START_S,
     STRIKE,
-    UP,
     HandMadeTape,
     at,
     books,
     clob,
+    contract,
     frames_until,
     get,
     now_ms,
@@ -145,20 +145,24 @@ async def test_a_port_in_use_is_one_clear_line():
 
 
 async def test_both_windows_of_a_boundary_play_on_one_connection():
-    """5m and 15m start together; each has its own tokens and its own resolution."""
+    """5m and 15m start together; each has its own tokens, its own books and its own resolution."""
     other = f"btc-updown-15m-{START_S}"
-    tape = HandMadeTape([], start_ms=at(940), others=(other,))
-    venue = Venue(tape, speed=1, all_updates=False)
-    fifteen = venue.markets.named(other)
-    assert fifteen is not None
-    tokens = (UP, fifteen.contract.token_up)
-    async with served(tape, speed=50) as urls:
-        await get(f"{urls['GAMMA_API_URL']}/markets/slug/{other}")
-        async with clob(urls, tokens=tokens, custom_feature_enabled=True) as socket:
-            frames = await frames_until(
-                socket, lambda f: isinstance(f, dict) and f["event_type"] == "market_resolved"
-            )
-    assert [f["market"] for f in of_kind(frames, "market_resolved")] == [fifteen.contract.condition_id]
+    told = [*books(200, 6000, 6100), *books(350, 5000, 5100)]
+    moments = [moment._replace(slug=slug) for moment in told for slug in (SLUG, other)]
+    tape = HandMadeTape(moments, start_ms=at(240), others=(other,))
+    five, fifteen = contract(), contract(other)
+    tokens = [token for one in (five, fifteen) for token in (one.token_up, one.token_down)]
+    wanted = {"tokens": tuple(tokens), "custom_feature_enabled": True}
+    async with served(tape, speed=100) as urls, clob(urls, **wanted) as socket:
+        ended = lambda f: isinstance(f, dict) and f["event_type"] == "market_resolved"  # noqa: E731
+        first, *rest = [*await frames_until(socket, ended), *await frames_until(socket, ended)]
+    assert [book["asset_id"] for book in first] == tokens
+    assert all(book["bids"] and book["asks"] for book in first)
+    changed = {change["asset_id"] for f in of_kind(rest, "price_change") for change in f["price_changes"]}
+    assert changed == set(tokens)
+    assert [f["market"] for f in of_kind(rest, "market_resolved")] == [
+        five.condition_id, fifteen.condition_id
+    ]  # fmt: skip
 
 
 async def test_a_tape_that_plays_what_it_does_not_describe_is_an_error():

@@ -18,9 +18,12 @@ EAGER_GRID = (
 )
 
 
-def files_in(folder: Path, seed: int = 3) -> list[str]:
-    """Write a CSV of two windows with their markets table; return them as options."""
-    rows, table = random_rows(seed)
+def files_in(folder: Path, *seeds: int) -> list[str]:
+    """Write a CSV with its table: two windows that end together for each seed; return them as options."""
+    rows, table = random_rows(*seeds[:1] or [3])
+    for place, seed in enumerate(seeds[1:], start=1):
+        more, terms = random_rows(seed, place * 900)
+        rows, table = [*rows, *more], table | terms
     write_rows(folder / "rows.csv", rows)
     write_markets(folder / "markets.json", table.values())
     return ["--replay-csv", str(folder / "rows.csv"), "--markets-json", str(folder / "markets.json")]

@@ -335,8 +335,9 @@ def test_without_an_address_there_is_no_thread() -> None:
     poster = Poster(load_settings())
     poster.open()
     poster.tell(alarm())
-    poster.close()
+    assert poster._thread is None
     assert not [thread for thread in threading.enumerate() if thread.name == "alarms"]
+    poster.close()
     assert poster.counts["dropped"] == 0
 
 

@@ -46,8 +46,15 @@ def test_a_search_finds_what_it_asks_for_and_all_of_it(session: tuple[Path, Outp
     path, outputs = session
     wanted = [(seq, one.at_ms) for seq, _, one in decisions(outputs) if one.reason == reason]
     assert wanted
-    found = search(path, Asked(slug="5M", reason=reason))
-    assert sorted((row.seq, row.at_ms) for row in found.rows) == wanted[-len(found.rows) :]
+    seen: list[tuple[int, int]] = []
+    before: int | None = None
+    while True:
+        found = search(path, Asked(slug="5M", reason=reason, before_seq=before))
+        seen += [(row.seq, row.at_ms) for row in found.rows]
+        before = found.before_seq
+        if before is None:
+            break
+    assert seen[::-1] == wanted
     one = wanted[len(wanted) // 2]
     near = search(path, Asked(reason=reason, from_ms=one[1], to_ms=one[1]))
     assert {row.at_ms for row in near.rows} == {one[1]}

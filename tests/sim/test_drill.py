@@ -77,9 +77,14 @@ def test_a_bounded_drill_trades_dies_recovers_breaks_nothing_and_comes_near_ever
 
 @pytest.mark.whole
 def test_an_engine_may_die_before_it_has_a_session() -> None:
-    """Seed 10134 kills the first one while it still asks for the venue's clock."""
-    status, result = drill("--seeds", "10134", "--until", "100")
-    assert (status, result["violations"], result["crashes"]) == (0, [], 1)
+    """Seed 10134 kills the first one while it still asks for the venue's clock; a later one has a session."""
+    for until_s, has_session in (("100", False), ("600", True)):
+        status, result = drill("--seeds", "10134", "--until", until_s)
+        assert (status, result["violations"], result["crashes"]) == (0, [], 1)
+        counts = result["counts"]
+        assert (counts["lives"] > 1) is has_session
+        assert (counts["events"] > 0) is has_session
+        assert (counts.get("replayed", 0) > 0) is has_session
 
 
 def broken_by(places: set[int], monkeypatch: pytest.MonkeyPatch) -> list[Script]:

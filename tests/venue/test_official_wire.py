@@ -182,6 +182,29 @@ def told_trade(size, maker_price, maker_asset):
     }
 
 
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ("live", "'live': it may fill"),
+        ("delayed", "'delayed': it may fill"),
+        ("unmatched", "Unknown order failure"),
+        ("pondered", "Unknown order failure"),
+    ],
+)
+async def test_an_order_that_is_not_matched_is_unknown_whatever_its_trades_say(status, why):
+    """More of it may fill: a part that is listed is no proof of the whole, so nobody asks for it."""
+    async with scripted() as (venue, live):
+        venue.answers["/order"] = answer(status=status)
+        venue.answers["/data/trades"] = {
+            "data": [told_trade("16.393442", "0.39", DOWN)],
+            "next_cursor": "LTE=",
+        }
+        told = await live.send(intent(), await live.sign(intent()), nothing_more)
+        assert isinstance(told, Lost)
+        assert why in told.reason
+        assert not [request for request in venue.heard if b"/data/trades" in request]
+
+
 @pytest.mark.parametrize("size", ["16.393442", "16393442"])
 async def test_who_buys_the_other_token_sells_this_one_at_what_is_left_of_a_dollar(size):
     """A mint: the maker's price is of the other token. Sizes come in either unit here too."""

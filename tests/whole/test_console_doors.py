@@ -32,6 +32,7 @@ from engine.kill import KillSwitch
 from engine.kill_token import read_token
 from tests.pages.test_routes import STREAMLITS
 from tests.proxy import free_port
+from tests.sessions import verify_all
 from tests.whole.processes import environment
 
 pytestmark = pytest.mark.whole
@@ -121,6 +122,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
             served.process.kill()
             served.process.wait()
         served.asked.close()
+    assert verify_all(served.data)
 
 
 PATHS = ("/metrics", "/_stcore/metrics", "/_stcore/agent/interact", "/sign-in", "/share", "/healthz", "/kill")
@@ -138,21 +140,23 @@ def test_no_path_with_a_control_character_is_served(console: Console, ending: st
     assert not KillSwitch(console.data).is_tripped()
 
 
-def foreign(console: Console, origin: str, host: str = "") -> int:
+def foreign(console: Console, origin: str, host: str = "", **forwarded: str) -> int:
     """Open Streamlit's socket as a page of this origin does; return the status, 101 where it opened.
 
     By hand: the library's client, refused, waits ten seconds for the end of a connection that has ended, once
     in twenty times (measured; a bare socket never in 300).
     """
     with console.raw() as page:
-        return int(shaken(page, origin, host or f"127.0.0.1:{console.port}").split()[1])
+        return int(shaken(page, origin, host or f"127.0.0.1:{console.port}", **forwarded).split()[1])
 
 
-def shaken(page: socket.socket, origin: str, host: str) -> bytes:
-    """Ask for Streamlit's socket; return the head of the answer."""
+def shaken(page: socket.socket, origin: str, host: str, **forwarded: str) -> bytes:
+    """Ask for Streamlit's socket; return the head of the answer. ``forwarded``: what a proxy adds, by the end
+    of its header's name."""
     page.settimeout(60)
+    added = "".join(f"X-Forwarded-{name}: {value}\r\n" for name, value in forwarded.items())
     page.sendall(
-        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n"
+        f"GET /_stcore/stream HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n{added}"
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
     )
@@ -178,7 +182,9 @@ def test_sockets_of_another_site_stop_nothing_and_ask_nobody(console: Console, o
 
 
 def test_a_page_of_another_port_asks_nobody_either(console: Console) -> None:
-    """Its name is ours, so it passes our rule; Streamlit compares ports too, and asked before it refused."""
+    """Behind a proxy of that port it passes our rule; Streamlit compares ports by Host alone and asked before
+    it refused. Without such a proxy our rule refuses it."""
+    assert foreign(console, "https://console.example.com:8443", "console.example.com", Port="8443") == 403
     assert foreign(console, "https://console.example.com:8443", "console.example.com") == 403
     assert len(console.asked.came) == 0
 

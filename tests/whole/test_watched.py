@@ -35,14 +35,40 @@ def scrape(port: int) -> list[str]:
 
 
 def linted(text: str) -> str:
-    """Return what Prometheus's own linter says of what an engine serves; nothing where there is no linter."""
+    """Return what Prometheus's own linter says of what an engine serves; empty where all is in order."""
     promtool = shutil.which("promtool")
-    if promtool is None:
-        return ""
+    assert promtool is not None
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
     )
     return f"{done.stdout}{done.stderr}"
+
+
+@pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="no promtool: on Debian, apt-get install prometheus"
+)
+def test_what_a_whole_engine_serves_passes_prometheus_s_linter(tmp_path: Path) -> None:
+    """Every series of a running engine, but those of the process, which are the client library's own."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine", "run"], cwd=tmp_path,
+        env=environment(METRICS_PORT=str(port), PRACTICE_SPEED="2"),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        until(lambda: lag_is_told(port))
+        told = [line for line in scrape(port) if "process_" not in line]
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+    assert linted("updown-engine lag seconds 1\n") != "", "the linter finds fault with what is no metric"
+    assert linted("\n".join(told) + "\n") == ""
+
+
+def lag_is_told(port: int) -> bool:
+    return {"p99", "p95"} <= set(re.findall(r'_lag_seconds{.*stat="(\w+)"', "\n".join(scrape(port))))
 
 
 def test_a_kill_is_seen_by_prometheus_told_to_the_webhook_and_found_in_the_log(tmp_path: Path) -> None:
@@ -59,10 +85,7 @@ def test_a_kill_is_seen_by_prometheus_told_to_the_webhook_and_found_in_the_log(t
     try:
         until(lambda: 'updown_feed_connected{feed="rtds"} 1.0' in scrape(port))
         assert "updown_kill_latched 0.0" in scrape(port)
-        until(
-            lambda: {"p99", "p95"} <= set(re.findall(r'_lag_seconds{.*stat="(\w+)"', "\n".join(scrape(port))))
-        )
-        assert linted("\n".join(line for line in scrape(port) if "process_" not in line) + "\n") == ""
+        until(lambda: lag_is_told(port))
         second = run_command("run", "--seconds", "1", cwd=tmp_path, METRICS_PORT=str(port), DATA_DIR="other")
         assert second.returncode == 0
         (said,) = [json.loads(line) for line in second.stderr.splitlines() if '"no metrics"' in line]
