@@ -82,7 +82,7 @@ def sweep(context: typer.Context) -> None:
 
 @app.command(context_settings=PASSED_ON, rich_help_panel=ESTIMATES)
 def calibration(context: typer.Context) -> None:
-    """Score p_hat beside the middle of the market's asks; JSON and HTML."""
+    """Score p_hat against the market's asks; JSON and HTML."""
     from engine.run.calibration.command import main as reported  # noqa: PLC0415 (only needed here)
 
     raise typer.Exit(reported(context.args))

@@ -286,8 +286,17 @@ def receive_all(socket: Any) -> None:
         socket.receive_bytes()
 
 
-def test_the_push_ends_with_the_pass(client: TestClient, opened: Opened) -> None:
+def look_at_each_word_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a word be looked at however soon it comes, and silence never: it ends a tab by another way."""
+    monkeypatch.setattr(server_socket, "LOOK_AGAIN_S", 0.0)
+    monkeypatch.setattr(server_socket, "LOOK_S", 60.0)
+
+
+def test_the_push_ends_with_the_pass(
+    client: TestClient, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A tab that stays open for days must not outlive a sign-out."""
+    look_at_each_word_alone(monkeypatch)
     opened()
     sign_in(client, VIEWER)
     word = json.dumps({"have": 0, "session": ""})
@@ -296,12 +305,16 @@ def test_the_push_ends_with_the_pass(client: TestClient, opened: Opened) -> None
         assert json.loads(socket.receive_bytes())["engine"]["state"] == "running"
         client.post("/sign-out", headers=ORIGIN)
         socket.send_text(word)
-        with pytest.raises(WebSocketDisconnect):
+        with pytest.raises(WebSocketDisconnect) as closed:
             receive_all(socket)
+    assert (closed.value.code, closed.value.reason) == (1008, "sign in again")
 
 
-def test_a_replay_ends_with_the_pass(client: TestClient, opened: Opened) -> None:
+def test_a_replay_ends_with_the_pass(
+    client: TestClient, opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its figures are the same that the push carries, and a tab steps through them for hours."""
+    look_at_each_word_alone(monkeypatch)
     opened()
     sign_in(client, VIEWER)
     with client.websocket_connect("/replay-player?session=none", headers=ORIGIN) as socket:
@@ -309,8 +322,9 @@ def test_a_replay_ends_with_the_pass(client: TestClient, opened: Opened) -> None
         assert "problem" in json.loads(socket.receive_bytes())["replay"]
         client.post("/sign-out", headers=ORIGIN)
         socket.send_text("{}")
-        with pytest.raises(WebSocketDisconnect):
+        with pytest.raises(WebSocketDisconnect) as closed:
             receive_all(socket)
+    assert (closed.value.code, closed.value.reason) == (1008, "sign in again")
 
 
 @pytest.mark.parametrize("path", ["/push", "/replay-player?session=none"])
