@@ -190,13 +190,17 @@ def die_of(folder: Path, venue: Venue, strike: Callable[[], None]) -> Killed:
         assert second.returncode == 1
         assert f"another engine (process {engine.pid}, since " in second.stderr
         until(lambda: bool(lives.sent(0)))
-        (order_id,) = lives.sent(0)  # a slow machine's last gate may have held others back
+        # The first that left was struck; a slow machine's last gate may have held others back before it.
+        # Until the second engine is turned away, orders for the other window may leave, and none for the same.
+        order_id = lives.sent(0)[0]
         until(lambda: bool(lives.told(0, order_id, OrderUnknown)), every_s=0.1)
         engine.send_signal(signal.SIGKILL)
         engine.communicate(timeout=20)
     order = lives.orders(0)[order_id]
     assert order.intent is not None
     assert order.ends == (), "its end was not known when the engine died"
+    slugs = [one.intent.slug for one in lives.orders(0).values() if one.was_submitted and one.intent]
+    assert slugs.count(order.intent.slug) == 1, "no other order left for its window"
     return Killed(lives, order_id, order.intent.slug, order.intent.end_s, settings)
 
 
