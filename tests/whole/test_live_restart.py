@@ -191,7 +191,7 @@ def die_of(folder: Path, venue: Venue, strike: Callable[[], None]) -> Killed:
         assert f"another engine (process {engine.pid}, since " in second.stderr
         until(lambda: bool(lives.sent(0)))
         # The first that left was struck; a slow machine's last gate may have held others back before it.
-        # Until the second engine is turned away, orders for the other window may leave, and none for the same.
+        # Until the second engine is turned away, orders for the other window may leave; none for the same.
         order_id = lives.sent(0)[0]
         until(lambda: bool(lives.told(0, order_id, OrderUnknown)), every_s=0.1)
         engine.send_signal(signal.SIGKILL)
