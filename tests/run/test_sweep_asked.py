@@ -149,10 +149,12 @@ def test_a_plan_of_a_version_before_is_read_as_it_was(tmp_path):
     """It lists no earlier sweeps; its words, its configurations and its fingerprint count as ever."""
     old = {name: told for name, told in PLAN.items() if name != "earlier_sweeps"}
     old |= {"hypothesis": "late pays"}
-    (tmp_path / "sweep.plan.json").write_text(json.dumps(old))
-    same = plans.kept(PLAN | {"planned_ms": 9, "hypothesis": "early pays"}, tmp_path / "sweep")
+    folder = tmp_path / "sweeps" / "this"  # beside ``tmp_path`` lie other tests' plans
+    folder.mkdir(parents=True)
+    (folder / "sweep.plan.json").write_text(json.dumps(old))
+    same = plans.kept(PLAN | {"planned_ms": 9, "hypothesis": "early pays"}, folder / "sweep")
     assert (same["hypothesis"], same["planned_ms"], same["earlier_sweeps"]) == ("late pays", 5, [])
-    another = plans.kept(PLAN | {"fingerprint": "g"}, tmp_path / "sweep")
+    another = plans.kept(PLAN | {"fingerprint": "g"}, folder / "sweep")
     assert plans.looked_at_before(another) == plans.Before(1, 6)
 
 
