@@ -11,6 +11,9 @@ COMPILE = $(PY) -m uv pip compile pyproject.toml --quiet --group build --univers
 	--fork-strategy fewest --generate-hashes --custom-compile-command "make lock" \
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
+# Where it is set, each of the hundreds of processes of a test run would compile everything anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help run test campaign lint lock screenshots clean
 

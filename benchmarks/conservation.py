@@ -41,6 +41,7 @@ FAULTS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("ghost-fill", {}),
     ("duplicate-event", {"s": 1}),
     ("retrying-trade", {}),
+    ("late-trades", {"s": 3}),
     ("429", {"retry_after_s": 1}),
 )
 

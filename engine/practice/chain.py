@@ -5,7 +5,7 @@ Everything is told to the user channel. What it does not know: books, and which 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, NamedTuple
 
 from engine.clock import Clock
@@ -58,18 +58,17 @@ class Chain:
         for job in self._jobs:
             job.cancel()
 
-    def match(self, entry: Entry, fills: Iterable[Fill], role: Role) -> None:
-        """Book what an order matched, one trade for each price; all of them fail or none."""
+    def match(self, entry: Entry, fills: tuple[Fill, ...], role: Role) -> None:
+        """Book what an order matched: one transaction, whatever the number of makers, is one trade."""
         failing = any(fate() for fate in self.fates)
         retrying = any(detour() for detour in self.detours)
-        for fill in fills:
-            trade = Trade(entry, fill, role, self.clock.now_ms())
-            entry.trades.append(trade)
-            entry.matched_e6 += fill.size_e6
-            self.trades[trade.id] = trade
-            self.settling.match(trade)
-            self.tell(trade.event())
-            self.run(self._settle(trade, failing, retrying))
+        trade = Trade(entry, fills, role, self.clock.now_ms())
+        entry.trades.append(trade)
+        entry.matched_e6 += trade.size_e6
+        self.trades[trade.id] = trade
+        self.settling.match(trade)
+        self.tell(trade.event())
+        self.run(self._settle(trade, failing, retrying))
 
     def pay_later(self, market: Market, truth: Truth) -> None:
         """Redeem a resolved market's shares in a while, as the exchange does by itself."""

@@ -5,8 +5,10 @@ Sources: protocol sheet, sections 3.7 and 10.
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from engine.practice.fault_orders import COUNT, strikes
-from engine.practice.fault_terms import Argument, Fault, Frame, Kind
+from engine.practice.fault_terms import Answer, Argument, Fault, Frame, Kind
 
 if TYPE_CHECKING:
     from engine.practice.fault_board import Connected, FaultBoard
@@ -44,6 +46,24 @@ def end_stuck(fault: Fault, board: "FaultBoard") -> None:
     board.venue.exchange.chain.let_pay(fault)
 
 
+def begin_late(fault: Fault, board: "FaultBoard") -> None:
+    """Know the venue's time, by which trades are late."""
+    fault.memory["clock"] = board.venue.clock
+
+
+def listed_late(fault: Fault, answer: Answer) -> Answer:
+    """Leave out of a list the trades that matched only just now."""
+    if answer.path != "/data/trades" or answer.status != 200:
+        return answer
+    told = msgspec.json.decode(answer.body)
+    since_s = fault.memory["clock"].now_ms() / 1000 - fault.number("s")
+    listed = [trade for trade in told["data"] if int(trade["match_time"]) <= since_s]
+    if len(listed) == len(told["data"]):
+        return answer
+    fault.note("trades left out", len(told["data"]) - len(listed))
+    return answer._replace(body=msgspec.json.encode({**told, "data": listed, "count": len(listed)}))
+
+
 def told_twice(fault: Fault, _: "Connected", frame: Frame) -> list[Frame]:
     """Tell an event of the user channel again, at once or when others have come since."""
     if frame.feed != "user" or not frame.topic:
@@ -68,6 +88,14 @@ TRADES: Final = (
         (COUNT,),
         begin=begin_retries,
         end=end_retries,
+    ),
+    Kind(
+        "late-trades",
+        "Trades are listed venue seconds after they matched; orders and the channel tell of them at once.",
+        "The order is unknown until its trades can be read, and its market waits; then it is booked, once.",
+        (Argument("s", 5, "venue seconds"),),
+        answer=listed_late,
+        begin=begin_late,
     ),
     Kind(
         "stuck-redeem",

@@ -25,15 +25,15 @@ class Settling:
     def match(self, trade: Trade) -> None:
         """Take what the owner gives: dollars and fee, or shares."""
         if trade.side == "BUY":
-            given = trade.usd_e6 + trade.fill.fee_e6
+            given = trade.usd_e6 + trade.fee_e6
             self.bank.move(trade.entry.address, CLEARING, USD, given)
         else:
-            self.bank.move(trade.entry.address, CLEARING, trade.entry.order.token, trade.fill.size_e6)
+            self.bank.move(trade.entry.address, CLEARING, trade.entry.order.token, trade.size_e6)
 
     def mine(self, trade: Trade) -> None:
         """Give the owner what he gets, the maker the rest, and the venue its fee."""
         bank, owner, token = self.bank, trade.entry.address, trade.entry.order.token
-        size, fee = trade.fill.size_e6, trade.fill.fee_e6
+        size, fee = trade.size_e6, trade.fee_e6
         if trade.side == "BUY":
             bank.move(CLEARING, MAKER, USD, trade.usd_e6)
             bank.move(CLEARING, FEES, USD, fee)
@@ -48,9 +48,9 @@ class Settling:
         """Give back what the owner gave."""
         owner, token = trade.entry.address, trade.entry.order.token
         if trade.side == "BUY":
-            self.bank.move(CLEARING, owner, USD, trade.usd_e6 + trade.fill.fee_e6)
+            self.bank.move(CLEARING, owner, USD, trade.usd_e6 + trade.fee_e6)
         else:
-            self.bank.move(CLEARING, owner, token, trade.fill.size_e6)
+            self.bank.move(CLEARING, owner, token, trade.size_e6)
 
     def pay(self, token: str, won: bool) -> UsdE6:
         """Redeem every share of a token that has resolved: a dollar for each that won.

@@ -9,10 +9,10 @@ from typing import Any, Final, Literal, TypeAlias
 from engine.contract import Outcome
 from engine.events import Side
 from engine.practice.frames import LABELS, price_text, size_text
-from engine.practice.market import Market
+from engine.practice.market import OUTCOMES, Market
 from engine.practice.matching import Fill
 from engine.practice.order_reading import Order
-from engine.units import Milliseconds, PriceE4, SizeE6, UsdE6
+from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, UsdE6
 
 TradeStatus: TypeAlias = Literal["MATCHED", "RETRYING", "MINED", "CONFIRMED", "FAILED"]
 Role: TypeAlias = Literal["TAKER", "MAKER"]
@@ -20,6 +20,7 @@ Role: TypeAlias = Literal["TAKER", "MAKER"]
 MAKER_KEY: Final = "practice-maker"
 MAKER_ADDRESS: Final = "0x" + "1" * 40
 OPPOSITE: Final[dict[Side, Side]] = {"BUY": "SELL", "SELL": "BUY"}
+OTHER: Final[dict[Outcome, Outcome]] = {"UP": "DOWN", "DOWN": "UP"}
 
 
 class Entry:
@@ -83,18 +84,26 @@ class Entry:
 
 
 class Trade:
-    """One match of an order at one price. As a maker's it has the other side of ``side`` as the taker's."""
+    """One match of an order with all that it takes. As a maker's it has the other side of ``side`` as the
+    taker's.
 
-    def __init__(self, entry: Entry, fill: Fill, role: Role, now_ms: Milliseconds) -> None:
-        made = f"{entry.order.id} {len(entry.trades)}".encode()
-        self.id = hashlib.sha256(made).hexdigest()[:32]
+    A transaction matches a taker with many makers, at each maker's own price; half of these, as it happens,
+    do not sell this token but buy the other one, at a dollar less that price.
+    """
+
+    def __init__(self, entry: Entry, fills: tuple[Fill, ...], role: Role, now_ms: Milliseconds) -> None:
+        self._made = f"{entry.order.id} {len(entry.trades)}".encode()
+        self.id = hashlib.sha256(self._made).hexdigest()[:32]
         self.entry = entry
-        self.fill = fill
+        self.fills = fills
         self.role = role
         self.status: TradeStatus = "MATCHED"
         self.matched_ms = self.updated_ms = now_ms
-        self._hash = "0x" + hashlib.sha256(made + b" transaction").hexdigest()
-        self._other = "0x" + hashlib.sha256(made + b" other order").hexdigest()
+        self._hash = self._drawn("transaction")
+
+    def _drawn(self, purpose: str) -> str:
+        """Make 32 bytes that only this trade and purpose give, in hexadecimal."""
+        return "0x" + hashlib.sha256(self._made + f" {purpose}".encode()).hexdigest()
 
     @property
     def side(self) -> Side:
@@ -102,9 +111,25 @@ class Trade:
         return self.entry.order.side
 
     @property
+    def size_e6(self) -> SizeE6:
+        """Shares, of all makers."""
+        return sum(fill.size_e6 for fill in self.fills)
+
+    @property
     def usd_e6(self) -> UsdE6:
         """What the shares cost or brought, before fee."""
-        return self.fill.usd_e6
+        return sum(fill.usd_e6 for fill in self.fills)
+
+    @property
+    def fee_e6(self) -> UsdE6:
+        """The taker's fee."""
+        return sum(fill.fee_e6 for fill in self.fills)
+
+    @property
+    def price_e4(self) -> PriceE4:
+        """What a share cost or brought on average, on the finest grid."""
+        worth = sum(fill.price_e4 * fill.size_e6 for fill in self.fills)
+        return round(worth / self.size_e6)
 
     def moves_to(self, status: TradeStatus, now_ms: Milliseconds) -> None:
         """Go on to another status."""
@@ -122,28 +147,15 @@ class Trade:
     def _fields(self) -> dict[str, Any]:
         entry, order = self.entry, self.entry.order
         is_taker = self.role == "TAKER"
-        price, size = price_text(self.fill.price_e4), size_text(self.fill.size_e6)
-        maker = {
-            "order_id": self._other if is_taker else order.id,
-            "owner": MAKER_KEY if is_taker else order.owner,
-            "maker_address": MAKER_ADDRESS if is_taker else order.struct.maker,
-            "matched_amount": size,
-            "price": price,
-            "fee_rate_bps": "0",
-            "asset_id": order.token,
-            "outcome": LABELS[entry.outcome],
-            "outcome_index": 0 if entry.outcome == "UP" else 1,
-            "side": OPPOSITE[order.side] if is_taker else order.side,
-        }
         return {
             "id": self.id,
-            "taker_order_id": order.id if is_taker else self._other,
+            "taker_order_id": order.id if is_taker else self._drawn("other order"),
             "market": entry.market.contract.condition_id,
             "asset_id": order.token,
             "side": order.side if is_taker else OPPOSITE[order.side],
-            "size": size,
+            "size": size_text(self.size_e6),
             "fee_rate_bps": "0",
-            "price": price,
+            "price": price_text(self.price_e4),
             "status": self.status,
             "match_time": str(self.matched_ms // 1000),
             "last_update": str(self.updated_ms // 1000),
@@ -152,6 +164,47 @@ class Trade:
             "maker_address": order.struct.maker if is_taker else MAKER_ADDRESS,
             "transaction_hash": self._hash if self.status in ("MINED", "CONFIRMED") else None,
             "bucket_index": 0,
-            "maker_orders": [maker],
+            "maker_orders": self._makers() if is_taker else [self._maker()],
             "trader_side": self.role,
+        }
+
+    def _makers(self) -> list[dict[str, Any]]:
+        """Describe those that a taker was matched with: each sells his token, or buys the other one."""
+        found: list[dict[str, Any]] = []
+        for number, fill in enumerate(self.fills):
+            order_id = self._drawn(f"other order {number}")
+            buys_other = int(order_id[-1], 16) % 2 == 1
+            outcome = OTHER[self.entry.outcome] if buys_other else self.entry.outcome
+            found.append(
+                {
+                    "order_id": order_id,
+                    "owner": MAKER_KEY,
+                    "maker_address": MAKER_ADDRESS,
+                    "matched_amount": size_text(fill.size_e6),
+                    "price": price_text(ONE_E4 - fill.price_e4 if buys_other else fill.price_e4),
+                    "side": self.side if buys_other else OPPOSITE[self.side],
+                    **self._token(outcome),
+                }
+            )
+        return found
+
+    def _maker(self) -> dict[str, Any]:
+        """Describe our own part where we are the maker."""
+        order = self.entry.order
+        return {
+            "order_id": order.id,
+            "owner": order.owner,
+            "maker_address": order.struct.maker,
+            "matched_amount": size_text(self.size_e6),
+            "price": price_text(self.price_e4),
+            "side": order.side,
+            **self._token(self.entry.outcome),
+        }
+
+    def _token(self, outcome: Outcome) -> dict[str, Any]:
+        return {
+            "fee_rate_bps": "0",
+            "asset_id": self.entry.market.token(outcome),
+            "outcome": LABELS[outcome],
+            "outcome_index": OUTCOMES.index(outcome),
         }

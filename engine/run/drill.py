@@ -29,9 +29,9 @@ CALM_S: Final = 1.0
 
 OF_ORDERS: Final = frozenset(
     (
-        "lost-answer", "slow-order", "order-error", "ghost-fill", "retrying-trade", "stuck-redeem",
-        "low-allowance", "duplicate-event", "425", "post-only", "cancel-only", "trading-disabled", "429",
-        "geo-403", "closed-only", "401-clock", "heartbeat-refused",
+        "lost-answer", "slow-order", "order-error", "ghost-fill", "retrying-trade", "late-trades",
+        "stuck-redeem", "low-allowance", "duplicate-event", "425", "post-only", "cancel-only",
+        "trading-disabled", "429", "geo-403", "closed-only", "401-clock", "heartbeat-refused",
     )
 )  # fmt: skip
 """Faults of orders and of the account: in practice orders are filled on paper and the venue gets none."""

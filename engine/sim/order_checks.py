@@ -332,7 +332,7 @@ class OrderChecks:
         for told in event.trades:
             trade = trades.get(told.trade_id)
             ours = (told.shares_e6, told.cost_e6, told.fee_e6)
-            theirs = None if trade is None else (trade.fill.size_e6, trade.fill.usd_e6, trade.fill.fee_e6)
+            theirs = None if trade is None else (trade.size_e6, trade.usd_e6, trade.fee_e6)
             if ours != theirs:
                 self._witness.broke(
                     "fill is the venue's", f"{event.order_id} {told.trade_id}: {ours}, not {theirs}"

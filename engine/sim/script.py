@@ -44,6 +44,8 @@ ORDER_FAULTS: Final[tuple[tuple[str, dict[str, Value]], ...]] = (
     ("ghost-fill", {}),
     ("ghost-fill", {"count": 1}),
     ("retrying-trade", {}),
+    ("late-trades", {"s": 3}),
+    ("late-trades", {"s": 40}),
     ("stuck-redeem", {}),
     ("duplicate-event", {}),
     ("duplicate-event", {"s": 5}),

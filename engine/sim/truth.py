@@ -49,7 +49,7 @@ def account_differs(venue: Venue, ledger: Ledger, money_e6: int) -> str | None:
         for (_, trade_id), fill in holding.fills.items()
     }
     theirs = {
-        trade.id: (trade.fill.size_e6, trade.fill.usd_e6, trade.fill.fee_e6)
+        trade.id: (trade.size_e6, trade.usd_e6, trade.fee_e6)
         for trade in trades
         if trade.status == "CONFIRMED"
     }

@@ -5,6 +5,7 @@ import json
 import re
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,17 +15,22 @@ from engine.practice.bank import CLEARING, FEES, USD
 from engine.practice.chain import Chain, Timings
 from engine.practice.clob_socket import ClobFeed
 from engine.practice.exchange import Exchange
+from engine.practice.frames import size_text
 from engine.practice.keys import Keys
 from engine.practice.market import Markets
 from engine.practice.matching import Fill, with_fees
 from engine.practice.order_errors import CATALOGUE, Refused, refused
 from engine.practice.order_reading import read_order, read_orders
 from engine.practice.settling import PRACTICE_MONEY_E6
-from engine.practice.tape import TickSizeMoment, Truth
+from engine.practice.tape import BookMoment, TickSizeMoment, Truth
+from engine.practice.trades import OPPOSITE
 from engine.practice.user_socket import UserFeed
+from engine.venue.fills import Fees, matched
+from engine.venue.rows import TradeRow
 from tests.practice.hand_made import DOWN, FEE, FINAL, SLUG, STRIKE, UP, HandMadeTape, at, books
 from tests.practice.signing import OWNER, STRANGER_KEY, body
 from tests.shared_data import needs_recordings, recording
+from tests.venue.test_duties import INTENT
 
 GENEROUS = Timings(mined_ms=2_000, confirmed_ms=1_000, failed_ms=3_000, redeemed_ms=5_000)
 
@@ -203,6 +209,55 @@ async def test_on_a_finer_grid_prices_are_finer_and_shares_are_not():
     assert (done["makingAmount"], done["status"]) == ("5", "matched")
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(["BUY", "SELL"]), st.lists(st.integers(10_000, 9_000_000), min_size=3, max_size=3))
+def test_what_takes_several_levels_is_one_trade_with_a_maker_for_each(side, sizes):
+    """One transaction settles it. Some makers sold this token, some bought the other one at what is left of a
+    dollar; by their prices the engine books the very dollars that moved, which the average does not say."""
+    asyncio.run(one_trade_with_its_makers(side, [size // 10_000 * 10_000 for size in sizes]))
+
+
+async def one_trade_with_its_makers(side, sizes):
+    floor = Floor(6000, 6100, 100_000_000)
+    if side == "SELL":
+        await floor.post(body(UP, "BUY", 40_000_000, 62_500_000))
+        await floor.pass_time(4)
+    bids = tuple((6000 - 100 * rank, size) for rank, size in enumerate(sizes))
+    asks = tuple((6100 + 100 * rank, size) for rank, size in enumerate(sizes))
+    floor.market.replace_book(BookMoment(at(1), SLUG, "UP", bids, asks))
+    before = set(floor.chain.trades)
+    given = 40_000_000 if side == "BUY" else sum(sizes) + 1_000_000
+    done = await floor.post(
+        body(UP, side, given, 62_500_000 if side == "BUY" else given * 58 // 100, kind="FAK")
+    )
+    (trade,) = [trade for name, trade in floor.chain.trades.items() if name not in before]
+    assert done["tradeIDs"] == [trade.id]
+    told = trade.described()
+    assert [maker["matched_amount"] for maker in told["maker_orders"]] == [size_text(size) for size in sizes]
+    tokens = {UP: OPPOSITE[side], DOWN: side}
+    assert all(maker["side"] == tokens[maker["asset_id"]] for maker in told["maker_orders"])
+    assert all(
+        maker["outcome"] == {UP: "Up", DOWN: "Down"}[maker["asset_id"]] for maker in told["maker_orders"]
+    )
+    wanted = msgspec.structs.replace(INTENT, side=side, usd_e6=given, shares_e6=given, fee=FEE)
+    row = msgspec.convert(told, TradeRow, strict=False)
+    booked = matched([row], trade.entry.order.id, wanted, Fees(lambda: 0.0)).trades
+    assert [(one.shares_e6, one.cost_e6, one.fee_e6) for one in booked] == [
+        (trade.size_e6, trade.usd_e6, trade.fee_e6)
+    ]
+
+
+async def test_makers_of_both_tokens_are_met():
+    """Else one of the two ways to read them would never be walked."""
+    floor, met = Floor(), set()
+    for _ in range(20):
+        floor.show(6000, 6100)
+        await floor.post(body(UP, "BUY", 5_000_000, 8_196_700))
+    for trade in floor.chain.trades.values():
+        met |= {maker["asset_id"] for maker in trade.described()["maker_orders"]}
+    assert met == {UP, DOWN}
+
+
 async def test_a_failed_trade_gives_everything_back():
     """Dollars and fee of a BUY; before that no share of it is there."""
     floor = Floor()
@@ -311,16 +366,16 @@ def expected(floor, won=None):
     """Add up cash and shares from trades alone: what was paid, got, charged, and is not failed."""
     cash, shares, fees = PRACTICE_MONEY_E6, {UP: 0, DOWN: 0}, 0
     for trade in floor.chain.trades.values():
-        fill, token, is_done = trade.fill, trade.entry.order.token, trade.status in ("MINED", "CONFIRMED")
+        token, is_done = trade.entry.order.token, trade.status in ("MINED", "CONFIRMED")
         if trade.status == "FAILED":
             continue
-        fees += fill.fee_e6 if is_done else 0
+        fees += trade.fee_e6 if is_done else 0
         if trade.side == "BUY":
-            cash -= fill.usd_e6 + fill.fee_e6
-            shares[token] += fill.size_e6 if is_done else 0
+            cash -= trade.usd_e6 + trade.fee_e6
+            shares[token] += trade.size_e6 if is_done else 0
         else:
-            cash += fill.usd_e6 - fill.fee_e6 if is_done else 0
-            shares[token] -= fill.size_e6
+            cash += trade.usd_e6 - trade.fee_e6 if is_done else 0
+            shares[token] -= trade.size_e6
     if won is not None:
         cash += shares[won]
         shares = {UP: 0, DOWN: 0}

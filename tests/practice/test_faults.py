@@ -22,7 +22,7 @@ NAMED = """stall half-open close refuse-connect reconnect-storm empty-frames non
 large-frame wrong-symbol duplicate-ticks reorder-ticks late-ticks missing-boundary frozen-value clock-skew
 unknown-asset crossed-book tick-change lost-delta slow-gamma gamma-404 gamma-500 swapped-outcomes
 changed-rule closed-accepting rest-stale random lost-answer slow-order order-error ghost-fill
-retrying-trade stuck-redeem low-allowance
+retrying-trade late-trades stuck-redeem low-allowance
 duplicate-event 425 post-only cancel-only trading-disabled 429 geo-403 closed-only 401-clock""".split()
 
 

@@ -133,6 +133,21 @@ async def test_a_trade_is_retried_on_its_way():
         assert await did(urls, "retrying-trade") == {"orders retried": 2}
 
 
+async def test_trades_are_listed_late():
+    """The answer names them, and so does the order; the list does not, until their time has come."""
+    async with served(tape(), speed=20) as urls, official(urls) as client:
+        await start_fault(urls, "late-trades", s=20)
+        done = await buy(client, "10", "0.61")
+        assert [await trades(client), await trades(client, id=done.trade_ids[0])] == [[], []]
+        assert (await client.get_order(order_id=done.order_id)).associate_trades == done.trade_ids
+
+        async def is_listed():
+            return [trade.id for trade in await trades(client)] == list(done.trade_ids)
+
+        await until(is_listed)
+        assert (await did(urls, "late-trades"))["trades left out"] >= 2
+
+
 async def test_a_stuck_payout_comes_when_the_fault_ends():
     """Once, and whole."""
     async with served(tape(), speed=200) as urls, official(urls) as client:

@@ -53,12 +53,17 @@ async def test_a_fok_that_the_book_can_fill_is_filled_and_confirmed():
 
 
 async def test_a_fok_walks_the_levels_and_pays_each_its_price():
-    """100 shares at 0.61, the rest at 0.62; two trades, one fee for both rounded together."""
+    """100 shares at 0.61, the rest at 0.62: one trade of two makers, one fee for both rounded together."""
     async with served(tape(), speed=20) as urls, official(urls) as client:
         done = await buy(client, "80", "0.63")
         await settled(client)
-        prices = {trade.price: trade.size for trade in await trades(client)}
-        assert prices == {Decimal("0.61"): 100, Decimal("0.62"): Decimal("30.645161")}
+        (trade,) = await trades(client)
+        worth = {
+            maker.price if maker.asset_id == trade.asset_id else 1 - maker.price: maker.matched_amount
+            for maker in trade.maker_orders
+        }
+        assert worth == {Decimal("0.61"): 100, Decimal("0.62"): Decimal("30.645161")}
+        assert (trade.size, trade.price) == (Decimal("130.645161"), Decimal("0.6123"))
         assert done.taking_amount == Decimal("130.645161")
         fee = 1_665_300 + round(30.645161 * 0.07 * 0.62 * 0.38 * 1e6)
         assert abs(START - 80_000_000 - await cash(client) - fee) <= 10

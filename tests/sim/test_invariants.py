@@ -249,9 +249,9 @@ def test_what_the_venue_has_paid_and_nobody_was_told_of_is_no_difference(
         trade_id="t",
     )
     ledger.book(trade)
-    told = SimpleNamespace(size_e6=20_000_000, usd_e6=10_000_000, fee_e6=350_000)
+    told = {"size_e6": 20_000_000, "usd_e6": 10_000_000, "fee_e6": 350_000}
     entry = SimpleNamespace(address=truth.OWNER)
-    chain.trades["t"] = SimpleNamespace(id="t", entry=entry, status="CONFIRMED", fill=told)  # type: ignore[assignment]
+    chain.trades["t"] = SimpleNamespace(id="t", entry=entry, status="CONFIRMED", **told)  # type: ignore[assignment]
     bank = chain.settling.bank
     bank.move(truth.OWNER, "maker", "USD", 10_350_000)
     bank.move("maker", truth.OWNER, market.token_up, 20_000_000)

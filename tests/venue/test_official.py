@@ -56,7 +56,7 @@ async def test_a_fill_is_known_by_trade_level_cost_and_fee_to_the_micro_dollar()
     async with served(tape(), speed=20) as urls, exchange(urls) as live:
         signed, done = await carried(live, intent("80", 6300))
         assert isinstance(done, Matched)
-        assert [trade.fills for trade in done.trades] == [((6100, 100_000_000),), ((6200, 30_645_161),)]
+        assert [trade.fills for trade in done.trades] == [((6100, 100_000_000), (6200, 30_645_161))]
         assert sum(trade.cost_e6 for trade in done.trades) == 80_000_000
         assert sum(trade.fee_e6 for trade in done.trades) == done.fee_e6
         assert done.fills == ((6100, 100_000_000), (6200, 30_645_161))
@@ -178,6 +178,28 @@ async def test_a_ghost_fill_is_matched_then_failed_and_no_trace_of_it_is_found()
         await has_settled(live, done.trades, "FAILED")
         assert await live.find(intent(), signed.venue_order_id) is None
         assert await live.balance() == (START, 10**15)
+
+
+async def test_a_match_whose_trades_are_listed_late_is_unknown_until_they_are():
+    """Neither nothing nor a guess by the answer's dollars; then it is what it would have been at once."""
+    async with served(tape(), speed=20) as urls, exchange(urls) as live:
+        await start_fault(urls, "late-trades", s=20)
+        signed, lost = await carried(live, intent("80", 6300))
+        assert isinstance(lost, Lost)
+        assert "0 of 1 trades are listed" in lost.reason
+        with pytest.raises(CallFailed, match="not listed yet"):
+            await live.find(intent("80", 6300), signed.venue_order_id)
+
+        async def is_listed():
+            try:
+                return (await live.find(intent("80", 6300), signed.venue_order_id)) is not None
+            except CallFailed:
+                return False
+
+        await until(is_listed)
+        found = await live.find(intent("80", 6300), signed.venue_order_id)
+        assert found.fills == ((6100, 100_000_000), (6200, 30_645_161))
+        assert await live.balance() == (START - 80_000_000 - found.fee_e6, 10**15)
 
 
 RESTRICTIONS = {

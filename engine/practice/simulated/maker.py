@@ -24,8 +24,11 @@ FINE_BEYOND_E4: Final = 9_600
 FINE_BELOW_E4: Final = 400
 """The grid is a tenth of a cent above 0.96 and below 0.04 (protocol sheet, section 7.2)."""
 
-FINE_SHARE: Final = 0.12
-"""Share of markets whose grid becomes the fine one: sub-cent levels stand in 8 % of the recorded books."""
+FINE_SOON: Final = 0.25
+FINE_SOON_MS: Final = (0, 10_000)
+FINE_LATE_MS: Final = (100_000, 160_000)
+"""How long after the price went there the grid follows: in the twelve recorded 15m markets it took 0, 9, 101,
+116, 118, 131, 155 and 156 s, and once more than 169; three ended sooner, as did all recorded 5m ones."""
 
 RELUCTANCE: Final = {"5m": 0.2, "15m": 0.35}
 """Ticks by which the fair price must leave the touch before the maker moves it."""
@@ -123,6 +126,16 @@ Shown: TypeAlias = BookMoment | TickSizeMoment | TradeMoment
 Touch: TypeAlias = tuple[int | None, int | None]
 
 
+def _fine_after_ms(luck: float) -> float:
+    """Return how long a market's grid takes to follow its price, by a number from 0 to 1."""
+    (least, most), luck = (
+        (FINE_SOON_MS, luck / FINE_SOON)
+        if luck < FINE_SOON
+        else (FINE_LATE_MS, (luck - FINE_SOON) / (1 - FINE_SOON))
+    )
+    return least + luck * (most - least)
+
+
 class Maker:
     """The quotes of one contract; ``act`` is called for each step in order."""
 
@@ -131,7 +144,8 @@ class Maker:
         self._rng = rng
         self._name = contract.name
         self._tick = COARSE_E4
-        self._may_be_fine = bool(rng.random() < FINE_SHARE)
+        self._fine_after_ms = _fine_after_ms(float(rng.random()))
+        self._beyond_ms: Milliseconds | None = None
         self._touch: Touch = (None, None)
         self._lifted: Literal["", "bid", "ask"] = ""
         self._shown: Touch | None = None
@@ -141,7 +155,9 @@ class Maker:
         """Quote for these odds; return what of it anybody sees."""
         shown: list[Shown] = []
         fair = p_up * ONE_E4
-        if self._may_be_fine and self._tick == COARSE_E4 and not FINE_BELOW_E4 <= fair <= FINE_BEYOND_E4:
+        if self._beyond_ms is None and not FINE_BELOW_E4 <= fair <= FINE_BEYOND_E4:
+            self._beyond_ms = due_ms
+        if self._tick == COARSE_E4 and self._is_time_to_be_finer(due_ms):
             self._tick = FINE_E4
             shown.append(TickSizeMoment(due_ms, self.contract.slug, FINE_E4))
         self._touch = self._quote(fair)
@@ -153,6 +169,9 @@ class Maker:
         if self._rng.random() < TRADES_PER_S[self._name] / STEPS:
             shown += self._trade(due_ms, visible)
         return shown
+
+    def _is_time_to_be_finer(self, due_ms: Milliseconds) -> bool:
+        return self._beyond_ms is not None and due_ms - self._beyond_ms >= self._fine_after_ms
 
     def _quote(self, fair: float) -> Touch:
         """Return bid and ask, a tick apart; the touch stays while the fair price is near it.

@@ -12,7 +12,7 @@ import pytest
 
 from engine.contract import Contract, slug_of
 from engine.practice.simulated import SimulatedTape, simulate
-from engine.practice.simulated.maker import odds
+from engine.practice.simulated.maker import Maker, odds
 from engine.practice.simulated.path import BtcPath
 from engine.practice.tape import BookMoment, Moment, PriceMoment, TickSizeMoment, TradeMoment
 
@@ -84,6 +84,32 @@ def test_both_books_mirror_each_other_and_never_cross() -> None:
     for pair in pairs.values():
         assert pair["DOWN"].bids == tuple((10_000 - price, size) for price, size in pair["UP"].asks)
         assert pair["DOWN"].asks == tuple((10_000 - price, size) for price, size in pair["UP"].bids)
+
+
+def changes_its_grid_after_s(number: int, share: float, seconds: int) -> float | None:
+    """Return when a maker's grid becomes finer, in seconds after the price came to ``share``."""
+    contract = simulate(number, START_MS, None).contract(slug_of("15m", START_S - START_S % 900))
+    assert contract is not None
+    maker = Maker(contract, np.random.default_rng(number))
+    for step in range(4 * seconds):
+        p_up = 0.5 if step < 40 else share
+        for moment in maker.act(START_MS + step * 250, p_up, 600.0):
+            if isinstance(moment, TickSizeMoment):
+                assert moment.new_tick_e4 == 10
+                return (step - 40) / 4
+    return None
+
+
+def test_the_grid_follows_the_price_as_late_as_it_was_recorded() -> None:
+    """Within ten seconds or after 100 to 160, never before the price went there, and never without it."""
+    for share in (0.97, 0.02):
+        found = [changes_its_grid_after_s(number, share, 180) for number in range(60)]
+        assert None not in found
+        soon = [after for after in found if after is not None and 0 <= after <= 10.25]
+        late = [after for after in found if after is not None and 100 <= after <= 160.25]
+        assert len(soon) + len(late) == len(found)
+        assert 5 <= len(soon) <= 25
+    assert changes_its_grid_after_s(1, 0.955, 400) is None
 
 
 def test_a_window_settles_on_its_own_rule_and_hands_its_final_on() -> None:
