@@ -54,8 +54,11 @@ def replay(
             print_json(made)
         return
     if speed is not None:
-        for line in replay_command.play(journal, at_ms, speed):
-            sys.stdout.write(f"{line}\n")
+        for decision in replay_command.play(journal, at_ms, speed):
+            if json:
+                print_json(replay_command.decision_told(decision))
+            else:
+                sys.stdout.write(f"{replay_command.decision_in_words(decision)}\n")
             sys.stdout.flush()
         return
     if outside := replay_command.outside(journal, at_ms):
@@ -93,7 +96,12 @@ def verify(
     wanted = [store.last_session(folder)] if last else [store.find(folder, one) for one in sessions or []]
     holds = True
     for path in wanted:
-        verdict = prove(folder, path)
+        try:
+            verdict = prove(folder, path)
+        except EngineError as error:
+            holds = False
+            say(str(error))  # the next one may hold all the same
+            continue
         holds = holds and verdict.holds
         if json:
             print_json(report(verdict))

@@ -442,11 +442,16 @@ def test_the_command_finds_a_session_by_its_name(journal: Path, tmp_path: Path) 
 
 def test_playing_in_the_terminal_tells_each_change_of_decision_once(journal: Path) -> None:
     """The same change twice would look like two decisions."""
-    lines = list(replay_command.play(journal, None, 1e9))
+    decisions = list(replay_command.play(journal, None, 1e9))
+    lines = [replay_command.decision_in_words(decision) for decision in decisions]
     assert lines
     said = [line.split("  ", 1)[1] for line in lines]
     assert all(one != after for one, after in pairwise(said))
     assert any("BUY UP" in line for line in lines)
+    told = [replay_command.decision_told(decision) for decision in decisions]
+    assert {one["action"] for one in told} == {"", "BUY UP"}
+    assert all((one["reason"] == "trade") == bool(one["action"]) for one in told)
+    assert [one["at_ms"] for one in told] == sorted(one["at_ms"] for one in told)
 
 
 def test_an_empty_session_is_a_sentence(tmp_path: Path) -> None:

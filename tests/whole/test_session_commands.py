@@ -38,6 +38,7 @@ def test_verify_says_in_its_status_whether_it_holds(tmp_path: Path) -> None:
     assert told["identical"] is True
     assert told["decisions"] == told["same"] > 100
     assert set(told) <= documented("verify")
+    good_words = run_command("verify", "good", cwd=tmp_path).stdout
     both = run_command("verify", "good", str(bad), cwd=tmp_path)
     assert both.returncode == 1
     assert "record 321 was altered" in both.stdout
@@ -45,6 +46,9 @@ def test_verify_says_in_its_status_whether_it_holds(tmp_path: Path) -> None:
     (data / "text.sqlite").write_text("hello " * 500)
     ran = run_command("verify", "text", cwd=tmp_path)
     assert (ran.returncode, ran.stdout) == (1, "")
+    assert len(ran.stderr.splitlines()) == 1, ran.stderr
+    ran = run_command("verify", "text", "good", cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, good_words), "the second one holds, and was asked for"
     assert len(ran.stderr.splitlines()) == 1, ran.stderr
     assert run_command("verify", "good", "--last", cwd=tmp_path).returncode == 2
     (data / "text.sqlite").unlink()

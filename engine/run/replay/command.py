@@ -115,7 +115,7 @@ def in_words(journal: Path, picture: Picture) -> Iterator[str]:
             yield f"  {word} {gate.name}: {gate.value} ({gate.requirement})"
 
 
-def play(journal: Path, at_ms: Milliseconds | None, speed: float) -> Iterator[str]:
+def play(journal: Path, at_ms: Milliseconds | None, speed: float) -> Iterator[Decision]:
     """Yield each change of decision at the pace of the session's clock times ``speed``.
 
     Raises:
@@ -136,11 +136,38 @@ def play(journal: Path, at_ms: Milliseconds | None, speed: float) -> Iterator[st
             if not began_s:
                 began_s, begun_ms = time.monotonic(), one.at_ms
             time.sleep(max(0.0, began_s + (one.at_ms - begun_ms) / 1000 / speed - time.monotonic()))
-            yield f"{_clock(one.at_ms)}  {one.slug}  {_WORDS.get(one.action, f'no trade: {one.reason}')}"
+            yield one
+
+
+def decision_told(decision: Decision) -> dict[str, Any]:
+    """Return a decision as the command prints it with ``--speed`` and ``--json``."""
+    names = ("slug", "seq", "at_ms", "reason", "z", "p_up", "ev_up", "ev_down")
+    return {"action": _action(decision), **{name: getattr(decision, name) for name in names}}
+
+
+def decision_in_words(decision: Decision) -> str:
+    """Return a decision as a line for people."""
+    what = _action(decision) or f"no trade: {decision.reason}"
+    return f"{_clock(decision.at_ms)}  {decision.slug}  {what}"
+
+
+def _action(decision: Decision) -> str:
+    return _WORDS.get(decision.action, "")
 
 
 def _clock(at_ms: Milliseconds) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
-__all__ = ["JournalError", "build_index", "in_words", "outside", "picture_at", "play", "session_path", "told"]
+__all__ = [
+    "JournalError",
+    "build_index",
+    "decision_in_words",
+    "decision_told",
+    "in_words",
+    "outside",
+    "picture_at",
+    "play",
+    "session_path",
+    "told",
+]
