@@ -104,13 +104,15 @@ class MoneyChecks:
         return any(first <= since_s <= last for first, last in spans)
 
     def _is_deniable(self, at_s: int) -> bool:
-        """Say whether a false average could be known for one: each raw second that it is of denies it."""
+        """Say whether a false average could be known for one: each raw second that it is of, and that was not
+        told during the same lie, denies it."""
         if not self._is_in(self._averages_lied, at_s):
             return True
         first_s, last_s = at_s - RULE.lookback_s - 2, at_s - 3  # protocol sheet, 1.3
-        known = self._world.session.state.track("chainlink").between(first_s, last_s)
-        self._witness.counts["strikes that nobody could deny"] += not known
-        return bool(known)
+        told = self._world.session.state.track("chainlink").between(first_s, last_s)
+        denies = any(value == float(self._world.tape.second(second) or 0) for second, value in told)
+        self._witness.counts["strikes that nobody could deny"] += not denies
+        return denies
 
     def unsettled(self, state: State) -> None:
         """See that every holding was paid out whose window the venue resolved, if there was time to ask."""

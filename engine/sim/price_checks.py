@@ -6,12 +6,10 @@ nobody could know better are ``MoneyChecks.was_lied_to``.
 """
 
 from collections import deque
-from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from engine.core.state import State
 from engine.events import PricePrinted
-from engine.practice.simulated.market import E10
 
 if TYPE_CHECKING:
     from engine.sim.invariants import Witness
@@ -42,7 +40,7 @@ class PriceChecks:
 
     def heard(self, event: PricePrinted) -> None:
         """Note how far a ticker is from the truth of its second."""
-        true = self._true(event.ts_venue_ms // 1000)
+        true = self._world.tape.second(event.ts_venue_ms // 1000)
         if event.source != "spot" or true is None or not event.value.is_finite():
             return
         low, high = APART_BP
@@ -54,7 +52,7 @@ class PriceChecks:
         """Say why nothing may be bought by the prices that the engine believes; empty where it may."""
         track = state.track("chainlink")
         second, value = track.newest_s, track.newest()
-        true = None if second is None else self._true(second)
+        true = None if second is None else self._world.tape.second(second)
         if second is None or true is None or self._witness.paid.was_lied_to(second):
             return ""
         if value != true:
@@ -62,8 +60,3 @@ class PriceChecks:
         if state.now_ms - self._ticker_ms < TICKER_HEARD_MS and sum(self._apart) == TICKERS:
             return f"spot is apart from {true}"
         return ""
-
-    def _true(self, second: int) -> Decimal | None:
-        path = self._world.tape._path
-        known = path.first_s <= second < path.end_s
-        return Decimal(path.chainlink_e10(second)) / E10 if known else None

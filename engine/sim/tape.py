@@ -99,6 +99,11 @@ class ThinTape(SimulatedTape):
             return None
         return super().contract(slug)
 
+    def second(self, second: int) -> Decimal | None:
+        """Return Chainlink's true value of a second; None of one that is not played yet, or forgotten."""
+        known = self._path.first_s <= second < self._path.end_s
+        return Decimal(self._path.chainlink_e10(second)) / E10 if known else None
+
     def moments(self) -> Iterator[Moment]:
         """Yield the market, in order of time."""
         with patch.object(simulated, "Deliveries", partial(QuickDeliveries, has_holes=self.has_holes)):

@@ -365,7 +365,27 @@ def test_a_false_average_is_denied_by_each_raw_second_of_it(
     one.witness.paid.fault(lie)
     one.witness.paid._averages_lied[0] = (0.0, 1e9)
     for second in range(at_s - 3, at_s - 3 - heard, -1):
-        one.state.track("chainlink").add(second * 1000, RULE_VALUE, second * 1000 + 2_000)
+        true = one.world.tape.second(second)
+        assert true is not None
+        one.state.track("chainlink").add(second * 1000, true, second * 1000 + 2_000)
+    one.market.strike = PriceAt(RULE_VALUE, "exact", 0.0, "test", 0, 0)
+    one.witness.paid.look_at_strikes(one.state)
+    assert ("strike exact or marked" not in one.broken) == is_fine
+
+
+@pytest.mark.parametrize(("trues", "is_fine"), [(0, True), (1, False)])
+def test_a_false_average_is_not_denied_by_raw_seconds_of_the_same_lie(
+    bench: Callable[[int], Bench], trues: int, is_fine: bool
+) -> None:
+    """Seed 454163: an engine that had just started was told 40 raw seconds and an average, all 0.8 % off."""
+    one = bench(PAPER)
+    at_s, track = one.contract.start_s, one.state.track("chainlink")
+    one.witness.paid.fault({"name": "price-apart", "args": {"feed": "all"}, "for_s": 20.0})
+    one.witness.paid._lied, one.witness.paid._averages_lied = [], [(0.0, 1e9)]
+    for number, second in enumerate(range(at_s - 3, at_s - 43, -1)):
+        true = one.world.tape.second(second)
+        assert true is not None
+        track.add(second * 1000, true if number < trues else true * Decimal("1.008"), second * 1000 + 2_000)
     one.market.strike = PriceAt(RULE_VALUE, "exact", 0.0, "test", 0, 0)
     one.witness.paid.look_at_strikes(one.state)
     assert ("strike exact or marked" not in one.broken) == is_fine
