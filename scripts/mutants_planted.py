@@ -564,4 +564,20 @@ MUTANTS: Final = (
         "    state.ledger.go_on_from(event.judged_e6)\n",
         ("tests/run/test_ledger_file.py",),
     ),
+    Mutant(
+        "the-average-of-many-makers",
+        "money",
+        "engine/venue/fills.py",
+        "        if sum(size for _, size in parts) != trade.size:\n",
+        "        if parts:\n",
+        ("tests/venue/test_official.py", "tests/practice/test_exchange.py"),
+    ),
+    Mutant(
+        "the-other-tokens-price-as-ours",
+        "money",
+        "engine/venue/fills.py",
+        "(maker.price if maker.asset_id == trade.asset_id else 1 - maker.price, maker.matched_amount)",
+        "(maker.price, maker.matched_amount)",
+        seeds=SEEDS,
+    ),
 )
