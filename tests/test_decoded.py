@@ -29,6 +29,7 @@ OWN_CALLS = {
     "engine/practice/fault_answers.py": "the practice venue's own answers, to be altered",
     "engine/practice/fault_frames.py": "the practice venue's own frames, to be altered",
     "engine/practice/fault_orders.py": "the practice venue's own answers, to be altered",
+    "engine/practice/fault_trades.py": "the practice venue's own answers, to be altered",
     "engine/run/drill.py": "the practice venue's answers to a drill; it catches what it has to",
     "engine/run/guard.py": "its server's rules, over a pipe of our own",
     "engine/run/ledger/file.py": "what it has just encoded, to see that its kinds are right",
