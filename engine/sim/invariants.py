@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, get_args
 
+from engine.core import breakers
 from engine.core.orders import UNKNOWN
 from engine.core.state import State
 from engine.core.step import step
@@ -120,6 +121,8 @@ class Witness:
         """Kinds of window whose rule the ledger's file may not have: its disk failed, or death came first."""
         self._is_restored = False
         """Whether the present session was told what earlier ones left."""
+        self._words: dict[str, OutcomeServed] = {}
+        """What Gamma told the present session of how windows came out."""
 
     # --- where it looks -------------------------------------------------------------------------------------
 
@@ -149,6 +152,7 @@ class Witness:
         self.served.begin_life()
         self.paid.begin_life()
         self.breakers.begin_life()
+        self._words.clear()
         self._is_restored = False
 
     def died(self, left: int, point: str, *, has_power: bool = True) -> None:
@@ -176,10 +180,26 @@ class Witness:
             self.may_return |= self._ends_lost
         if point == "ledger" and not replayed.has_record(items[:left], state.seq):
             state = replayed.state_before(items, state.seq)  # neither file has what was being written
+        self._settle_by_words(state)
         if self._is_restored:  # else it died before it knew anything, and the files are as they were
             self.expected = sums.told(state, never_left)
         self.orders.end_life(items[:left])
         self._replay(left, has_died=True)
+
+    def _settle_by_words(self, state: State) -> None:
+        """Settle what recovery settles: windows of which the venue's word came before their fill was known.
+
+        An engine that never had the window described keeps no word of it while it holds nothing there, and
+        asks again once it does. The journal has the word at once.
+        """
+        for slug, told in self._words.items():
+            holding = state.ledger.holdings.get(slug)
+            if holding is None or not holding.fills or holding.outcome is not None or told.outcome is None:
+                continue
+            known_ms = max(told.ts_recv_ms, *(fill.at_ms for fill in holding.fills.values()))
+            state.ledger.settle(slug, told.outcome, known_ms)
+            breakers.look(state)
+            self.counts["words before their fill"] += 1
 
     def cleared(self) -> None:
         """Note that an operator cleared every breaker: the next session knows of none."""
@@ -219,6 +239,8 @@ class Witness:
         self.orders.heard(event)
         if kind in SERVED:
             self.served.heard(event)
+        if isinstance(event, OutcomeServed) and event.outcome is not None:
+            self._words[event.slug] = event
 
     def saw(self, session: SimulatedSession, event: AnyEvent) -> None:
         """Look at the state after one event."""

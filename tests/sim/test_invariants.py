@@ -229,6 +229,40 @@ def test_what_a_limit_leaves_room_for_breaks_nothing(bench: Callable[[int], Benc
     assert limits._cash_e6(live.state) == 10_700_000 + sums.worst_e6(under_way["x#1"])
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_word_that_came_before_its_fill_is_expected_of_recovery(
+    bench: Callable[[int], Bench], is_told: bool
+) -> None:
+    """Seed 455433: told twice how a window came out that it held nothing in, the engine found a fill there,
+    and died. Recovery reads the word in its journal; and dates the payout by the fill, which came later."""
+    one = bench(LIVE)
+    now_ms, market, witness = one.state.now_ms, one.contract, one.witness
+    for ts_recv_ms in (now_ms, now_ms + 1_000) if is_told else ():
+        told = e.OutcomeServed(
+            ts_recv_ms=ts_recv_ms, slug=market.slug, outcome="DOWN", strike=None, final=None
+        )
+        witness.heard(told)
+    fill = e.PastFill(
+        order_id="x#1",
+        slug=market.slug,
+        end_s=market.end_s,
+        outcome="UP",
+        shares_e6=20_000_000,
+        cost_e6=10_000_000,
+        fee_e6=350_000,
+        at_ms=now_ms + 5_000,
+        probability=0.9,
+        trade_id="t",
+    )
+    one.state.ledger.book(fill)
+    witness._settle_by_words(one.state)
+    holding = one.state.ledger.holdings[market.slug]
+    assert (holding.outcome, holding.settled_ms) == (("DOWN", now_ms + 5_000) if is_told else (None, 0))
+    assert one.state.ledger.realised_e6 == (-10_350_000 if is_told else 0)
+    witness.begin_life()
+    assert not witness._words, "another session knows nothing of it"
+
+
 def test_what_the_venue_has_paid_and_nobody_was_told_of_is_no_difference(
     bench: Callable[[int], Bench],
 ) -> None:
