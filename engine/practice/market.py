@@ -22,6 +22,7 @@ ENTERED_AHEAD_S: Final = 3_600
 """How far ahead tokens are known unasked; longer than the lead of any recorded session before its window."""
 
 OUTCOMES: Final[tuple[Outcome, Outcome]] = ("UP", "DOWN")
+OTHER: Final[dict[Outcome, Outcome]] = {"UP": "DOWN", "DOWN": "UP"}
 
 
 class BookSides(NamedTuple):
@@ -110,7 +111,7 @@ class Market:
         """
         sizes = dict(taken)
         mirrored = {ONE_E4 - price: size for price, size in sizes.items()}
-        other: Outcome = "DOWN" if outcome == "UP" else "UP"
+        other = OTHER[outcome]
         changed: list[tuple[Outcome, list[Change]]] = []
         for whose, of_asks, gone in (
             (outcome, side == "BUY", sizes),

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from engine.contract import Outcome
 from engine.events import Side
 from engine.practice.frames import LABELS, price_text, size_text
-from engine.practice.market import OUTCOMES, Market
+from engine.practice.market import OTHER, OUTCOMES, Market
 from engine.practice.matching import Fill
 from engine.practice.order_reading import Order
 from engine.units import ONE_E4, Milliseconds, PriceE4, SizeE6, UsdE6
@@ -20,7 +20,6 @@ Role: TypeAlias = Literal["TAKER", "MAKER"]
 MAKER_KEY: Final = "practice-maker"
 MAKER_ADDRESS: Final = "0x" + "1" * 40
 OPPOSITE: Final[dict[Side, Side]] = {"BUY": "SELL", "SELL": "BUY"}
-OTHER: Final[dict[Outcome, Outcome]] = {"UP": "DOWN", "DOWN": "UP"}
 
 
 class Entry:

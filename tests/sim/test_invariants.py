@@ -242,19 +242,7 @@ def test_a_word_that_came_before_its_fill_is_expected_of_recovery(
             ts_recv_ms=ts_recv_ms, slug=market.slug, outcome="DOWN", strike=None, final=None
         )
         witness.heard(told)
-    fill = e.PastFill(
-        order_id="x#1",
-        slug=market.slug,
-        end_s=market.end_s,
-        outcome="UP",
-        shares_e6=20_000_000,
-        cost_e6=10_000_000,
-        fee_e6=350_000,
-        at_ms=now_ms + 5_000,
-        probability=0.9,
-        trade_id="t",
-    )
-    one.state.ledger.book(fill)
+    one.state.ledger.book(past(one, at_ms=now_ms + 5_000))
     witness._settle_by_words(one.state)
     holding = one.state.ledger.holdings[market.slug]
     assert (holding.outcome, holding.settled_ms) == (("DOWN", now_ms + 5_000) if is_told else (None, 0))
@@ -270,19 +258,7 @@ def test_what_the_venue_has_paid_and_nobody_was_told_of_is_no_difference(
     the venue pays by itself. A cent that nothing explains is one."""
     live = bench(LIVE)
     chain, ledger, market = live.world.venue.exchange.chain, live.state.ledger, live.contract
-    trade = e.PastFill(
-        order_id="x#1",
-        slug=market.slug,
-        end_s=market.end_s,
-        outcome="UP",
-        shares_e6=20_000_000,
-        cost_e6=10_000_000,
-        fee_e6=350_000,
-        at_ms=live.state.now_ms,
-        probability=0.9,
-        trade_id="t",
-    )
-    ledger.book(trade)
+    ledger.book(past(live))
     told = {"size_e6": 20_000_000, "usd_e6": 10_000_000, "fee_e6": 350_000}
     entry = SimpleNamespace(address=truth.OWNER)
     chain.trades["t"] = SimpleNamespace(id="t", entry=entry, status="CONFIRMED", **told)  # type: ignore[assignment]

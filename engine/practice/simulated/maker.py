@@ -130,12 +130,9 @@ Touch: TypeAlias = tuple[int | None, int | None]
 
 def _fine_after_ms(luck: float) -> float:
     """Return how long a market's grid takes to follow its price, by a number from 0 to 1."""
-    (least, most), luck = (
-        (FINE_SOON_MS, luck / FINE_SOON)
-        if luck < FINE_SOON
-        else (FINE_LATE_MS, (luck - FINE_SOON) / (1 - FINE_SOON))
-    )
-    return least + luck * (most - least)
+    if luck < FINE_SOON:
+        return float(np.interp(luck, (0.0, FINE_SOON), FINE_SOON_MS))
+    return float(np.interp(luck, (FINE_SOON, 1.0), FINE_LATE_MS))
 
 
 class Maker:
@@ -159,12 +156,12 @@ class Maker:
         """Quote for these odds; return what of it anybody sees."""
         shown: list[Shown] = []
         fair = p_up * ONE_E4
-        if self._beyond_ms is None and not FINE_BELOW_E4 <= fair <= FINE_BEYOND_E4:
+        is_beyond = not FINE_BELOW_E4 <= fair <= FINE_BEYOND_E4
+        if is_beyond and self._beyond_ms is None:
             self._beyond_ms = due_ms
         if self._tick == COARSE_E4 and self._is_time_to_be_finer(due_ms):
             self._tick = FINE_E4
             shown.append(TickSizeMoment(due_ms, self.contract.slug, FINE_E4))
-        is_beyond = not FINE_BELOW_E4 <= fair <= FINE_BEYOND_E4
         self._step = FINE_STEP_E4 if self._tick == FINE_E4 and is_beyond else COARSE_E4
         self._touch = self._quote(fair)
         visible = self._after_takers(left_s)
@@ -184,17 +181,17 @@ class Maker:
 
         Where not even the last step is fair, that side has no quote: the favourite has no ask.
         """
-        tick = self._step
-        if fair > ONE_E4 - tick:
-            return ONE_E4 - tick, None
-        if fair < tick:
-            return None, tick
+        step = self._step
+        if fair > ONE_E4 - step:
+            return ONE_E4 - step, None
+        if fair < step:
+            return None, step
         bid, ask = self._touch
-        slack = RELUCTANCE[self._name] * tick
-        if bid is not None and ask is not None and ask - bid == tick and bid - slack <= fair <= ask + slack:
+        slack = RELUCTANCE[self._name] * step
+        if bid is not None and ask is not None and ask - bid == step and bid - slack <= fair <= ask + slack:
             return bid, ask
-        lower = min(max(int(fair // tick) * tick, tick), ONE_E4 - 2 * tick)
-        return lower, lower + tick
+        lower = min(max(int(fair // step) * step, step), ONE_E4 - 2 * step)
+        return lower, lower + step
 
     def _after_takers(self, left_s: float) -> Touch:
         """Return the touch that is left after somebody took a whole level."""
