@@ -14,6 +14,7 @@ from pages import access
 from pages.widgets import tables
 
 STEP: Final = "tour"
+AGAIN: Final = "tour-again"
 OFF: Final = "off"
 
 STEPS: Final = (
@@ -72,15 +73,19 @@ def again() -> None:
     """Offer the tour once more, on the page of help."""
     counter = desk.current()
     if counter is not None and not counter.settings.is_external:
+        st.session_state[AGAIN] = True
         st.page_link("live.py", label="Take the tour of the live page", query_params={"tour": "1"})
 
 
 def _step() -> str:
-    """Return the step: the address's, else the session's; it begins with the banner."""
+    """Return the session's step; the address gives the first one, and the one that the page of help asks for.
+
+    Not more often: a run that was under way when a button was pressed brings the address of before.
+    """
     asked = tables.asked("tour", (OFF, *NAMES))
-    if asked:
+    if st.session_state.pop(AGAIN, False) and asked:
         st.session_state[STEP] = asked
-    return str(st.session_state.get(STEP, "0"))
+    return str(st.session_state[tables.begin(STEP, asked or NAMES[0])])
 
 
 def _go(step_: str) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from engine.kill import KillSwitch
 from engine.trail import Trail
-from tests.browser.conftest import Console, Visit
+from tests.browser.conftest import Console, Visit, press
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -119,20 +119,25 @@ def test_a_kill_from_two_tabs_at_once_is_one_latch_shown_in_both(scripted: Serve
 
 
 def test_the_tour_goes_by_key_and_is_remembered_in_the_address(scripted: Serve, visit: Open) -> None:
-    """Right for the next step, Escape to end; a reload does not bring it back."""
-    page = visit(scripted("live")).page
+    """Right for the next step, Escape to end; a reload does not bring it back, the link on Help does."""
+    console = scripted("live")
+    tab = visit(console)
+    page = tab.page
     page.goto(f"{page.url.split('?')[0]}?tour=0")
     expect(page.get_by_role("button", name="Take the tour")).to_be_visible(timeout=30_000)
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(page.get_by_text("1/6")).to_be_visible(timeout=10_000)
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     expect(page.get_by_text("2/6")).to_be_visible(timeout=10_000)
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.get_by_text("2/6")).to_be_hidden(timeout=10_000)
     expect(page).to_have_url(re.compile("tour=off"))
     page.reload()
     expect(page.locator(".live")).to_be_visible(timeout=30_000)
     expect(page.get_by_role("button", name="Take the tour")).to_have_count(0)
+    go(tab, console, "help")
+    page.get_by_role("link", name="Take the tour").click()
+    expect(page.get_by_text("1/6")).to_be_visible(timeout=30_000)
 
 
 @pytest.mark.campaign

@@ -472,6 +472,23 @@ def test_the_tour_goes_step_by_step_and_stays_away_once_ended(open_script: Open)
     assert not any(button.key == "tour-next" for button in page.button)
 
 
+def test_a_run_with_the_address_of_before_takes_no_press_back(open_script: Open) -> None:
+    """What was under way when the button was pressed says the old step; the link on Help is followed."""
+    open_script("live")
+    page = AppTest.from_file(str(FRAME), default_timeout=30).run()
+    page.button(key="tour-next").click().run()
+    page.query_params["tour"] = "0"
+    page.run()
+    assert "1/6" in said(page)
+    page.button(key="tour-end").click().run()
+    page.query_params["tour"] = "1"
+    page.run()
+    assert not any(button.key == "tour-next" for button in page.button)
+    page.session_state[tour.AGAIN] = True
+    page.run()
+    assert "1/6" in said(page)
+
+
 def test_the_parameters_have_a_label_each() -> None:
     """One that is added to the engine must not be without a field."""
     assert list(params.WORDS) == list(PARAM_OF)
