@@ -22,6 +22,8 @@ __all__ = ["Fees", "Unreadable", "dollars_told", "is_all", "matched"]
 SLACK_E6: Final = ONE_E6 // 100
 """How far what is told may be above what was signed before it is taken for another unit: a cent."""
 
+LEAST_E6: Final = ONE_E6 // 100
+"""Shares of the smallest trade, in millionths: the venue's sizes have two digits behind the point."""
 
 DIGITS_MOST: Final = 30
 """No amount has more digits before its point: unlimited allowances, which are none, have 78."""
@@ -99,10 +101,20 @@ def dollars_told(accepted: AcceptedOrder, signed: Signed, intent: OrderIntent) -
 def _pair(made: Decimal, taken: Decimal, signed_e6: int) -> tuple[int, int]:
     """Put two amounts into millionths: the venue writes decimals, its documents say millionths."""
     _check(made, taken)
-    for unit in (ONE_E6, 1):
+    for unit in _units([made, taken]):
         if 0 <= made * unit <= signed_e6 + SLACK_E6:
             return round(made * unit), round(taken * unit)
     raise Unreadable(f"{made} was given of {signed_e6} millionths")
+
+
+def _units(amounts: Sequence[Decimal]) -> tuple[int, ...]:
+    """Return what amounts may be multiplied with, likeliest first: decimals, or millionths.
+
+    Millionths are whole, and the shares among them not fewer than any trade has. That decimals come to more
+    than was signed makes none of them: an average price is rounded, and its last digit, 600 times, is cents.
+    """
+    whole = all(amount == amount.to_integral_value() for amount in amounts)
+    return (ONE_E6, 1) if whole and max(amounts, default=0) >= LEAST_E6 else (ONE_E6,)
 
 
 def _levels(trade: TradeRow, venue_order_id: str, intent: OrderIntent) -> tuple[Level, ...]:
@@ -143,7 +155,7 @@ def _unit(parts: Sequence[tuple[Decimal, Decimal]], intent: OrderIntent) -> int:
         given, most = sum(price * size for price, size in parts), intent.usd_e6
     else:
         given, most = sum(size for _, size in parts), intent.shares_e6
-    for unit in (ONE_E6, 1):
+    for unit in _units([size for _, size in parts]):
         if 0 < given * unit <= most + SLACK_E6:
             return unit
     raise Unreadable(f"a trade of {given} for an order of {most} millionths")
