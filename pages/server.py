@@ -43,7 +43,8 @@ GUARD_LOOK_S: Final = 1.0
 
 WARM_AFTER_S: Final = 3.0
 """The first page is served before it."""
-TABLE_LIBRARIES: Final = ("pyarrow", "pandas")
+LOADED_EARLY: Final = ("pyarrow", "pandas", "scipy.special")
+"""What tables and intervals need."""
 
 log = logging.getLogger("engine.console")
 
@@ -123,13 +124,13 @@ def server_rules(settings: Settings) -> Rules:
 
 
 async def _warm() -> None:
-    """Load what Streamlit's tables need, before the first page that has one waits for it.
+    """Load what some pages need, before the first of them waits for it.
 
     That is up to two seconds of a core (measured on a busy machine), shared with the engine's thread: better
     before anything is traded than in the middle of it.
     """
     await asyncio.sleep(WARM_AFTER_S)
-    for name in TABLE_LIBRARIES:
+    for name in LOADED_EARLY:
         await run_in_threadpool(importlib.import_module, name)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-from scipy.stats import beta, t
+from scipy.special import betaincinv, stdtrit
 
 SURE: Final = 0.95
 """Of every interval, and of a test against luck."""
@@ -50,8 +50,8 @@ def exact_share(came: float, count: int) -> tuple[float, float]:
         and too wide: Hoeffding, Annals of Mathematical Statistics 27 (1956), 713-721.
     """
     off = (1.0 - SURE) / 2.0
-    low = 0.0 if came <= 0.0 else float(beta.ppf(off, came, count - came + 1.0))
-    high = 1.0 if came >= count else float(beta.ppf(1.0 - off, came + 1.0, count - came))
+    low = 0.0 if came <= 0.0 else float(betaincinv(came, count - came + 1.0, off))
+    high = 1.0 if came >= count else float(betaincinv(came + 1.0, count - came, 1.0 - off))
     return low, high
 
 
@@ -102,5 +102,5 @@ def of_values(values: Sequence[float]) -> Interval:
     deviation = float(told.std(ddof=1)) if len(told) > 1 else 0.0
     if deviation == 0.0:
         return Interval(mean, None, None)
-    half = float(t.ppf((1.0 + SURE) / 2.0, len(told) - 1)) * deviation / math.sqrt(len(told))
+    half = float(stdtrit(len(told) - 1, (1.0 + SURE) / 2.0)) * deviation / math.sqrt(len(told))
     return Interval(mean, mean - half, mean + half)

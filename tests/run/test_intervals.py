@@ -1,6 +1,8 @@
 """Intervals hold the truth as often as they say, above all where losses are rare."""
 
 import math
+import subprocess
+import sys
 from itertools import product
 
 import numpy as np
@@ -96,3 +98,10 @@ def test_wilson_lies_within_nought_and_one_around_the_share(count: int, data: st
     low, high = wilson(came, count)
     assert 0 <= low <= came / count + 1e-12
     assert came / count - 1e-12 <= high <= 1
+
+
+def test_a_page_with_an_interval_loads_little_of_scipy() -> None:
+    """All of scipy.stats is 40 MB and a second of a core, beside an engine that trades; this is 10 MB."""
+    look = "import sys, pages.widgets.params as _; print('scipy.stats' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60)
+    assert ran.stdout.split() == ["False"]
