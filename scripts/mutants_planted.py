@@ -5,6 +5,9 @@ from typing import Final, NamedTuple
 SEEDS: Final = "4,16,24,36,37"
 """Seeds of paper and live, with crashes, kills and faults, that hold on the clean tree."""
 
+LARGE_SEEDS: Final = "6,13,23"
+"""Likewise, of large orders, which take several levels."""
+
 
 class Mutant(NamedTuple):
     """A bug: where, what stands there, what is put in its place, and what has to notice.
@@ -570,7 +573,7 @@ MUTANTS: Final = (
         "engine/venue/fills.py",
         "        if sum(size for _, size in parts) != trade.size:\n",
         "        if parts:\n",
-        ("tests/venue/test_official.py", "tests/practice/test_exchange.py"),
+        seeds=LARGE_SEEDS,
     ),
     Mutant(
         "the-other-tokens-price-as-ours",

@@ -324,6 +324,7 @@ class OrderChecks:
     def filled(self, session: SimulatedSession, event: OrderFilled) -> None:
         self._witness.counts["fills"] += bool(event.fills)
         if session.state.dry_run:
+            self._witness.counts["fills of several levels"] += len(event.fills) > 1
             wrong = sums.paper_fill_is_wrong(self.orders.get(event.order_id), event)
             if wrong:
                 self._witness.broke("fill is the venue's", f"{event.order_id}: {wrong}")
@@ -331,6 +332,7 @@ class OrderChecks:
         trades = self._world.venue.exchange.chain.trades
         for told in event.trades:
             trade = trades.get(told.trade_id)
+            self._witness.counts["fills of several levels"] += trade is not None and len(trade.fills) > 1
             ours = (told.shares_e6, told.cost_e6, told.fee_e6)
             theirs = None if trade is None else (trade.size_e6, trade.usd_e6, trade.fee_e6)
             if ours != theirs:

@@ -101,6 +101,12 @@ RARE_SHARE: Final = 0.5
 RARE_AN_HOUR: Final = 3.0
 """Half of the runs have some of them, so many an hour on average, beside everything else."""
 
+USUAL_USD: Final = 10.0
+LARGE_USD: Final = 300.0
+LARGE_SHARE: Final = 0.6
+"""Dollars an order, and how many of the runs with wide limits have large ones: two of three that fill take
+several levels of a book, at several prices and of several makers."""
+
 POWER_SHARE: Final = 0.35
 """Of the crashes, those in which the machine's power fails, and not the process alone."""
 
@@ -167,6 +173,8 @@ class Terms(NamedTuple):
     quarters_to_midnight: int | None = None
     """How many whole quarters of an hour, with five minutes more, there are to midnight UTC at the beginning;
     None where it begins at any time."""
+    order_usd: float = USUAL_USD
+    """Dollars of each order that buys."""
 
 
 class Script(NamedTuple):
@@ -282,6 +290,8 @@ def _less_usual(seed: int, length_s: float, terms: Terms) -> Terms:
         terms = terms._replace(limits="strict" if draw < STRICT_SHARE else "poor")
     if terms.limits == "wide" and random.Random(f"breaker limits {seed}").random() < TOUCHY_SHARE:
         terms = terms._replace(limits="touchy")
+    if terms.limits == "wide" and random.Random(f"order size {seed}").random() < LARGE_SHARE:
+        terms = terms._replace(order_usd=LARGE_USD)
     last = int((1.0 - QUIET_SHARE) * length_s - BOUNDARY_S) // QUARTER_S
     if last < 0 or rng.random() >= MIDNIGHT_SHARE.get(terms.limits, OTHER_MIDNIGHT_SHARE):
         return terms

@@ -23,7 +23,7 @@ from engine.practice.simulated.market import E10, FEE, RULE
 from engine.sim import served, sums
 from engine.sim.clock import VirtualLoop
 from engine.sim.memory_journal import MemoryJournal
-from engine.sim.script import script_of
+from engine.sim.script import USUAL_USD, script_of
 from engine.sim.served import Served
 from engine.sim.stand_ins import SimulatedSession
 from engine.sim.world import World
@@ -31,10 +31,11 @@ from tests.practice.signing import body as signed_body
 
 
 def wide(*, is_live: bool) -> int:
-    """Return a seed whose limits are far away, so that a test brings near the one that it is of."""
+    """Return a seed of usual orders and far limits, so that a test brings near the one that it is of."""
     scripts = (script_of(seed, 0.1).terms for seed in range(100))
+    wanted = ("wide", is_live, USUAL_USD)
     return next(
-        seed for seed, terms in enumerate(scripts) if (terms.limits, terms.is_live) == ("wide", is_live)
+        seed for seed, terms in enumerate(scripts) if (terms.limits, terms.is_live, terms.order_usd) == wanted
     )
 
 

@@ -9,7 +9,7 @@ from engine.practice.faults import KINDS
 from engine.sim import script as scripts
 from engine.sim.money_checks import tells_untruth
 from engine.sim.run_settings import LIMITS
-from engine.sim.script import RARE_FAULTS, script_of
+from engine.sim.script import LARGE_USD, RARE_FAULTS, USUAL_USD, script_of
 
 MANY = 1_500
 
@@ -29,6 +29,19 @@ def test_every_kind_of_fault_is_drawn_but_the_one_that_draws_others() -> None:
 def test_every_class_of_limits_is_drawn() -> None:
     """As with faults."""
     assert {script_of(seed, 1.0).terms.limits for seed in range(200)} == set(LIMITS)
+
+
+def test_large_orders_are_drawn_on_paper_and_live_and_no_limit_forbids_them() -> None:
+    """They take several levels; under a limit below their size nothing would ever be bought."""
+    drawn = Counter[tuple[bool, float]]()
+    for seed in range(400):
+        terms = script_of(seed, 1.0).terms
+        if terms.order_usd != USUAL_USD:
+            limits = LIMITS[terms.limits]
+            assert min(limits["max_exposure_usd"], limits["max_correlated_usd"]) > 2 * terms.order_usd
+        if terms.limits == "wide":
+            drawn[terms.is_live, terms.order_usd] += 1
+    assert min(drawn[is_live, size] for is_live in (False, True) for size in (USUAL_USD, LARGE_USD)) > 5
 
 
 def test_rare_faults_leave_the_other_actions_and_their_places_as_they_were(
