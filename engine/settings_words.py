@@ -75,7 +75,7 @@ WORDS: Final[dict[str, Words]] = {
     "edge_trades": Words("windows", "Breakers on results look at so many of the last"),
     "least_roi": Words("share", "Breaker: least profit over cost of those windows"),
     "max_surprise": Words("deviations", "Breaker: by how many wins may fall short of claims"),
-    "max_order_errors": Words("orders", "Breaker: orders of the last ten that went wrong (docs/model.md)"),
+    "max_order_errors": Words("orders", "Breaker: errors among the last ten orders; above ten never"),
     # who
     "dry_run": Words(
         "", "Paper; `false` alone asks for live orders, and is refused without keys and addresses"
