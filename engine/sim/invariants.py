@@ -9,6 +9,7 @@ means: docs/reliability.md.
 import hashlib
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from engine.core import breakers
@@ -121,7 +122,6 @@ class Witness:
         """Kinds of window whose rule the ledger's file may not have: its disk failed, or death came first."""
         self._is_restored = False
         """Whether the present session was told what earlier ones left."""
-        self._words: dict[str, OutcomeServed] = {}
         """What Gamma told the present session of how windows came out."""
 
     # --- where it looks -------------------------------------------------------------------------------------
@@ -152,7 +152,6 @@ class Witness:
         self.served.begin_life()
         self.paid.begin_life()
         self.breakers.begin_life()
-        self._words.clear()
         self._is_restored = False
 
     def died(self, left: int, point: str, *, has_power: bool = True) -> None:
@@ -180,19 +179,25 @@ class Witness:
             self.may_return |= self._ends_lost
         if point == "ledger" and not replayed.has_record(items[:left], state.seq):
             state = replayed.state_before(items, state.seq)  # neither file has what was being written
-        self._settle_by_words(state)
+        self._settle_by_words(state, items[:left])
         if self._is_restored:  # else it died before it knew anything, and the files are as they were
             self.expected = sums.told(state, never_left)
         self.orders.end_life(items[:left])
         self._replay(left, has_died=True)
 
-    def _settle_by_words(self, state: State) -> None:
+    def _settle_by_words(self, state: State, left: Sequence[Any]) -> None:
         """Settle what recovery settles: windows of which the venue's word came before their fill was known.
 
         An engine that never had the window described keeps no word of it while it holds nothing there, and
         asks again once it does. The journal has the word at once.
+
+        Args:
+            state: The engine's own at its death; what recovery finds is put into it.
+            left: What its journal has.
         """
-        for slug, told in self._words.items():
+        events = (item.event for item in left if isinstance(item, Record))
+        words = {event.slug: event for event in events if isinstance(event, OutcomeServed) and event.outcome}
+        for slug, told in words.items():
             holding = state.ledger.holdings.get(slug)
             if holding is None or not holding.fills or holding.outcome is not None or told.outcome is None:
                 continue
@@ -239,8 +244,6 @@ class Witness:
         self.orders.heard(event)
         if kind in SERVED:
             self.served.heard(event)
-        if isinstance(event, OutcomeServed) and event.outcome is not None:
-            self._words[event.slug] = event
 
     def saw(self, session: SimulatedSession, event: AnyEvent) -> None:
         """Look at the state after one event."""
