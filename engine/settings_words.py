@@ -75,7 +75,7 @@ WORDS: Final[dict[str, Words]] = {
     "edge_trades": Words("windows", "Breakers on results look at so many of the last"),
     "least_roi": Words("share", "Breaker: least profit over cost of those windows"),
     "max_surprise": Words("deviations", "Breaker: by how many wins may fall short of claims"),
-    "max_order_errors": Words("orders", "Breaker: errors among the last ten orders; above ten never"),
+    "max_order_errors": Words("orders", "Breaker: errors of the last ten orders; above ten it never trips"),
     # who
     "dry_run": Words(
         "", "Paper; `false` alone asks for live orders, and is refused without keys and addresses"

@@ -122,7 +122,6 @@ class Witness:
         """Kinds of window whose rule the ledger's file may not have: its disk failed, or death came first."""
         self._is_restored = False
         """Whether the present session was told what earlier ones left."""
-        """What Gamma told the present session of how windows came out."""
 
     # --- where it looks -------------------------------------------------------------------------------------
 

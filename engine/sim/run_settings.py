@@ -58,6 +58,9 @@ RICH_USD: Final = 10_000.0
 POOR_USD: Final = 18.0
 """Enough for one order with its fee, and not for a second before the first one has paid out."""
 
+USUAL_MOST_USD: Final = 50.0
+"""``MAX_USD_PER_TRADE`` of the paper profile; large orders need more."""
+
 EAGER: Final[dict[str, Any]] = {
     "watch_return_threshold": 0.00001,
     "hammer_secs": 250.0,
@@ -98,7 +101,7 @@ def settings_of(terms: Terms, folder: Path) -> Settings:
         dry_run=not terms.is_live,
         order_kind=terms.order_kind,
         quote_size_usd=terms.order_usd,
-        max_usd_per_trade=max(50.0, terms.order_usd),
+        max_usd_per_trade=max(USUAL_MOST_USD, terms.order_usd),
         paper_balance_usd=money_e6_of(terms) / ONE_E6,
         private_key=PRACTICE_KEY,
         wallet_address=PRACTICE_ADDRESS,
