@@ -195,13 +195,17 @@ class Witness:
             left: What its journal has.
         """
         events = (item.event for item in left if isinstance(item, Record))
-        words = {event.slug: event for event in events if isinstance(event, OutcomeServed) and event.outcome}
-        for slug, told in words.items():
+        words = {
+            event.slug: (event.outcome, event.ts_recv_ms)
+            for event in events
+            if isinstance(event, OutcomeServed) and event.outcome is not None
+        }
+        for slug, (outcome, told_ms) in words.items():
             holding = state.ledger.holdings.get(slug)
-            if holding is None or not holding.fills or holding.outcome is not None or told.outcome is None:
+            if holding is None or not holding.fills or holding.outcome is not None:
                 continue
-            known_ms = max(told.ts_recv_ms, *(fill.at_ms for fill in holding.fills.values()))
-            state.ledger.settle(slug, told.outcome, known_ms)
+            known_ms = max(told_ms, *(fill.at_ms for fill in holding.fills.values()))
+            state.ledger.settle(slug, outcome, known_ms)
             breakers.look(state)
             self.counts["words before their fill"] += 1
 
